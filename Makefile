@@ -1,0 +1,50 @@
+# make demo | test | check | bench [ONLY=name] | lock | format | clean
+PYTHON ?= python3
+BIN := .venv/bin
+# faiss-cpu and faiss-gpu share one folder, so the lock is made twice and one of the two is installed
+LOCK := $(if $(shell command -v nvidia-smi 2>/dev/null),requirements-gpu.lock,requirements.lock)
+ROOMS := manifests pipeline annotations evaluators flows
+UV := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra dev --extra diffusers --extra ocr --extra ray
+
+export DO_NOT_TRACK = 1
+export NO_ALBUMENTATIONS_UPDATE = 1
+export HF_HUB_DISABLE_TELEMETRY = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test check bench lock format clean setup
+
+setup: .venv/.done
+
+.venv/.done: $(LOCK) pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --no-deps -r $(LOCK)
+	$(BIN)/pip install --quiet --no-deps -e .
+	touch $@
+
+demo: setup
+	$(BIN)/relaionet demo --out runs/demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	mkdir -p .types/relaionet && for room in $(ROOMS); do ln -sfn $(CURDIR)/$$room .types/relaionet/$$room; done
+	$(BIN)/mypy $(foreach room,$(ROOMS),-p relaionet.$(room))
+	$(BIN)/python -m pytest -q tests/unit/test_rooms.py
+
+bench: setup
+	$(BIN)/python -m tests.bench $(ONLY)
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup
+	$(BIN)/pip install --quiet uv
+	$(UV) --extra cpu -o requirements.lock
+	$(UV) --extra gpu -o requirements-gpu.lock
+
+clean:
+	rm -rf .venv .types build runs *.egg-info

@@ -1,0 +1,1 @@
+"""Proofreading: tasks, Label Studio, decisions and what they settle to."""

@@ -1,0 +1,1 @@
+"""Generators, samples, features, metrics and the report."""

@@ -1,0 +1,1 @@
+"""Ways to reach a generator: each turns requests into images."""

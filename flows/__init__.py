@@ -1,0 +1,1 @@
+"""The sentences: command line and Prefect flows over the rooms below."""

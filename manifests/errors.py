@@ -1,0 +1,48 @@
+"""What can go wrong, in three kinds a caller can act on.
+
+    ReLAIONetError
+      + BadInput       the user can fix it; trying again changes nothing
+      + Unavailable    a service or network failed; trying again may help
+      + Corrupt        stored data is not what its receipt says
+
+A message says what and where, what was expected and found, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ReLAIONetError(Exception):
+    """Any error this project raises on purpose; the command line shows its text without a traceback."""
+
+
+class BadInput(ReLAIONetError):
+    """A file, name, key or option is wrong and the user can put it right."""
+
+
+class Unavailable(ReLAIONetError):
+    """A server or network did not answer as it should; the same call may succeed later."""
+
+
+class Corrupt(ReLAIONetError):
+    """A stored file differs from its receipt; it must be made again, not used."""
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """Return a hint for an unknown name.
+
+    Args:
+        name: what the user wrote.
+        known: all names that would have been right.
+
+    Returns:
+        " Did you mean 'x'?" when something is near, else " Known: a, b, c." (at most 20 names).
+    """
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if near:
+        return f" Did you mean '{near[0]}'?"
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return f" Known: {shown}." if names else ""

@@ -1,0 +1,397 @@
+"""Every table of the row path: its columns, their types and what they mean, and the statuses a row can have.
+
+A stage takes the rows that are still alive (status `ok` in the table before) and returns exactly those rows with a
+status and a reason of its own, so rows in = sum over statuses at every stage and no row ever vanishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from relaionet.manifests.errors import BadInput, Corrupt
+
+ALIVE = "ok"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column: its polars type and one line of meaning, with unit and range where it has them."""
+
+    dtype: pl.DataType
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table of the row path.
+
+    Attributes:
+        name: folder and file name.
+        columns: in the order they are written.
+        statuses: status -> meaning; empty for tables whose rows have no status.
+        key: columns that together name a row once; empty where rows may repeat.
+    """
+
+    name: str
+    columns: Mapping[str, Column]
+    statuses: Mapping[str, str]
+    key: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Polars schema of the table."""
+        return pl.Schema({name: column.dtype for name, column in self.columns.items()})
+
+    def empty(self) -> pl.DataFrame:
+        """A frame with the table's columns and no rows."""
+        return pl.DataFrame(schema=self.schema)
+
+
+def _columns(text: str) -> dict[str, Column]:
+    kinds: dict[str, pl.DataType] = {
+        "str": pl.String(), "i32": pl.Int32(), "i64": pl.Int64(), "f32": pl.Float32(), "f64": pl.Float64(),
+        "bool": pl.Boolean(), "time": pl.Datetime("us", "UTC"), "strs": pl.List(pl.String()),
+        "f32s": pl.List(pl.Float32()),
+    }  # fmt: skip
+    rows = (line.strip().split(None, 2) for line in text.strip().splitlines())
+    return {name: Column(dtype=kinds[kind], meaning=meaning) for name, kind, meaning in rows}
+
+
+_STATUS = """
+    status              str   one of the table's statuses; `ok` goes on to the next stage
+    reason              str   why the status is what it is, in words; null where it is `ok`
+"""
+
+CANDIDATES = Table(
+    name="candidates",
+    columns=_columns(
+        """
+    candidate_id        str   sha256 of the URL, hex; the id of the row from here to the scores
+    url                 str   where the image was seen; null where the source row has none
+    caption             str   alt text of the source row, unescaped: a stranger's text
+    wnid                str   the one class named in the caption; null where none or two are
+    lemma               str   the words of the caption that matched
+    other_wnids         strs  further classes named in the caption, where two or more are
+    width_px            i32   as the source says, not measured
+    height_px           i32   as the source says, not measured
+    punsafe             f32   the source's probability of unsafe content, 0 to 1
+    pwatermark          f32   the source's probability of a watermark, 0 to 1
+    source              str   file the row was read from
+    source_row          i64   row number in that file, from 0
+    """
+        + _STATUS
+    ),
+    statuses={
+        "ok": "a label candidate",
+        "no_label": "the caption names no class",
+        "two_labels": "the caption names two or more classes",
+        "too_small": "the source says the image is too small",
+        "unsafe": "the source's unsafe probability is too high",
+        "watermark": "the source's watermark probability is too high",
+        "bad_url": "the URL is missing or is not http(s)",
+        "repeated": "an earlier row has the same URL",
+    },
+)
+
+DOWNLOADS = Table(
+    name="downloads",
+    columns=_columns(
+        """
+    candidate_id        str   key
+    url                 str   address asked for
+    image_sha256        str   of the bytes as served, hex; null where none came
+    bytes_count         i64   length of the bytes as served
+    width_px            i32   measured on the decoded image
+    height_px           i32   measured on the decoded image
+    format              str   jpeg, png, webp, gif, …, from the bytes, not the name
+    path                str   of the stored bytes, relative to the images folder
+    fetched_at          time  when the row was fetched, UTC
+    """
+        + _STATUS
+    ),
+    statuses={
+        "ok": "bytes stored and decodable",
+        "gone": "the server answered that it is not there, or the host is not there",
+        "refused": "the server or this project's safety rules refused it",
+        "slow": "not complete within the time limit",
+        "broken": "bytes came but are no image that can be decoded within the limits",
+    },
+    key=("candidate_id",),
+)
+
+EMBEDDINGS = Table(
+    name="embeddings",
+    columns=_columns(
+        """
+    candidate_id        str   key
+    row                 i64   row of the shard's `img_emb_N.npy`; null where the image was not embedded
+    phash               str   64-bit perceptual hash (DCT) of the decoded image, 16 hex digits
+    """
+        + _STATUS
+    ),
+    statuses={"ok": "embedded", "broken": "the stored bytes could not be decoded"},
+    key=("candidate_id",),
+)
+
+HITS = Table(
+    name="hits",
+    columns=_columns(
+        """
+    class_index         i32   class searched for, 0 to 999
+    wnid                str   class searched for
+    candidate_id        str   image found
+    cosine              f32   of class text and image, -1 to 1
+    rank                i32   0 is the nearest image of that class
+    """
+    ),
+    statuses={},
+    key=("class_index", "candidate_id"),
+)
+
+PROPOSALS = Table(
+    name="proposals",
+    columns=_columns(
+        """
+    candidate_id        str   key
+    wnid                str   proposed class; null where unclear
+    class_index         i32   proposed class, 0 to 999; null where unclear
+    score               f32   probability of the nearest class among all classes searched, 0 to 1
+    margin              f32   score minus the score of the second class, 0 to 1
+    top_wnids           strs  nearest classes, best first
+    top_scores          f32s  their probabilities
+    caption_wnid        str   the class the caption names; null where it names none
+    agrees_with_caption bool  nearest class = caption's class; null where the caption names none
+    """
+        + _STATUS
+    ),
+    statuses={"ok": "one class is proposed", "unclear": "no class stands out"},
+    key=("candidate_id",),
+)
+
+SCREENED = Table(
+    name="screened",
+    columns=_columns(
+        """
+    candidate_id        str   key
+    nearest_id          str   nearest other candidate by embedding; null where there is none
+    nearest_cosine      f32   to that candidate, -1 to 1
+    phash_distance      i32   bits that differ from that candidate, 0 to 64
+    duplicate_of        str   the candidate that is kept instead
+    reference           str   reference image this one matches (a leak)
+    side_px             i32   shorter side, measured
+    contrast            f32   standard deviation of the grey values, 0 to 127.5
+    """
+        + _STATUS
+    ),
+    statuses={
+        "ok": "goes to review",
+        "duplicate": "the same picture as a candidate that is kept",
+        "leak": "the same picture as one of a reference set",
+        "too_small": "too few pixels",
+        "plain": "next to no contrast",
+    },
+    key=("candidate_id",),
+)
+
+TASKS = Table(
+    name="tasks",
+    columns=_columns(
+        """
+    candidate_id        str   key together with round
+    round               i32   review round, from 1
+    position            i32   place in the shuffled order, from 0
+    proposed_wnid       str   class the reviewer is asked about
+    runner_up_wnids     strs  next classes, best first
+    is_control          bool  a hidden control with a known answer; never shown to reviewers
+    control_wnid        str   its true class; null where it is no control
+    image_path          str   relative to the folder of the images
+    caption             str   a stranger's text, shown escaped
+    """
+    ),
+    statuses={},
+    key=("candidate_id", "round"),
+)
+
+DECISIONS = Table(
+    name="decisions",
+    columns=_columns(
+        """
+    candidate_id        str   key
+    round               i32   review round, from 1
+    reviewer            str   stable pseudonym of the reviewer
+    choice              str   yes, other, several, drawing, unsafe, broken or unsure
+    other_wnid          str   the class chosen instead, where choice is `other`
+    seconds             f64   time spent
+    at                  time  when the answer was given, UTC
+    annotation_id       i64   Label Studio's id of the answer
+    """
+    ),
+    statuses={},
+    key=("annotation_id",),
+)
+
+VERDICTS = Table(
+    name="verdicts",
+    columns=_columns(
+        """
+    candidate_id        str   key
+    proposed_wnid       str   class that was asked about
+    wnid                str   class the reviewers settled on; null where none
+    votes_count         i32   answers counted
+    yes_count           i32   answers for the settled class
+    selection_frac      f64   yes_count / votes_count, 0 to 1
+    confidence          f64   posterior of the settled answer given the reviewers' accuracy, 0 to 1
+    reviewers           strs  pseudonyms of those who answered
+    """
+        + _STATUS
+    ),
+    statuses={
+        "accept": "settled on one class",
+        "reject": "settled that it is no picture of one class",
+        "again": "undecided: needs more answers",
+    },
+    key=("candidate_id",),
+)
+
+MANIFEST = Table(
+    name="manifest",
+    columns=_columns(
+        """
+    candidate_id        str   sha256 of the URL, hex
+    url                 str   where the image was seen
+    image_sha256        str   of the bytes as served, hex
+    phash               str   64-bit perceptual hash (DCT), 16 hex digits
+    bytes_count         i64   length of the bytes
+    width_px            i32   measured
+    height_px           i32   measured
+    format              str   jpeg, png, …
+    wnid                str   the label: WordNet synset id
+    class_index         i32   the label: 0 to 999 in sorted-wnid order
+    class_name          str   the label in words, for reading only
+    caption             str   alt text, unescaped
+    votes_count         i32   answers counted
+    yes_count           i32   answers for this class
+    selection_frac      f64   yes_count / votes_count
+    confidence          f64   posterior of the label given the reviewers' accuracy
+    score               f32   probability the encoder gave the proposed class
+    reviewers           strs  pseudonyms of those who answered
+    source              str   file the row was read from
+    source_row          i64   row number in that file
+    fetched_at          time  when the bytes were fetched, UTC
+    """
+    ),
+    statuses={},
+    key=("candidate_id",),
+)
+
+SPLIT = Table(
+    name="split",
+    columns=_columns(
+        """
+    candidate_id        str   key
+    wnid                str   label
+    class_index         i32   label, 0 to 999
+    path                str   image file relative to the split's folder; null where not kept
+    image_sha256        str   of the bytes now served; null where none came
+    phash_distance      i32   bits that differ from the manifest's perceptual hash, 0 to 64
+    kept                bool  part of the split under the policy asked for
+    """
+        + _STATUS
+    ),
+    statuses={
+        "exact": "the same bytes",
+        "same_picture": "other bytes, the same picture",
+        "changed": "another picture now",
+        "gone": "could not be fetched",
+    },
+    key=("candidate_id",),
+)
+
+SAMPLES = Table(
+    name="samples",
+    columns=_columns(
+        """
+    sample_id           str   candidate_id of the request's row, `-k` appended for the k-th sample of it
+    class_index         i32   requested class, 0 to 999
+    wnid                str   requested class
+    seed                i64   of this sample alone: hash of (base seed, split, sample_id), 0 to 2^63 - 1
+    nfe                 i32   forward calls of the network, measured
+    row                 i64   row of `images.npy`; null where the sample failed
+    """
+        + _STATUS
+    ),
+    statuses={"ok": "made", "failed": "the generator raised or returned something that is no image"},
+    key=("sample_id",),
+)
+
+SCORES = Table(
+    name="scores",
+    columns=_columns(
+        """
+    generator           str   registered name
+    split               str   name of the split
+    protocol            str   named set of choices; only equal protocols may be compared
+    steps               i32   sampling steps asked for; 0 where the generator has none
+    guidance            f64   guidance scale asked for; 1 is none
+    nfe                 f64   mean forward calls per sample, measured
+    metric              str   name of the metric
+    value               f64   the metric
+    low                 f64   lower end of the interval; null where there is none
+    high                f64   upper end of the interval
+    n                   i64   images scored
+    """
+    ),
+    statuses={},
+    key=("generator", "split", "protocol", "steps", "guidance", "metric"),
+)
+
+TABLES = {
+    table.name: table
+    for table in (
+        CANDIDATES, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS, DECISIONS, VERDICTS, MANIFEST, SPLIT,
+        SAMPLES, SCORES,
+    )
+}  # fmt: skip
+
+
+def alive(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows that go on to the next stage."""
+    return rows.filter(pl.col("status") == ALIVE)
+
+
+def count_statuses(rows: pl.DataFrame) -> dict[str, int]:
+    """Rows per status, `ok` first, the others by name; the values sum to the number of rows."""
+    counts = {str(status): int(count) for status, count in rows["status"].value_counts().iter_rows()}
+    return dict(sorted(counts.items(), key=lambda item: (item[0] != ALIVE, item[0])))
+
+
+def shape_table(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Select the table's columns in order and cast them; missing nullable ones are not invented.
+
+    Raises:
+        BadInput: a column is missing; the message names it and the columns there are.
+    """
+    missing = [name for name in table.columns if name not in rows.columns]
+    if missing:
+        raise BadInput(f"table {table.name}: missing column {', '.join(missing)}; found {', '.join(rows.columns)}.")
+    return rows.select(table.columns.keys()).cast(dict(table.schema))  # type: ignore[arg-type]
+
+
+def check_table(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Return the rows if they obey the table's schema, statuses and key.
+
+    Raises:
+        Corrupt: a column, a type, a status or the key is not as declared.
+    """
+    if rows.schema != table.schema:
+        raise Corrupt(f"table {table.name}: columns {dict(rows.schema)} are not the declared {dict(table.schema)}.")
+    if table.statuses:
+        unknown = set(rows["status"].unique()) - set(table.statuses)
+        if unknown:
+            raise Corrupt(f"table {table.name}: unknown status {sorted(map(str, unknown))}.")
+    if table.key and rows.select(table.key).is_duplicated().any():
+        raise Corrupt(f"table {table.name}: a row stands twice; the key is {', '.join(table.key)}.")
+    return rows

@@ -1,0 +1,1 @@
+"""The built-in miniature: a small made world on which the whole job runs anywhere, offline."""
