@@ -1,0 +1,294 @@
+"""The command line: thin wrappers that read options, call a flow, and turn errors into one readable line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+EXIT_BAD, EXIT_STOPPED = 2, 130
+
+
+class ErrorsAsText(click.Group):
+    """A command group that shows the project's own errors as one readable text and exits with code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        Raises:
+            SystemExit: 2 after an error the user can act on, 130 after Ctrl-C.
+        """
+        from relaionet.manifests.errors import ReLAIONetError
+
+        try:
+            return super().invoke(ctx)
+        except ReLAIONetError as error:
+            self._stop(f"{_kind(error)}: {error}", error, ctx)
+        except OSError as error:
+            text = _system_error(error)
+            if text is None:
+                raise
+            self._stop(text, error, ctx)
+        except KeyboardInterrupt:
+            click.echo("\nStopped. Nothing half-written is left; the same command continues from here.", err=True)
+            ctx.exit(EXIT_STOPPED)
+
+    @staticmethod
+    def _stop(text: str, error: BaseException, ctx: click.Context) -> None:
+        if ctx.find_root().params.get("debug"):
+            raise error
+        click.echo(f"relaionet: {text}", err=True)
+        ctx.exit(EXIT_BAD)
+
+
+def _kind(error: Exception) -> str:
+    return {"BadInput": "error", "Unavailable": "not available", "Corrupt": "damaged data"}.get(
+        type(error).__name__, "error"
+    )
+
+
+def _system_error(error: OSError) -> str | None:
+    """Words for the errors of the file system a user can do something about."""
+    where = f": {error.filename}" if error.filename else ""
+    words = {
+        errno.ENOSPC: f"the disk is full{where}. Free some space and run the same command again: it continues.",
+        errno.EDQUOT: f"your disk quota is used up{where}. Free some space and run the same command again.",
+        errno.EACCES: f"no permission{where}. Choose a folder you may write to (--out), or change its permissions.",
+        errno.EPERM: f"not permitted{where}. Choose a folder you may write to (--out).",
+        errno.EROFS: f"the file system is read-only{where}. Choose another folder (--out).",
+        errno.ENOTDIR: f"a file stands where a folder is needed{where}. Choose another --out.",
+        errno.EEXIST: f"a file stands where a folder is needed{where}. Choose another --out.",
+        errno.EISDIR: f"a folder stands where a file is needed{where}.",
+        errno.ENOENT: f"no such file or folder{where}.",
+        errno.ENAMETOOLONG: "the path is too long. Choose a shorter one.",
+    }
+    return words.get(error.errno) if error.errno is not None else None
+
+
+def _start(ctx: click.Context) -> None:
+    from relaionet.flows.environment import prepare_environment
+
+    prepare_environment(verbose=bool(ctx.find_root().params.get("verbose")))
+
+
+@click.group(cls=ErrorsAsText, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(metadata.version("relaionet"), prog_name="relaionet")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--verbose", is_flag=True, help="Show Prefect's own log.")
+def main(debug: bool, verbose: bool) -> None:
+    """Rebuild, proofread and use reLAIONet: an out-of-distribution image set aligned to ImageNet's labels.
+
+    \b
+    See it all happen on a small made world, offline:    relaionet demo --out runs/demo
+    Get the images of a release back:                    relaionet rebuild RELEASE --out split
+    Proofread labels in Label Studio:                    relaionet review serve --run RUN
+    Score generators on a split:                         relaionet evaluate --recipe FILE --out DIR
+    Look for what is missing on this machine:            relaionet doctor
+    """  # noqa: D301  (\b keeps click from wrapping the lines)
+
+
+@main.command()
+@click.option("--out", type=FOLDER, default=Path("runs/demo"), show_default=True, help="Folder of the run.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed is another world.")
+@click.pass_context
+def demo(ctx: click.Context, out: Path, seed: int) -> None:
+    """Run the whole job on the built-in miniature: rows in, a proofread release out, generators scored.
+
+    Starts Label Studio itself and lets simulated reviewers answer through its API. Running it again into the same
+    folder does no work over. Numbers it prints are about the miniature, never about reLAIONet.
+    """
+    _start(ctx)
+    from relaionet.flows.demo import run_demo
+
+    run_demo(out, seed=seed)
+
+
+@main.command()
+@click.option("--recipe", required=True, help="TOML file, or the name of a built-in recipe.")
+@click.option("--out", type=FOLDER, required=True, help="Folder of the run; run again to continue.")
+@click.option(
+    "--push/--no-push", default=None, help="Push the tasks to Label Studio at the end.  [default: if one is set up]"
+)
+@click.pass_context
+def curate(ctx: click.Context, recipe: str, out: Path, push: bool | None) -> None:
+    """Turn LAION rows into review tasks: candidates, images, embeddings, proposals, screens."""
+    _start(ctx)
+    from relaionet.flows.curate import read_curate_recipe, run_curate
+
+    run_curate(read_curate_recipe(recipe), out, push=push)
+
+
+@main.group()
+def review() -> None:
+    """Proofread the proposals of a run in Label Studio.
+
+    Uses the server at LABEL_STUDIO_URL with LABEL_STUDIO_API_KEY where these are set, else the run's own local server
+    (started by `relaionet review serve`).
+    """
+
+
+def _run_option(command: Any) -> Any:
+    return click.option("--run", type=FOLDER, default=Path("runs/demo"), show_default=True, help="Folder of the run.")(
+        command
+    )
+
+
+@review.command("serve")
+@_run_option
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1.  [default: a free one]")
+@click.pass_context
+def review_serve(ctx: click.Context, run: Path, port: int | None) -> None:
+    """Start the run's own Label Studio on this machine and keep it running until Ctrl-C."""
+    _start(ctx)
+    from relaionet.flows.review import serve_studio
+
+    serve_studio(run, port)
+
+
+@review.command("install")
+@click.pass_context
+def review_install(ctx: click.Context) -> None:
+    """Install Label Studio into an environment of its own (about a minute; done by `serve` when needed)."""
+    _start(ctx)
+    from relaionet.flows.review import install_local_studio
+
+    install_local_studio()
+
+
+@review.command("push")
+@_run_option
+@click.pass_context
+def review_push(ctx: click.Context, run: Path) -> None:
+    """Push the run's tasks; what is there already is not pushed again."""
+    _start(ctx)
+    from relaionet.flows.review import run_push
+
+    run_push(run)
+
+
+@review.command("pull")
+@_run_option
+@click.option("--release/--no-release", default=False, help="Release the accepted rows afterwards.")
+@click.pass_context
+def review_pull(ctx: click.Context, run: Path, release: bool) -> None:
+    """Pull every answer, settle the votes, and say what is left to review."""
+    _start(ctx)
+    from relaionet.flows.review import run_review
+
+    run_review(run, release=release)
+
+
+@review.command("status")
+@_run_option
+@click.pass_context
+def review_status(ctx: click.Context, run: Path) -> None:
+    """Show progress, agreement, reviewers and what is left."""
+    _start(ctx)
+    from relaionet.flows.review import show_status
+
+    show_status(run)
+
+
+@main.command()
+@click.argument("release", type=click.Path(path_type=Path))
+@click.option("--out", type=FOLDER, required=True, help="Folder of the split; run again to continue.")
+@click.option(
+    "--policy", type=click.Choice(["same_picture", "exact"]), default="same_picture", show_default=True,
+    help="Keep pictures whose bytes changed but which still show the same, or exact bytes only.",
+)  # fmt: skip
+@click.option("--proxy", help="HTTP proxy for the downloads, e.g. http://127.0.0.1:3128.")
+@click.option("--threads", type=click.IntRange(1, 512), default=32, show_default=True, help="Downloads at once.")
+@click.pass_context
+def rebuild(ctx: click.Context, release: Path, out: Path, policy: str, proxy: str | None, threads: int) -> None:
+    """Get the images of a release back, and say for each row: exact, same picture, changed or gone.
+
+    RELEASE is the folder of a release, or a folder of releases (the newest is taken).
+    """
+    _start(ctx)
+    from relaionet.flows.rebuild import run_rebuild
+
+    run_rebuild(release, out, policy=policy, proxy=proxy, threads=threads)
+
+
+@main.command()
+@click.option("--recipe", required=True, help="TOML file, or the name of a built-in recipe.")
+@click.option("--out", type=FOLDER, required=True, help="Folder of the evaluation; run again to continue.")
+@click.pass_context
+def evaluate(ctx: click.Context, recipe: str, out: Path) -> None:
+    """Run registered generators on a split over steps x guidance, score them, and write a report."""
+    _start(ctx)
+    from relaionet.flows.evaluate import read_evaluate_recipe, run_evaluate
+
+    run_evaluate(read_evaluate_recipe(recipe), out)
+
+
+@main.group()
+def generators() -> None:
+    """Look at the generators that can be named in a recipe."""
+
+
+@generators.command("list")
+def generators_list() -> None:
+    """List the registered generators."""
+    from relaionet.evaluators.generators import list_generators
+
+    for name, about in list_generators().items():
+        click.echo(f"{name:<24} {about}")
+
+
+@main.command()
+@click.argument("candidate_id")
+@click.option("--run", type=FOLDER, help="Folder of the run.  [default: every run in runs/ and here]")
+def trace(candidate_id: str, run: Path | None) -> None:
+    """Print a row's whole life: CANDIDATE_ID is an id, the start of one, or the row's URL."""
+    from relaionet.flows.console import show_trace
+
+    show_trace(candidate_id, run)
+
+
+@main.command()
+@click.option("--out", type=FOLDER, default=Path("runs"), show_default=True, help="Folder runs would be written to.")
+@click.pass_context
+def doctor(ctx: click.Context, out: Path) -> None:
+    """Say what is installed, what is missing and what to do; exits with 2 where something will fail."""
+    _start(ctx)
+    from relaionet.flows.doctor import check_installation
+
+    marks = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
+    findings = check_installation(out)
+    for finding in findings:
+        click.echo(f"{marks[finding.state]} {finding.about:<22} {finding.found}")
+        if finding.to_do:
+            click.echo(f"{'':<30} -> {finding.to_do}")
+    if any(finding.state == "problem" for finding in findings):
+        ctx.exit(EXIT_BAD)
+
+
+@main.group()
+def miniature() -> None:
+    """The built-in sample world."""
+
+
+@miniature.command("serve")
+@click.option("--world", type=FOLDER, default=Path("runs/demo/world"), show_default=True, help="Folder of the world.")
+@click.option("--later", is_flag=True, help="Serve it as it is some months later: links gone, pictures changed.")
+def miniature_serve(world: Path, later: bool) -> None:
+    """Serve the miniature's pictures as an HTTP proxy on this machine until Ctrl-C.
+
+    With it running, `relaionet rebuild runs/demo/release --out DIR --proxy ADDRESS` fetches them.
+    """
+    from relaionet.flows.demo import serve_miniature
+
+    serve_miniature(world, later=later)
+
+
+if __name__ == "__main__":
+    if sys.platform == "win32":
+        os.environ.setdefault("PYTHONUTF8", "1")
+    main()

@@ -1,0 +1,81 @@
+"""What must hold before a flow starts: nothing calls home, and what breaks Prefect's server is worked around."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import sysconfig
+from pathlib import Path
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",  # our own lines say what happens; a task's traceback is not for the user
+    "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "WANDB_MODE": "disabled",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+def cache_folder() -> Path:
+    """Where this user's reLAIONet keeps what can be made again: `RELAIONET_HOME`, else the platform's cache folder."""
+    from platformdirs import user_cache_path
+
+    return Path(os.environ.get("RELAIONET_HOME") or user_cache_path("relaionet"))
+
+
+def find_backport() -> Path | None:
+    """The file of the `dataclasses` backport where it is installed.
+
+    img2dataset asks for that package. Prefect starts its temporary server with site-packages first on the path, so the
+    backport hides the standard library's module and the server dies with `dataclass() got an unexpected keyword`.
+    """
+    for key in ("purelib", "platlib"):
+        path = Path(sysconfig.get_paths()[key]) / "dataclasses.py"
+        if path.exists():
+            return path
+    return None
+
+
+def prepare_environment(*, verbose: bool = False) -> None:
+    """Set the environment for this process and those it starts; what the user has set stays.
+
+    Args:
+        verbose: let Prefect write its own log to the terminal.
+    """
+    for name, value in QUIET.items():
+        if not (verbose and name.startswith("PREFECT_LOGGING")):
+            os.environ.setdefault(name, value)
+    if find_backport() is not None:
+        _import_dataclasses_first()
+
+
+def _import_dataclasses_first() -> None:
+    """Make every Python started from here load the standard library's `dataclasses` before the path is changed."""
+    import dataclasses  # noqa: F401  (this process too)
+
+    folder = cache_folder() / "startup"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / "sitecustomize.py").write_text("import dataclasses\n", encoding="utf-8")
+    paths = [str(folder), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+
+
+def has_module(name: str) -> bool:
+    """True when a top-level module can be imported; does not import it."""
+    return name in sys.modules or importlib.util.find_spec(name) is not None
+
+
+def server_address() -> str | None:
+    """Address of the Prefect server the user has set up, or None where flows start a temporary one."""
+    if os.environ.get("PREFECT_API_URL"):
+        return os.environ["PREFECT_API_URL"]
+    from prefect.settings import PREFECT_API_URL
+
+    value = PREFECT_API_URL.value()
+    return str(value) if value else None

@@ -1,0 +1,167 @@
+"""How a stage is run: only where its receipt is missing or out of date, one Prefect task per shard, counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
+from prefect.futures import wait
+from prefect.states import State
+
+from relaionet.flows.console import Advance, Reporter
+from relaionet.manifests.errors import Unavailable
+from relaionet.manifests.store import Store
+from relaionet.manifests.tables import Table, count_statuses
+
+ShardWork = Callable[..., bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageCount:
+    """One line of a summary: rows in = sum over statuses.
+
+    Attributes:
+        stage: name of the stage.
+        rows_in: rows given to it.
+        statuses: rows by status, summing to rows_in.
+        reasons: rows by (status, reason) in words, for all but `ok`.
+        seconds: time spent in it when it was made.
+        done: True when it was already done and nothing was computed.
+    """
+
+    stage: str
+    rows_in: int
+    statuses: Mapping[str, int]
+    reasons: Mapping[str, Mapping[str, int]]
+    seconds: float
+    done: bool
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A run's folder with its tables, and what has been counted so far.
+
+    Attributes:
+        root: folder of the run.
+        reporter: where progress is shown.
+        counts: one entry per stage, in the order of the story.
+        made: names of the tables something was computed for.
+        local: tasks run in this process, so they can move its progress bar.
+    """
+
+    root: Path
+    reporter: Reporter = field(default_factory=Reporter)
+    counts: list[StageCount] = field(default_factory=list)
+    made: set[str] = field(default_factory=set)
+    local: bool = True
+
+    @property
+    def store(self) -> Store:
+        """The run's tables."""
+        return Store(self.root)
+
+    @property
+    def images(self) -> Path:
+        """Folder of the downloaded bytes."""
+        return self.root / "images"
+
+    @property
+    def embeddings(self) -> Path:
+        """Folder of the embeddings, in clip-retrieval's layout."""
+        return self.root / "embeddings" / "clip"
+
+    def make(self, table: Table, digest: str, make: Callable[[], pl.DataFrame], *, shard: str = "all") -> bool:
+        """Make one shard of a table unless it is done with the same digest; True when it was made now."""
+        if self.store.is_done(table.name, digest, shard) and self.store.path(table, shard).exists():
+            return False
+        started = time.perf_counter()
+        self.store.write(make(), table, digest, shard=shard, seconds=time.perf_counter() - started)
+        self.made.add(table.name)
+        return True
+
+    def count(self, table: Table, stage: str | None = None) -> StageCount:
+        """Count a finished stage, remember it and print its line."""
+        rows = self.store.read_all(table)
+        seconds = sum(receipt.seconds for receipt in self.store.receipts(table))
+        statuses = count_statuses(rows) if table.statuses else {"rows": rows.height}
+        return self.note(stage or table.name, rows.height, statuses, count_reasons(rows), seconds, table.name)
+
+    def note(
+        self, stage: str, rows_in: int, statuses: Mapping[str, int], reasons: Mapping[str, Mapping[str, int]],
+        seconds: float, name: str,
+    ) -> StageCount:  # fmt: skip
+        """Remember and print a stage's counts."""
+        line = StageCount(
+            stage=stage, rows_in=rows_in, statuses=dict(statuses), reasons=reasons, seconds=round(seconds, 3),
+            done=name not in self.made,
+        )  # fmt: skip
+        self.counts = [*(old for old in self.counts if old.stage != stage), line]
+        self.reporter.counts(stage, rows_in, statuses, seconds, done=line.done)
+        return line
+
+
+def count_reasons(rows: pl.DataFrame, most: int = 12) -> dict[str, dict[str, int]]:
+    """Rows by status and reason, without `ok`; per status at most `most` reasons and the rest as `other reasons`."""
+    if "reason" not in rows.columns:
+        return {}
+    counted: dict[str, dict[str, int]] = {}
+    table = rows.filter(pl.col("reason").is_not_null()).group_by("status", "reason").len()
+    for status, reason, count in table.sort("status", "len", "reason", descending=[False, True, False]).iter_rows():
+        reasons = counted.setdefault(status, {})
+        key = reason if len(reasons) < most else "other reasons"
+        reasons[key] = reasons.get(key, 0) + count
+    return counted
+
+
+def is_passing(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
+    """True for errors that a retry may cure."""
+    try:
+        state.result()
+    except Unavailable:
+        return True
+    except Exception:  # noqa: BLE001  whatever else the task raised is not cured by trying again
+        return False
+    return False
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=is_passing)
+def run_shard(work: ShardWork, root: Path, shard: str, arguments: tuple[Any, ...], advance: Advance | None) -> bool:
+    """One shard of one stage, as one Prefect task; True when it was made now."""
+    return work(Run(root=root), shard, *arguments, advance or (lambda _count: None))
+
+
+def run_shards(
+    run: Run, table: Table, work: ShardWork, shards: Sequence[str], rows_count: int, *arguments: Any
+) -> None:
+    """Run `work` on every shard under the flow's task runner, then count the table.
+
+    Args:
+        run: the run.
+        table: what the stage makes.
+        work: `work(run, shard, *arguments, advance) -> made`; a module's function, so that it can travel to a worker.
+        shards: names of the shards.
+        rows_count: rows of all shards together, for the progress bar.
+        *arguments: passed on; must be picklable.
+
+    Raises:
+        Whatever the first failing shard raised, after the others have ended.
+    """
+    with run.reporter.bar(table.name, rows_count) as advance:
+        futures = [
+            run_shard.with_options(name=f"{table.name} {shard}").submit(
+                work, run.root, shard, arguments, advance if run.local else None
+            )
+            for shard in shards
+        ]
+        wait(futures)
+        results = [future.result() for future in futures]
+        if any(results):
+            run.made.add(table.name)
+    run.count(table)

@@ -1,0 +1,89 @@
+"""`relaionet trace`: a row's whole life on one screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.store import Store
+from relaionet.manifests.tables import (
+    CANDIDATES,
+    DECISIONS,
+    DOWNLOADS,
+    EMBEDDINGS,
+    HITS,
+    MANIFEST,
+    PROPOSALS,
+    SCREENED,
+    SPLIT,
+    TASKS,
+    VERDICTS,
+    Table,
+)  # fmt: skip
+
+STORY = (
+    CANDIDATES, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS, DECISIONS, VERDICTS, MANIFEST, SPLIT,
+)  # fmt: skip
+SHORTEST_ID = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One table's view of a row: its values, without the id and without nulls."""
+
+    table: str
+    values: dict[str, Any]
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Runs in a folder: the folder itself, or its sub-folders that hold candidates."""
+    if (folder / CANDIDATES.name).is_dir():
+        return [folder]
+    return sorted(path.parent for path in folder.glob(f"*/{CANDIDATES.name}") if path.is_dir())
+
+
+def resolve_id(run: Path, candidate_id: str) -> str | None:
+    """The full id of a row from an id, the start of one (at least 6 digits) or a URL; None where there is none.
+
+    Raises:
+        BadInput: the start fits several rows.
+    """
+    from hashlib import sha256
+
+    if "://" in candidate_id:
+        candidate_id = sha256(candidate_id.encode()).hexdigest()
+    if len(candidate_id) < SHORTEST_ID:
+        raise BadInput(f"'{candidate_id}' is too short: give at least {SHORTEST_ID} digits of the id, or the URL.")
+    ids = Store(run).read_all(CANDIDATES)["candidate_id"].unique()
+    found = ids.filter(ids.str.starts_with(candidate_id.lower()))
+    if found.len() > 1:
+        raise BadInput(f"'{candidate_id}' fits {found.len()} rows: {', '.join(sorted(found)[:5])}. Give more digits.")
+    return found[0] if found.len() else None
+
+
+def trace_row(run: Path, candidate_id: str) -> list[Step]:
+    """All that is known of one row, in the order of the story.
+
+    Args:
+        run: folder of the run.
+        candidate_id: the full id, 64 hex digits.
+    """
+    steps = []
+    for table in STORY:
+        for row in _rows(run, table).filter(pl.col("candidate_id") == candidate_id).iter_rows(named=True):
+            values = {key: value for key, value in row.items() if value not in (None, []) and key != "candidate_id"}
+            steps.append(Step(table=table.name, values=values))
+    return steps
+
+
+def _rows(run: Path, table: Table) -> pl.DataFrame:
+    if table is MANIFEST:
+        paths = sorted((run / "releases").glob("*/manifest.parquet"))
+        return pl.concat([pl.read_parquet(path) for path in paths] or [table.empty()])
+    if table is SPLIT:
+        return Store(run / "split").read_all(table) if (run / "split").exists() else table.empty()
+    return Store(run).read_all(table)
