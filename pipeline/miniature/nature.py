@@ -177,8 +177,8 @@ def draw_mushroom(pen: Brush, rng: Random) -> None:
         plant.shape([(-wide, 0), (wide, 0), (foot, 0.95), (-foot, 0.95)], stem)
         plant.shape([(0, 0), (wide, 0), (foot, 0.95), (foot * 0.2, 0.95)], shade(stem, 0.86))
         plant.blob(0, 0.02, 0.82, 0.17, shade(stem, 0.72))
-        for x in range(-6, 7, 2):
-            plant.line([(0, 0.0), (x * 0.125, 0.05)], 0.02, shade(stem, 0.55))
+        for gill in range(-6, 7, 2):
+            plant.line([(0, 0.0), (gill * 0.125, 0.05)], 0.02, shade(stem, 0.55))
         height = rng.uniform(0.7, 1.0)
         plant.shape([*arc(0, 0.02, 0.86, height, 180, 360), *arc(0, 0.02, 0.86, 0.08, 0, 180, 12)], cap)
         plant.shape([*arc(-0.2, -0.1, 0.45, height * 0.7, 190, 330, 16)], shade(cap, 1.15))

@@ -105,11 +105,11 @@ def draw_clock(pen: Brush, rng: Random) -> None:
         pen.blob(0, 0, 0.95, 0.95, frame)
         pen.blob(0, 0, 0.8, 0.8, face)
     long_ticks = rng.random() < 0.6
-    for hour in range(12):
-        tick = pen.at(0, 0, 1, 30 * hour)
-        start = 0.6 if hour % 3 == 0 else 0.66
+    for index in range(12):
+        tick = pen.at(0, 0, 1, 30 * index)
+        start = 0.6 if index % 3 == 0 else 0.66
         if long_ticks:
-            tick.line([(start, 0), (0.74, 0)], 0.07 if hour % 3 == 0 else 0.045, ink)
+            tick.line([(start, 0), (0.74, 0)], 0.07 if index % 3 == 0 else 0.045, ink)
         else:
             tick.blob(0.68, 0, 0.055, 0.055, ink)
     hour, minute = rng.uniform(0, 360), rng.uniform(0, 360)

@@ -69,7 +69,7 @@ def _paste_lit(canvas: Image.Image, layer: Image.Image, rng: Random) -> None:
 
 
 def _place(pen: Brush, rng: Random, turn_deg: float, crowd: int, scale: float = 1.0) -> Brush:
-    reach = rng.uniform(0.5, 0.92) * scale * (1.0, 1.0, 0.62, 0.5)[crowd]
+    reach = rng.uniform(0.55, 0.95) * scale * (1.0, 1.0, 0.62, 0.5)[crowd]
     room = max(0.05, 1.0 - reach) if crowd == 1 else 0.62
     placed = pen.at(rng.uniform(-room, room), rng.uniform(-room, room), reach, rng.uniform(-turn_deg, turn_deg))
     mirror = rng.choice([-1.0, 1.0])
@@ -156,18 +156,21 @@ def draw_pair(wnids: tuple[str, str], seed: int, size_px: int = 128) -> Image.Im
 def draw_word(text: str, seed: int, size_px: int = 128) -> Image.Image:
     """A picture OF a word: the text on a plain or textured ground, nothing else."""
     rng = rng_of("word", text, seed)
-    canvas = _scene(rng, size_px) if rng.random() < 0.4 else Image.new(
-        "RGB", (size_px * _scale_of(size_px),) * 2, colour_of(rng, rng.random(), rng.uniform(0, 0.5), rng.uniform(0.6, 1))
-    )  # fmt: skip
+    if rng.random() < 0.4:
+        canvas = _scene(rng, size_px)
+    else:
+        plain = colour_of(rng, rng.random(), rng.uniform(0, 0.5), rng.uniform(0.6, 1))
+        canvas = Image.new("RGB", (size_px * _scale_of(size_px),) * 2, plain)
     ink = colour_of(rng, rng.random(), rng.uniform(0, 0.9), rng.uniform(0.0, 0.35))
     size = canvas.width
     words = text.split() if rng.random() < 0.7 else [text]
     longest = max(words, key=len)
-    font = ImageFont.load_default(size=max(8, min(size * 0.4, 1.55 * size * 0.85 / max(len(longest), 3))))
+    height = max(8.0, min(size * 0.4, 1.3 * size / max(len(longest), 3)))
+    font = ImageFont.load_default(size=height)
     layer = Image.new("RGBA", canvas.size, (0, 0, 0, 0))
     pen = ImageDraw.Draw(layer)
     for index, word in enumerate(words):
-        y = size / 2 + (index - (len(words) - 1) / 2) * font.size * 1.15
+        y = size / 2 + (index - (len(words) - 1) / 2) * height * 1.15
         pen.text((size / 2, y), word, fill=ink, font=font, anchor="mm")
     layer = layer.rotate(rng.uniform(-14, 14), Image.Resampling.BILINEAR)
     if rng.random() < 0.4:
