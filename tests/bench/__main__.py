@@ -1,0 +1,51 @@
+"""`make bench [ONLY=name]`: run the benchmarks, print a table, write bench.json.
+
+A benchmark is a module `tests/bench/<name>.py` with a function `measure() -> list[Row]`. Each row compares ours with a
+peer in one run on one machine; only ratios mean anything elsewhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.bench.row import Row
+
+FOLDER = Path(__file__).parent
+NOT_BENCHMARKS = {"__main__", "__init__", "row"}
+
+
+def machine() -> dict[str, object]:
+    """What the numbers were measured on."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"system": platform.platform(), "cpu_count": os.cpu_count(), "gpu": gpu, "python": platform.python_version()}
+
+
+def main(only: list[str]) -> int:
+    """Run the named benchmarks, or all; returns 1 where a goal is missed."""
+    names = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in NOT_BENCHMARKS)
+    unknown = sorted(set(only) - set(names))
+    if unknown:
+        print(f"no benchmark {unknown[0]}; there are: {', '.join(names)}", file=sys.stderr)
+        return 2
+    rows: list[Row] = []
+    print(f"{'name':<28}{'ours':>12}{'peer':>12}{'ratio':>9}{'goal':>9}  unit")
+    for name in only or names:
+        for row in importlib.import_module(f"tests.bench.{name}").measure():
+            rows.append(row)
+            mark = "" if row.met else "   MISSED"
+            print(f"{row.name:<28}{row.ours:>12.4g}{row.peer:>12.4g}{row.ratio:>9.3g}{row.goal:>9}  {row.unit}{mark}")
+    values = [asdict(row) | {"ratio": row.ratio, "met": row.met} for row in rows]
+    Path("bench.json").write_text(json.dumps({"machine": machine(), "rows": values}, indent=2) + "\n")
+    return 0 if all(row.met for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
