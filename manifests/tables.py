@@ -56,7 +56,7 @@ def _columns(text: str) -> dict[str, Column]:
         "bool": pl.Boolean(), "time": pl.Datetime("us", "UTC"), "strs": pl.List(pl.String()),
         "f32s": pl.List(pl.Float32()),
     }  # fmt: skip
-    rows = (line.strip().split(None, 2) for line in text.strip().splitlines())
+    rows = (line.strip().split(None, 2) for line in text.splitlines() if line.strip())
     return {name: Column(dtype=kinds[kind], meaning=meaning) for name, kind, meaning in rows}
 
 
