@@ -57,7 +57,7 @@ def _columns(text: str) -> dict[str, Column]:
         "f32s": pl.List(pl.Float32()),
     }  # fmt: skip
     rows = (line.strip().split(None, 2) for line in text.splitlines() if line.strip())
-    return {name: Column(dtype=kinds[kind], meaning=meaning) for name, kind, meaning in rows}
+    return {name: Column(dtype=kinds[kind], meaning=meaning.strip()) for name, kind, meaning in rows}
 
 
 _STATUS = """
