@@ -192,6 +192,12 @@ class Store:
         folder = self.root / table.name
         return sorted(path.name.removesuffix(".receipt.json") for path in folder.glob("*.receipt.json"))
 
+    def keep_only(self, table: Table, shards: list[str]) -> None:
+        """Remove all other shards of a table (left by a run that cut its source differently)."""
+        for shard in set(self.shards(table)) - set(shards):
+            self.forget(table.name, shard)
+            self.path(table, shard).unlink(missing_ok=True)
+
     def read_all(self, table: Table) -> pl.DataFrame:
         """All finished shards in order, verified; the empty table where there is none."""
         return pl.concat([self.read(table, shard) for shard in self.shards(table)] or [table.empty()])
