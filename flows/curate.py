@@ -1,0 +1,129 @@
+"""The flow `curate`: LAION rows in, review tasks out. Each line of the flow is one stage of the story."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from relaionet.annotations.tasks import TasksConfig
+from relaionet.flows.console import Reporter
+from relaionet.flows.curate_stages import (
+    download_shard,
+    embed_shard,
+    make_review_tasks,
+    propose_shard,
+    read_all_candidates,
+    screen_all,
+    search_labels,
+)  # fmt: skip
+from relaionet.flows.provenance import write_run_record
+from relaionet.flows.recipe import find_recipe, read_recipe
+from relaionet.flows.stage import Run, run_shards
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, PROPOSALS
+from relaionet.pipeline.candidates import CandidatesConfig
+from relaionet.pipeline.download import DownloadConfig
+from relaionet.pipeline.embed import EmbedConfig
+from relaionet.pipeline.propose import ProposeConfig
+from relaionet.pipeline.retrieve import RetrieveConfig
+from relaionet.pipeline.screen import ScreenConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurateRecipe:
+    """All that steers the flow `curate`.
+
+    Attributes:
+        name: name of the release this will become.
+        source: parquet file, folder or glob of LAION metadata; relative to the recipe's folder.
+        encoder: image-text encoder: open_clip `model/pretrained`, `hf-hub:…`, `miniature`, or an import string.
+        encoder_options: passed to the encoder's factory.
+        templates: prompts a class is searched with; {name} and {gloss} are filled in.
+        reference: folder of pictures that must not be in the set (leaks), any depth; none where null.
+        controls: parquet with columns path, wnid: pictures with known labels, mixed into the review; none where null.
+        workers: shards at work at once.
+    """
+
+    name: str = "relaionet"
+    source: str
+    encoder: str = "ViT-B-32/laion2b_s34b_b79k"
+    encoder_options: dict[str, Any] = field(default_factory=dict)
+    templates: tuple[str, ...] = ("a photo of a {name}", "a photo of a {name}, {gloss}")
+    reference: Path | None = None
+    controls: Path | None = None
+    workers: int = 2
+    candidates: CandidatesConfig = field(default_factory=CandidatesConfig)
+    download: DownloadConfig = field(default_factory=DownloadConfig)
+    embed: EmbedConfig = field(default_factory=EmbedConfig)
+    retrieve: RetrieveConfig = field(default_factory=RetrieveConfig)
+    propose: ProposeConfig = field(default_factory=ProposeConfig)
+    screen: ScreenConfig = field(default_factory=ScreenConfig)
+    tasks: TasksConfig = field(default_factory=TasksConfig)
+
+
+def read_curate_recipe(name: str) -> CurateRecipe:
+    """Read a recipe; its relative paths are relative to its own folder.
+
+    Raises:
+        BadInput: see `recipe.read_recipe`.
+    """
+    recipe = read_recipe(name, CurateRecipe)
+    folder = find_recipe(name).parent
+    return replace(
+        recipe,
+        source=recipe.source if "://" in recipe.source else str(folder / recipe.source),
+        reference=recipe.reference and folder / recipe.reference,
+        controls=recipe.controls and folder / recipe.controls,
+    )
+
+
+def run_curate(recipe: CurateRecipe, out: Path, *, push: bool | None = None, reporter: Reporter | None = None) -> Run:
+    """Run the flow.
+
+    Args:
+        recipe: what to do.
+        out: folder of the run.
+        push: push the tasks to Label Studio at the end; None pushes where a server is set up.
+        reporter: where progress is shown.
+    """
+    run = Run(root=out, reporter=reporter or Reporter())
+    check_recipe(recipe)
+    curate.with_options(task_runner=ThreadPoolTaskRunner(max_workers=recipe.workers))(run, recipe)
+    if push is not False:
+        from relaionet.flows.review import push_if_possible
+
+        push_if_possible(run, must=bool(push))
+    return run
+
+
+def check_recipe(recipe: CurateRecipe) -> None:
+    """Find what is wrong before anything is loaded.
+
+    Raises:
+        BadInput: a folder or file of the recipe is not there.
+    """
+    if recipe.reference is not None and not recipe.reference.is_dir():
+        raise BadInput(f"reference {recipe.reference} is no folder of pictures.")
+    if recipe.controls is not None and not recipe.controls.is_file():
+        raise BadInput(f"controls {recipe.controls} is no parquet file.")
+    if recipe.workers < 1:
+        raise BadInput(f"workers is {recipe.workers}; it must be at least 1.")
+
+
+@flow(name="curate", validate_parameters=False)
+def curate(run: Run, recipe: CurateRecipe) -> Run:
+    """LAION rows in, review tasks out."""
+    run.reporter.headline(f"Curate {recipe.name}")
+    write_run_record(run.root, recipe)
+    shards, rows_count = read_all_candidates(run, recipe)
+    run_shards(run, DOWNLOADS, download_shard, shards, rows_count, recipe)
+    run_shards(run, EMBEDDINGS, embed_shard, shards, rows_count, recipe)
+    search_labels(run, recipe)
+    run_shards(run, PROPOSALS, propose_shard, shards, rows_count, recipe)
+    screen_all(run, recipe)
+    make_review_tasks(run, recipe)
+    return run

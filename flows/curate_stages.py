@@ -1,0 +1,244 @@
+"""The stages of the flow `curate`: each reads what the one before wrote, calls the room that knows how, and writes."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from relaionet.annotations import tasks as review_tasks
+from relaionet.flows.console import Advance
+from relaionet.flows.stage import Run
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.labels import find_label, read_labels
+from relaionet.manifests.store import Receipt, digest_of, file_sha256, write_atomic
+from relaionet.manifests.tables import (
+    ALIVE,
+    CANDIDATES,
+    DOWNLOADS,
+    EMBEDDINGS,
+    HITS,
+    PROPOSALS,
+    SCREENED,
+    TASKS,
+    Table,
+    alive,
+)  # fmt: skip
+from relaionet.pipeline import candidates, download, embed, propose, retrieve, screen
+from relaionet.pipeline.embedding_store import read_embeddings, write_embeddings
+from relaionet.pipeline.encoders import Encoder, load_encoder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from relaionet.flows.curate import CurateRecipe
+
+
+def read_all_candidates(run: Run, recipe: CurateRecipe) -> tuple[list[str], int]:
+    """Stage 1: every row of the source with the class its caption names, cut into shards.
+
+    Returns:
+        Names of the shards, and how many rows in them are alive.
+    """
+    files = [(path.name, file_sha256(path)) for path in candidates.source_files(recipe.source)]
+    digest = digest_of(files, recipe.candidates, candidates.VERSION)
+    receipt = run.store.receipt("source")
+    if receipt is None or receipt.digest != digest:
+        started = time.perf_counter()
+        with run.reporter.bar("candidates", None) as advance:
+            rows = candidates.read_candidates(recipe.source, recipe.candidates, advance)
+        size = recipe.candidates.rows_per_shard
+        shards = [f"{number:05d}" for number in range(-(-rows.height // size))]
+        seconds = time.perf_counter() - started
+        for number, shard in enumerate(shards):
+            part = rows.slice(number * size, size)
+            run.store.write(part, CANDIDATES, digest, shard=shard, seconds=seconds * part.height / rows.height)
+        run.store.keep_only(CANDIDATES, shards)
+        run.store.write_receipt(
+            Receipt(table="source", shard="all", rows_count=rows.height, sha256=digest, digest=digest, seconds=seconds)
+        )
+        run.made.add(CANDIDATES.name)
+    count = run.count(CANDIDATES)
+    return run.store.shards(CANDIDATES), count.statuses.get(ALIVE, 0)
+
+
+def download_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
+    """Stage 2: the bytes of one shard's candidates."""
+    digest = digest_of(input_digest(run, CANDIDATES, shard), recipe.download, download.VERSION)
+    rows = alive(run.store.read(CANDIDATES, shard))
+    return run.make(
+        DOWNLOADS, digest, lambda: download.fetch_images(rows, recipe.download, run.images, advance), shard=shard
+    )
+
+
+def embed_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
+    """Stage 3: unit vectors and perceptual hashes of one shard's images."""
+    encoder = get_encoder(recipe)
+    digest = digest_of(input_digest(run, DOWNLOADS, shard), encoder.fingerprint, recipe.embed, embed.VERSION)
+
+    def make() -> pl.DataFrame:
+        rows = alive(run.store.read(DOWNLOADS, shard))
+        table, vectors = embed.embed_images(rows, encoder, run.images, recipe.embed, advance)
+        about = run.store.read(CANDIDATES, shard).filter(pl.col("status") == ALIVE)
+        kept = alive(table).select("candidate_id").join(about, on="candidate_id", maintain_order="left")
+        write_embeddings(run.embeddings, int(shard), vectors, kept.select("candidate_id", "url", "caption"))
+        return table
+
+    return run.make(EMBEDDINGS, digest, make, shard=shard)
+
+
+def search_labels(run: Run, recipe: CurateRecipe) -> None:
+    """Stage 4: a FAISS index of all images, searched for every label."""
+    encoder = get_encoder(recipe)
+    digest = digest_of(
+        [input_digest(run, EMBEDDINGS, shard) for shard in run.store.shards(EMBEDDINGS)],
+        encoder.fingerprint, recipe.templates, recipe.retrieve, retrieve.VERSION,
+    )  # fmt: skip
+
+    def make() -> pl.DataFrame:
+        ids, vectors = read_embeddings(run.embeddings)
+        return retrieve.search_index(get_label_vectors(recipe), vectors, ids, read_labels(), recipe.retrieve)
+
+    run.make(HITS, digest, make)
+    receipt = run.store.receipt(HITS.name)
+    hits_count = receipt.rows_count if receipt else 0
+    run.reporter.say(f"  {HITS.name:<12}{hits_count:>7,} nearest images of 1,000 labels searched")
+
+
+def propose_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
+    """Stage 5: the proposed label of one shard's images, or that it is unclear."""
+    encoder = get_encoder(recipe)
+    hits = run.store.receipt(HITS.name)
+    digest = digest_of(hits and hits.sha256, encoder.fingerprint, recipe.templates, recipe.propose, propose.VERSION)
+
+    def make() -> pl.DataFrame:
+        rows = alive(run.store.read(EMBEDDINGS, shard)).join(
+            run.store.read(CANDIDATES, shard).filter(pl.col("status") == ALIVE).select("candidate_id", "wnid"),
+            on="candidate_id", maintain_order="left",
+        )  # fmt: skip
+        vectors = vectors_of(run, rows["candidate_id"].to_list())
+        table = propose.propose_labels(rows, vectors, get_label_vectors(recipe), read_labels(), recipe.propose)
+        advance(rows.height)
+        return table
+
+    return run.make(PROPOSALS, digest, make, shard=shard)
+
+
+def screen_all(run: Run, recipe: CurateRecipe) -> None:
+    """Stage 6: duplicates in the set and leaks of the reference pictures, over all shards at once."""
+    encoder = get_encoder(recipe)
+    digest = digest_of(
+        [input_digest(run, PROPOSALS, shard) for shard in run.store.shards(PROPOSALS)],
+        encoder.fingerprint, folder_digest(recipe.reference), recipe.screen, screen.VERSION,
+    )  # fmt: skip
+
+    def make() -> pl.DataFrame:
+        rows = alive(run.store.read_all(PROPOSALS)).select("candidate_id")
+        rows = rows.join(run.store.read_all(DOWNLOADS), on="candidate_id", maintain_order="left").join(
+            run.store.read_all(EMBEDDINGS).select("candidate_id", "phash"), on="candidate_id", maintain_order="left"
+        )
+        chosen = vectors_of(run, rows["candidate_id"].to_list())
+        reference = screen.read_reference(recipe.reference, encoder, recipe.embed) if recipe.reference else None
+        return screen.screen_images(rows, chosen, run.images, recipe.screen, reference)
+
+    run.make(SCREENED, digest, make)
+    run.count(SCREENED)
+
+
+def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
+    """Stage 7: review tasks in shuffled order, hidden controls mixed in."""
+    controls = read_controls(recipe.controls, run.images)
+    digest = digest_of(
+        input_digest(run, SCREENED, "all"), folder_digest(recipe.controls and recipe.controls.parent), recipe.tasks,
+        review_tasks.VERSION,
+    )  # fmt: skip
+
+    def make() -> pl.DataFrame:
+        rows = alive(run.store.read_all(SCREENED)).select("candidate_id")
+        for table, columns in (
+            (PROPOSALS, ["wnid", "top_wnids"]), (DOWNLOADS, ["path"]), (CANDIDATES, ["caption"]),
+        ):  # fmt: skip
+            about = alive(run.store.read_all(table)).select("candidate_id", *columns)
+            rows = rows.join(about, on="candidate_id", maintain_order="left")
+        return review_tasks.make_tasks(rows, controls, 1, recipe.tasks)
+
+    run.make(TASKS, digest, make)
+    tasks = run.store.read(TASKS)
+    hidden = int(tasks["is_control"].sum())
+    run.reporter.say(
+        f"  {TASKS.name:<12}{tasks.height:>7,} = {tasks.height - hidden:,} to review + {hidden:,} controls"
+    )
+
+
+def vectors_of(run: Run, candidate_ids: list[str]) -> np.ndarray:
+    """Unit rows of these images in this order, [N, D] float16."""
+    ids, vectors = read_embeddings(run.embeddings)
+    place = {candidate_id: row for row, candidate_id in enumerate(ids)}
+    return vectors[[place[candidate_id] for candidate_id in candidate_ids]]
+
+
+def input_digest(run: Run, table: Table, shard: str) -> str:
+    """What a stage's input was: the sha256 of the table before it."""
+    receipt = run.store.receipt(table.name, shard)
+    if receipt is None:
+        raise BadInput(f"{run.store.path(table, shard)} was not finished; run `relaionet curate` again.")
+    return receipt.sha256
+
+
+@cache
+def _encoder(name: str, options: tuple[tuple[str, str], ...]) -> Encoder:
+    return load_encoder(name, **dict(options))
+
+
+def get_encoder(recipe: CurateRecipe) -> Encoder:
+    """The recipe's encoder, loaded once per process."""
+    return _encoder(recipe.encoder, tuple(sorted(recipe.encoder_options.items())))
+
+
+@cache
+def _label_vectors(name: str, options: tuple[tuple[str, str], ...], templates: tuple[str, ...]) -> np.ndarray:
+    return embed.embed_labels(_encoder(name, options), read_labels(), templates)
+
+
+def get_label_vectors(recipe: CurateRecipe) -> np.ndarray:
+    """Unit vectors of the 1000 labels, [1000, D] float32, made once per process."""
+    return _label_vectors(recipe.encoder, tuple(sorted(recipe.encoder_options.items())), recipe.templates)
+
+
+def folder_digest(folder: Path | None) -> str | None:
+    """Digest of the names and bytes of all files under a folder."""
+    if folder is None:
+        return None
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return digest_of([(path.relative_to(folder).as_posix(), file_sha256(path)) for path in files])
+
+
+def read_controls(table: Path | None, images: Path) -> pl.DataFrame:
+    """Pictures with known labels, copied among the images under opaque names.
+
+    Args:
+        table: parquet with `path` (relative to the table's folder) and `wnid`; None gives no controls.
+        images: folder of the run's images.
+
+    Returns:
+        Frame of candidate_id, wnid, path.
+
+    Raises:
+        BadInput: the table or a picture cannot be read, or a wnid is unknown.
+    """
+    schema = {"candidate_id": pl.String, "wnid": pl.String, "path": pl.String}
+    if table is None:
+        return pl.DataFrame(schema=schema)
+    rows = []
+    for path, wnid in pl.read_parquet(table).select("path", "wnid").iter_rows():
+        data = (table.parent / path).read_bytes()
+        candidate_id = sha256(data).hexdigest()
+        place = f"{candidate_id[:2]}/{candidate_id}{Path(path).suffix}"
+        if not (images / place).exists():
+            write_atomic(images / place, data)
+        rows.append((candidate_id, find_label(wnid).wnid, place))
+    return pl.DataFrame(rows, schema=schema, orient="row")
