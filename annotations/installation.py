@@ -1,0 +1,121 @@
+"""Label Studio in an environment of its own, with every version pinned by `label_studio.lock`.
+
+Its requirements do not fit beside this project's, so it never shares an environment with it. The environment is made
+once per machine, under RELAIONET_HOME or the user's cache folder, and counts as made when its marker (the digest of
+the lock) is there: the marker is written last, so a half install is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+from relaionet.manifests.errors import BadInput, Unavailable
+
+STUDIO_VERSION = "1.23.2"
+_MARKER = ".relaionet-complete"
+
+
+def find_home(home: Path | None = None) -> Path:
+    """Folder for what is made once per machine: `home`, else RELAIONET_HOME, else the user's cache folder."""
+    if home is not None:
+        return home
+    if os.environ.get("RELAIONET_HOME"):
+        return Path(os.environ["RELAIONET_HOME"])
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("relaionet"))
+
+
+def studio_folder(home: Path | None = None) -> Path:
+    """Folder of Label Studio's own environment."""
+    return find_home(home) / f"label-studio-{STUDIO_VERSION}"
+
+
+def studio_command(home: Path | None = None) -> Path:
+    """Path of the `label-studio` command in its environment, whether or not it is installed."""
+    scripts = "Scripts" if sysconfig.get_platform().startswith("win") else "bin"
+    return studio_folder(home) / scripts / "label-studio"
+
+
+def _lock_text() -> str:
+    return files("relaionet.annotations").joinpath("label_studio.lock").read_text(encoding="utf-8")
+
+
+def _digest() -> str:
+    return hashlib.sha256(f"{sys.version_info[:2]}\n{_lock_text()}".encode()).hexdigest()
+
+
+def is_installed(home: Path | None = None) -> bool:
+    """True when the environment is complete and was made from the lock of this version of the project."""
+    marker = studio_folder(home) / _MARKER
+    return marker.exists() and marker.read_text().strip() == _digest() and studio_command(home).exists()
+
+
+def _run(command: list[str], what: str) -> None:
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "DO_NOT_TRACK": "1"}
+    # an active environment of the caller must not leak into the new one
+    for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
+        environment.pop(name, None)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
+        tail = "\n".join(lines[-5:])
+        raise Unavailable(
+            f"{what} failed (exit {done.returncode}). Check the network and the package index, then run it again.\n{tail}"
+        )
+
+
+def install_studio(home: Path | None = None, progress: Callable[[str], None] | None = None) -> Path:
+    """Make Label Studio's environment unless it is complete.
+
+    Two callers at once are safe: the second waits and finds it made.
+
+    Args:
+        home: where to make it; see `find_home`.
+        progress: told in words what is going on; called only when there is something to do.
+
+    Returns:
+        Path of the `label-studio` command.
+
+    Raises:
+        BadInput: the folder cannot be written.
+        Unavailable: the packages could not be fetched or installed.
+    """
+    from filelock import FileLock
+
+    folder = studio_folder(home)
+    if is_installed(home):
+        return studio_command(home)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not is_installed(home):
+                _make_environment(folder, progress or (lambda _: None))
+    except OSError as error:
+        raise BadInput(
+            f"cannot install Label Studio under {folder.parent}: {error}. Set RELAIONET_HOME to a folder with 1 GB free."
+        ) from None
+    return studio_command(home)
+
+
+def _make_environment(folder: Path, progress: Callable[[str], None]) -> None:
+    progress(f"installing Label Studio {STUDIO_VERSION} into {folder} (once, about two minutes)")
+    if folder.exists():
+        shutil.rmtree(folder)
+    _run([sys.executable, "-m", "venv", str(folder)], "making an environment for Label Studio")
+    lock = folder / "label_studio.lock"
+    lock.write_text(_lock_text(), encoding="utf-8")
+    python = studio_command(folder.parent).with_name("python")
+    _run(
+        [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(lock)],
+        f"installing Label Studio {STUDIO_VERSION}",
+    )
+    (folder / _MARKER).write_text(_digest() + "\n")

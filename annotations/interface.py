@@ -1,0 +1,135 @@
+"""The page a reviewer works on, as Label Studio's labelling config.
+
+One picture, one question, one key. The answers are one group of choices, so that exactly one can be given; the
+runner-up classes of a task are put into that group by its data and answer in the reviewer's name "another class: this
+one". Texts of strangers (the caption) are only ever shown by `Header`, which treats them as plain text and, unlike
+`Text`, never fetches one that looks like an address.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.labels import Label
+
+VERSION = "1"
+ANSWER = "answer"
+OTHER_CLASS = "other_class"
+RUNNER_UP_KEYS = ("q", "w", "e", "r")
+
+CHOICES: dict[str, tuple[str, str]] = {
+    "yes": ("Yes, this class", "1"),
+    "other": ("Another class …", "2"),
+    "several": ("Several classes at once", "3"),
+    "drawing": ("Drawing or text only", "4"),
+    "unsafe": ("Unsafe or private", "5"),
+    "broken": ("Broken picture", "6"),
+    "unsure": ("Cannot tell", "7"),
+}
+"""Stored value of an answer -> its words and its key."""
+
+_STYLE = """
+.lsf-main-content:has(.relaionet) { overflow: hidden; }
+.relaionet { display: flex; gap: 20px; height: calc(100vh - 176px); min-height: 380px; }
+.relaionet .picture { flex: 1 1 auto; min-width: 0; height: 100%; overflow: hidden; }
+.relaionet .side { flex: 0 0 330px; height: 100%; overflow-y: auto; }
+.relaionet .side .lsf-choices { margin: 6px 0 0; }
+.relaionet .side .lsf-choice__item { margin: 0; padding: 3px 0; }
+.relaionet .ask { margin: 0; }
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterfaceConfig:
+    """How the page looks.
+
+    Attributes:
+        runner_ups_count: runner-up classes offered by a key, 0 to 4.
+        image_height_vh: height left for the picture below Label Studio's own bars: 100 vh minus this many px.
+        search: offer the search over all classes for "another class".
+    """
+
+    runner_ups_count: int = 3
+    image_height_vh: int = 176
+    search: bool = True
+
+
+def _text(parent: ET.Element, value: str, size: int, style: str) -> None:
+    ET.SubElement(parent, "Header", value=value, size=str(size), style=style)
+
+
+def class_words(label: Label) -> str:
+    """A class as one line a reviewer can find it by: its name, then WordNet's other words for it."""
+    others = [word for word in label.lemmas if word.lower() != label.name.lower()]
+    return f"{label.name} ({', '.join(others)})" if others else label.name
+
+
+def label_config(labels: Sequence[Label], config: InterfaceConfig | None = None) -> str:
+    """Label Studio's XML for the page.
+
+    Args:
+        labels: classes to choose "another class" from; usually all 1000.
+        config: how it looks.
+
+    Returns:
+        XML that reads `image`, `proposed`, `gloss`, `caption_line` and `runner_ups` from a task's data and gives
+        results named `answer` (one of `CHOICES`, or the wnid of a runner-up) and `other_class` (a wnid).
+
+    Raises:
+        BadInput: there are no labels, or more runner-ups than keys.
+    """
+    config = config or InterfaceConfig()
+    if not labels:
+        raise BadInput("the page needs at least one class to choose from; got none.")
+    if not 0 <= config.runner_ups_count <= len(RUNNER_UP_KEYS):
+        raise BadInput(f"runner_ups_count must be 0 to {len(RUNNER_UP_KEYS)}, got {config.runner_ups_count}.")
+    view = ET.Element("View")
+    ET.SubElement(view, "Style").text = _STYLE
+    page = ET.SubElement(view, "View", className="relaionet")
+    picture = ET.SubElement(page, "View", className="picture")
+    ET.SubElement(
+        picture, "Image", name="image", value="$image", zoom="true", zoomControl="true", defaultZoom="fit",
+        maxHeight=f"calc(100vh - {config.image_height_vh + 10}px)", horizontalAlignment="center",
+    )  # fmt: skip
+    side = ET.SubElement(page, "View", className="side")
+    _text(side, "Does the picture show", 5, "margin: 0; opacity: 0.7")
+    _text(side, "$proposed", 3, "margin: 2px 0")
+    _text(side, "$gloss", 5, "margin: 0 0 8px; font-weight: 400; line-height: 1.35")
+    _text(side, "$caption_line", 5, "margin: 0 0 8px; font-weight: 400; font-style: italic; opacity: 0.75")
+    _answers(side)
+    if config.search:
+        _search(side, labels)
+    return ET.tostring(view, encoding="unicode")
+
+
+def _answers(side: ET.Element) -> None:
+    answers = ET.SubElement(
+        side, "Choices", name=ANSWER, toName="image", value="$runner_ups", choice="single-radio", required="true",
+        requiredMessage="Choose an answer first (keys 1 to 7).",
+    )  # fmt: skip
+    for value, (words, key) in CHOICES.items():
+        ET.SubElement(answers, "Choice", value=words, alias=value, hotkey=key)
+
+
+def _search(side: ET.Element, labels: Sequence[Label]) -> None:
+    where = ET.SubElement(
+        side, "View", visibleWhen="choice-selected", whenTagName=ANSWER, whenChoiceValue=CHOICES["other"][0]
+    )
+    classes = ET.SubElement(
+        where, "Taxonomy", name=OTHER_CLASS, toName="image", maxUsages="1", leafsOnly="true", required="true",
+        requiredMessage="Name the class, or choose another answer.", placeholder="Search the class …",
+        minWidth="310px", maxWidth="330px", dropdownWidth="330px",
+    )  # fmt: skip
+    for label in labels:
+        ET.SubElement(classes, "Choice", value=class_words(label), alias=label.wnid, hint=label.gloss)
+
+
+def runner_up_choices(labels: Sequence[Label]) -> list[dict[str, str]]:
+    """Runner-up classes as further answers of a task's page, each on a key of its own."""
+    return [
+        {"value": f"It is: {label.name}", "alias": label.wnid, "hotkey": key, "hint": label.gloss}
+        for label, key in zip(labels, RUNNER_UP_KEYS, strict=False)
+    ]

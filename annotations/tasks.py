@@ -1,0 +1,191 @@
+"""Rows to look at, shuffled, with hidden controls among them that nobody can tell apart.
+
+A control is a picture whose class is known. Half of the controls are asked about with their own class, the others with
+a class they are not, so that neither "always yes" nor "always no" passes. A control has the same kind of id, file name,
+caption and runner-ups as any other row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from relaionet.annotations.interface import InterfaceConfig, class_words, runner_up_choices
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.labels import find_label
+from relaionet.manifests.tables import TASKS, shape_table
+
+VERSION = "1"
+_ID = re.compile(r"^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TasksConfig:
+    """How tasks are made.
+
+    Attributes:
+        seed: of the shuffling and of the choice of controls.
+        controls_frac: controls mixed in, as a fraction of the rows, 0 to 1; never more than there are.
+        wrong_frac: fraction of the controls asked about with a class they are not, 0 to 1.
+        runner_ups_count: runner-up classes offered by a key, 0 to 4.
+        caption_chars: characters of a caption shown at most.
+    """
+
+    seed: int = 0
+    controls_frac: float = 0.1
+    wrong_frac: float = 0.5
+    runner_ups_count: int = 3
+    caption_chars: int = 300
+
+
+def _unit(*parts: object) -> float:
+    """A number in [0, 1) that depends on the parts alone."""
+    digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _order(ids: Sequence[str], *parts: object) -> list[str]:
+    return sorted(ids, key=lambda one: (_unit(*parts, one), one))
+
+
+def _check_rows(rows: pl.DataFrame, needed: Sequence[str], what: str) -> None:
+    missing = [name for name in needed if name not in rows.columns]
+    if missing:
+        raise BadInput(f"{what}: missing column {', '.join(missing)}; found {', '.join(rows.columns)}.")
+    bad = [value for value in rows["candidate_id"].to_list() if not (isinstance(value, str) and _ID.match(value))]
+    if bad:
+        raise BadInput(f"{what}: candidate_id {bad[0]!r} is not 64 hexadecimal digits.")
+    if rows["candidate_id"].is_duplicated().any():
+        raise BadInput(f"{what}: a candidate_id stands twice; every row is asked about once per round.")
+
+
+def make_tasks(
+    rows: pl.DataFrame, controls: pl.DataFrame | None = None, *, round_number: int = 1,
+    config: TasksConfig | None = None,
+) -> pl.DataFrame:  # fmt: skip
+    """Make the tasks of one review round.
+
+    The result depends on the set of rows, the round and the seed, not on the order the rows come in.
+
+    Args:
+        rows: candidate_id, wnid (proposed), top_wnids (list, best first), path (image file), caption.
+        controls: candidate_id, wnid (its true class), path; optional proposed_wnid (made when missing or null).
+        round_number: from 1.
+        config: how.
+
+    Returns:
+        TASKS: all rows and the chosen controls, by position.
+
+    Raises:
+        BadInput: a column is missing, an id is malformed or stands twice, or a wnid is unknown.
+    """
+    config = config or TasksConfig()
+    _check_rows(rows, ("candidate_id", "wnid", "top_wnids", "path", "caption"), "rows to review")
+    made = rows.select(
+        "candidate_id", pl.col("wnid").alias("proposed_wnid"), pl.col("top_wnids").alias("runner_up_wnids"),
+        pl.lit(False).alias("is_control"), pl.lit(None, pl.String).alias("control_wnid"),
+        pl.col("path").alias("image_path"), "caption",
+    )  # fmt: skip
+    entries = made.to_dicts()
+    if controls is not None and controls.height:
+        _check_rows(controls, ("candidate_id", "wnid", "path"), "controls")
+        entries += _make_controls(entries, controls, round_number, config)
+    for entry in entries:
+        proposed = find_label(entry["proposed_wnid"]).wnid
+        others = [wnid for wnid in dict.fromkeys(entry["runner_up_wnids"] or []) if wnid != proposed]
+        entry["runner_up_wnids"] = others[: config.runner_ups_count]
+    by_id = {entry["candidate_id"]: entry for entry in entries}
+    if len(by_id) != len(entries):
+        raise BadInput("a control has the candidate_id of a row to review; controls must be other pictures.")
+    order = _order(list(by_id), "order", config.seed, round_number)
+    tasks = pl.DataFrame(
+        [by_id[one] | {"round": round_number, "position": position} for position, one in enumerate(order)],
+        schema=dict(TASKS.schema),
+    )
+    return shape_table(tasks, TASKS)
+
+
+def _make_controls(
+    entries: list[dict[str, Any]], controls: pl.DataFrame, round_number: int, config: TasksConfig
+) -> list[dict[str, Any]]:
+    """Controls as task entries; captions and runner-ups are those of a row asked about with the same class."""
+    count = min(controls.height, max(1, round(config.controls_frac * len(entries))) if config.controls_frac else 0)
+    known = {row["candidate_id"]: row for row in controls.to_dicts()}
+    chosen = _order(list(known), "controls", config.seed, round_number)[:count]
+    wrong = set(chosen[: round(config.wrong_frac * count)])
+    classes = sorted({entry["proposed_wnid"] for entry in entries} | {row["wnid"] for row in known.values()})
+    made = []
+    for one in chosen:
+        row = known[one]
+        proposed = row.get("proposed_wnid")
+        if not proposed:
+            proposed = row["wnid"]
+            others = [wnid for wnid in classes if wnid != row["wnid"]]
+            if one in wrong and others:
+                proposed = _order(others, "wrong", config.seed, one)[0]
+        like = _borrow(entries, proposed, one)
+        made.append(
+            {
+                "candidate_id": one, "proposed_wnid": proposed, "is_control": True, "control_wnid": row["wnid"],
+                "image_path": row["path"], "caption": row.get("caption") or like.get("caption"),
+                "runner_up_wnids": _control_runner_ups(row["wnid"], proposed, like.get("runner_up_wnids") or [], one),
+            }
+        )  # fmt: skip
+    return made
+
+
+def _borrow(entries: list[dict[str, Any]], proposed: str, control_id: str) -> dict[str, Any]:
+    """The row whose caption and runner-ups a control shows: one with the same proposed class where there is one."""
+    same = [entry for entry in entries if entry["proposed_wnid"] == proposed] or entries
+    if not same:
+        return {}
+    by_id = {entry["candidate_id"]: entry for entry in same}
+    return by_id[_order(list(by_id), "borrow", control_id)[0]]
+
+
+def _control_runner_ups(true: str, proposed: str, borrowed: list[str], control_id: str) -> list[str]:
+    """Borrowed runner-ups; with a wrong proposal the true class is mostly among them, as it is for other rows."""
+    others = [wnid for wnid in dict.fromkeys(borrowed) if wnid not in (proposed, true)]
+    if true == proposed or _unit("among", control_id) > 0.8:
+        return others
+    return [true, *others] if _unit("first", control_id) < 0.7 else [*others[:1], true, *others[1:]]
+
+
+def task_data(row: dict[str, Any], config: TasksConfig | None = None) -> dict[str, Any]:
+    """What Label Studio is given about one task: what people see, and the keys that lead back.
+
+    It never says whether a task is a control, and names no file; `studio.push_tasks` adds the image's address.
+
+    Args:
+        row: one row of TASKS as a dict.
+        config: how.
+
+    Returns:
+        candidate_id, round, position, wnid, proposed, gloss, caption_line and runner_ups, ready for JSON.
+    """
+    config = config or TasksConfig()
+    label = find_label(row["proposed_wnid"])
+    caption = " ".join((row["caption"] or "").split())
+    if len(caption) > config.caption_chars:
+        caption = caption[: config.caption_chars - 1] + "…"
+    runner_ups = [find_label(wnid) for wnid in row["runner_up_wnids"][: config.runner_ups_count]]
+    return {
+        "candidate_id": row["candidate_id"],
+        "round": row["round"],
+        "position": row["position"],
+        "wnid": label.wnid,
+        "proposed": class_words(label),
+        "gloss": label.gloss,
+        "caption_line": f"Caption: {caption}" if caption else "No caption",
+        "runner_ups": runner_up_choices(runner_ups),
+    }
+
+
+def interface_config(config: TasksConfig) -> InterfaceConfig:
+    """The page that goes with these tasks."""
+    return InterfaceConfig(runner_ups_count=config.runner_ups_count)
