@@ -41,7 +41,7 @@ _STYLES = (
     "#{name} #nature #{year}",
     "{Name} – Getting started, part {m}",
     "<script>alert({n})</script> {name}",
-    "'; DROP TABLE images; -- {name}",
+    "'; DELETE FROM images; -- {name}",
 )
 _EMPTY = (
     "IMG_{n}.jpg", "DSC0{n}", "untitled", "Image {m} of 12", "{year}-08-{m} 17.03.22", "photo", "download (1)",
