@@ -1,0 +1,283 @@
+"""Feature extractors behind one protocol: the miniature's classifier, Inception, any encoder, or an import string."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from relaionet.evaluators.protocols import Protocol as ScoringProtocol
+from relaionet.manifests.errors import BadInput, Corrupt, Unavailable, nearest_name
+from relaionet.manifests.store import digest_of, file_sha256
+from relaionet.pipeline.import_strings import call_factory, find_factory, is_factory
+
+if TYPE_CHECKING:
+    import torch
+
+    from relaionet.pipeline.encoders import Encoder
+
+VERSION = "1"
+GROUP = "relaionet.extractors"
+BUILT_IN = ("miniature", "inception")
+INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+INCEPTION_SHA256_START = "6726825d"
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """Turns images into named arrays with one row per image.
+
+    Attributes:
+        name: for reading; goes into receipts.
+        dim: length of a row of `features`.
+        fingerprint: changes when weights or preprocessing change.
+    """
+
+    name: str
+    dim: int
+    fingerprint: str
+
+    def extract(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
+        """[N, 3, H, W] uint8 RGB -> at least `features` [N, D] float32; classifiers add `logits` [N, C] float32."""
+        ...
+
+
+class MiniatureExtractor:
+    """The miniature's classifier: 64 features and 20 logits of 32 × 32 images.
+
+    Args:
+        classifier: as `relaionet.evaluators.miniature.classifier.load_classifier` gives it.
+        fingerprint: of its weights.
+        classes: wnid of each logit.
+    """
+
+    name = "miniature"
+
+    def __init__(self, classifier: Any, fingerprint: str, classes: tuple[str, ...]) -> None:
+        self._classifier = classifier
+        self.fingerprint = fingerprint
+        self.classes = classes
+        self.dim = 64
+
+    def extract(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
+        """[N, 3, 32, 32] uint8 -> features [N, 64], logits [N, 20], float32."""
+        import torch
+
+        with torch.inference_mode():
+            features = self._classifier.features(torch.from_numpy(images))
+            logits = self._classifier.logits(features)
+        return {"features": features.float().numpy(), "logits": logits.float().numpy()}
+
+
+class InceptionExtractor:
+    """torch-fidelity's Inception: 2048 pooled features and the 1008 logits without bias of TensorFlow's FID graph.
+
+    Source: torch-fidelity 0.4.0 `FeatureExtractorInceptionV3`, called as it stands (features equal bit for bit).
+
+    Args:
+        weights: torch-fidelity's file; None takes it from torch's hub folder, or fetches it there.
+        device: torch device name.
+
+    Raises:
+        BadInput: the file is not there or is no Inception.
+        Unavailable: it must be fetched and cannot be.
+        Corrupt: what was fetched has another checksum.
+    """
+
+    name = "inception"
+    dim = 2048
+
+    def __init__(self, weights: Path | None = None, device: str = "cpu") -> None:
+        path = _find_inception(weights)
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+        _check_tensors_only(path)
+        try:
+            network = FeatureExtractorInceptionV3(
+                "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(path)
+            )
+        except (RuntimeError, KeyError, AttributeError) as error:
+            text = " ".join(str(error).split())[:200]
+            raise BadInput(f"{path} holds no torch-fidelity Inception: {text}. Use {INCEPTION_FILE}.") from None
+        self._network, self._device = network.to(device), device
+        self.fingerprint = f"torch-fidelity-0.4:{file_sha256(path)}"
+
+    def extract(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
+        """[N, 3, H, W] uint8 -> features [N, 2048], logits [N, 1008], float32."""
+        import torch
+
+        with torch.inference_mode():
+            features, logits = self._network(torch.from_numpy(images).to(self._device))
+        return {"features": features.float().cpu().numpy(), "logits": logits.float().cpu().numpy()}
+
+
+class EncoderExtractor:
+    """An image-text encoder as an extractor; its features are unit rows.
+
+    Args:
+        encoder: as `relaionet.pipeline.encoders.load_encoder` gives it.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.name, self.dim, self.fingerprint = encoder.name, encoder.dim, encoder.fingerprint
+
+    def extract(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
+        """[N, 3, H, W] uint8 -> features [N, D] float32 unit rows."""
+        import torch
+        from PIL import Image
+
+        pictures = [Image.fromarray(image.transpose(1, 2, 0)) for image in images]
+        batch = torch.stack([self.encoder.preprocess(picture) for picture in pictures])  # [N, 3, h, w] float32
+        return {"features": np.asarray(self.encoder.encode_images(batch), dtype=np.float32)}
+
+
+def load_extractor(name: str, device: str = "cpu", **options: Any) -> Extractor:
+    """Load an extractor.
+
+    Args:
+        name: `miniature`; `inception` (option `weights`: torch-fidelity's file); `encoder:<name>` with any name
+            `load_encoder` knows; or `package.module:factory`, `path/to/file.py:factory` or an entry point of the group
+            `relaionet.extractors`, called with the options.
+        device: torch device name.
+        **options: passed on.
+
+    Raises:
+        BadInput: name, file or option is wrong.
+        Unavailable: weights must be fetched and cannot be.
+    """
+    if name == "miniature":
+        return _load_miniature()
+    if name == "inception":
+        weights = options.get("weights")
+        return InceptionExtractor(Path(weights).expanduser() if weights else None, device)
+    if name.startswith("encoder:"):
+        from relaionet.pipeline.encoders import load_encoder
+
+        return EncoderExtractor(load_encoder(name.removeprefix("encoder:"), device, **options))
+    if is_factory(name, GROUP):
+        made = call_factory(name, find_factory(name, GROUP), options, {"device": device})
+        missing = [part for part in ("name", "dim", "fingerprint", "extract") if not hasattr(made, part)]
+        if missing:
+            raise BadInput(f"extractor '{name}' has no {', '.join(missing)}; see relaionet.evaluators.extractors.")
+        return made
+    forms = "'encoder:<name>' and 'package.module:factory' work too."
+    raise BadInput(f"there is no extractor '{name}'.{nearest_name(name, BUILT_IN)} Besides, {forms}")
+
+
+class Models:
+    """Every model a protocol scores with, loaded once.
+
+    Args:
+        protocol: whose models these are.
+        fd: extractor of the distances.
+        classifier: extractor of the logits; may be the same object.
+        alignments: metric name (`CLIP Score`, `PickScore`) -> encoder.
+    """
+
+    def __init__(
+        self, protocol: ScoringProtocol, fd: Extractor, classifier: Extractor, alignments: Mapping[str, Encoder]
+    ) -> None:
+        self.protocol, self.fd, self.classifier = protocol, fd, classifier
+        self.alignments = dict(alignments)
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What each number comes from: role -> name and first 12 digits of the model's fingerprint."""
+        models: dict[str, Any] = {"distance": self.fd, "classifier": self.classifier, **self.alignments}
+        return {role: f"{model.name} {_short(model.fingerprint)}" for role, model in models.items()}
+
+
+def load_models(protocol: ScoringProtocol, device: str = "cpu", **weights: str) -> Models:
+    """Load what a protocol scores with.
+
+    Args:
+        protocol: as `find_protocol` gives it.
+        device: torch device name.
+        **weights: `inception` and `pickscore`: local files or folders in place of a download.
+
+    Raises:
+        BadInput: a name or file is wrong.
+        Unavailable: weights must be fetched and cannot be; the message says which file to put where.
+    """
+    from relaionet.pipeline.encoders import load_encoder
+
+    def extractor(name: str) -> Extractor:
+        return load_extractor(name, device, **({"weights": weights[name]} if name in weights else {}))
+
+    fd = extractor(protocol.fd_extractor)
+    classifier = fd if protocol.classifier == protocol.fd_extractor else extractor(protocol.classifier)
+    alignments: dict[str, Encoder] = {"CLIP Score": load_encoder(protocol.alignment, device)}
+    if protocol.preference == "pickscore":
+        from relaionet.evaluators.preference import load_pickscore
+
+        alignments["PickScore"] = load_pickscore(weights.get("pickscore"), device)
+    return Models(protocol, fd, classifier, alignments)
+
+
+def _short(fingerprint: str) -> str:
+    return hashlib.sha256(fingerprint.encode()).hexdigest()[:12]
+
+
+def _load_miniature() -> Extractor:
+    from relaionet.evaluators.miniature.classifier import load_classifier
+    from relaionet.pipeline.miniature.world import CLASSES
+
+    classifier = load_classifier()
+    return MiniatureExtractor(classifier, _weights_fingerprint(classifier.state_dict()), tuple(CLASSES))
+
+
+def _weights_fingerprint(weights: Mapping[str, torch.Tensor]) -> str:
+    """sha256 (hex) over every tensor's name, shape and bytes."""
+    parts = []
+    for name, tensor in sorted(weights.items()):
+        array = tensor.detach().cpu().contiguous().numpy()
+        parts.append([name, str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()])
+    return digest_of("weights", parts)
+
+
+def _find_inception(weights: Path | None) -> Path:
+    """The file asked for, or torch-fidelity's own with its checksum, fetched where it is missing."""
+    if weights is not None:
+        if not weights.is_file():
+            raise BadInput(f"Inception weights {weights} do not exist.")
+        return weights
+    import torch
+
+    path = Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_FILE
+    if not path.is_file():
+        _fetch(torch.hub.download_url_to_file, path)
+    if not file_sha256(path).startswith(INCEPTION_SHA256_START):
+        raise Corrupt(f"{path} has another checksum than its name says; delete it and run again.")
+    return path
+
+
+def _fetch(download: Callable[..., Any], path: Path) -> None:
+    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        download(URL_INCEPTION_V3, str(path), hash_prefix=INCEPTION_SHA256_START, progress=False)
+    except OSError as error:
+        raise Unavailable(
+            f"Inception's weights are not on this machine and could not be fetched from {URL_INCEPTION_V3}: {error}. "
+            f"Put that file at {path}, or name it in the recipe as the weights of 'inception'."
+        ) from None
+    except RuntimeError as error:
+        raise Corrupt(f"Inception's weights from {URL_INCEPTION_V3} have another checksum: {error}.") from None
+
+
+def _check_tensors_only(path: Path) -> None:
+    """torch-fidelity unpickles the file without a guard, so it must hold nothing but tensors."""
+    import pickle
+
+    import torch
+
+    try:
+        torch.load(path, weights_only=True, map_location="cpu")
+    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise BadInput(f"{path} is no file of tensors: {text}. Use {INCEPTION_FILE}.") from None

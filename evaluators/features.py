@@ -1,0 +1,270 @@
+"""Features of a set of images: extracted once, stored with ids and a receipt, read by every metric."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from relaionet.evaluators.extractors import Extractor, Models
+from relaionet.evaluators.images import ImageSource
+from relaionet.evaluators.protocols import Protocol
+from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.labels import find_label
+from relaionet.manifests.store import Receipt, Store, digest_of, file_sha256, read_json, write_json
+
+VERSION = "1"
+SAVE_EVERY = 16
+"""Batches between two points a killed run can go on from."""
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What one extractor says about a set of images.
+
+    Attributes:
+        ids: one per image.
+        arrays: name -> [N, D] float32, read-only memory maps; `features` always.
+        digest: of images, ids, extractor and resize.
+    """
+
+    ids: tuple[str, ...]
+    arrays: dict[str, np.ndarray]
+    digest: str
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSet:
+    """All that the metrics of one protocol need to know about a set of images.
+
+    Attributes:
+        protocol: under which they were made.
+        ids: one per image.
+        wnids: requested class of each.
+        features: [N, D] float32, for the distances.
+        logits: [N, C] float32, for Inception Score and accuracy.
+        classes: wnid of each logit; None where they are no ImageNet labels.
+        cosines: `CLIP Score`, `PickScore` -> [N] float64, image with its own class's text, -1 to 1.
+        digest: of everything above.
+    """
+
+    protocol: Protocol
+    ids: tuple[str, ...]
+    wnids: tuple[str, ...]
+    features: np.ndarray
+    logits: np.ndarray
+    classes: tuple[str, ...] | None
+    cosines: dict[str, np.ndarray]
+    digest: str
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.ids)
+
+    def take(self, rows: Sequence[int]) -> FeatureSet:
+        """The set of some of its images, in the order given."""
+        places = np.asarray(rows, dtype=np.int64)
+        return replace(
+            self,
+            ids=tuple(self.ids[row] for row in rows),
+            wnids=tuple(self.wnids[row] for row in rows),
+            features=self.features[places],
+            logits=self.logits[places],
+            cosines={metric: values[places] for metric, values in self.cosines.items()},
+            digest=digest_of(self.digest, [int(row) for row in rows]),
+        )
+
+
+def extract_features(
+    images: ImageSource,
+    ids: Sequence[str],
+    extractor: Extractor,
+    protocol: Protocol,
+    out: Path,
+    progress: Callable[[int], None] | None = None,
+) -> Features:
+    """Extract the features of a set of images, or read them where that was done before.
+
+    Every forward pass holds exactly `protocol.batch_count` images (the last is filled up), so the features do not
+    depend on where a killed run was resumed. Memory stays at one batch.
+
+    Args:
+        images: at the protocol's size.
+        ids: one per image, distinct.
+        extractor: what to run.
+        protocol: gives the batch.
+        out: folder of the set; each extractor has its own subfolder.
+        progress: called with the number of images done since the last call.
+
+    Raises:
+        BadInput: ids and images differ in number, or there is no image.
+        Corrupt: stored features are not what their receipt says.
+    """
+    if not ids or len(ids) != len(images):
+        raise BadInput(f"features of {len(images)} images with {len(ids)} ids; there must be one id for each image.")
+    name = _folder_name(extractor)
+    digest = digest_of(
+        "features", VERSION, images.digest, list(ids), extractor.fingerprint, protocol.size_px, protocol.batch_count
+    )
+    store, folder = Store(out), out / name
+    if not store.is_done(name, digest):
+        started = time.monotonic()
+        store.forget(name)
+        _extract_all(images, extractor, protocol.batch_count, folder, digest, progress)
+        write_json(folder / "ids.json", list(ids))
+        seconds = time.monotonic() - started
+        receipt = Receipt(
+            table=name, shard="all", rows_count=len(ids), sha256=_files_sha256(folder), digest=digest, seconds=seconds
+        )
+        store.write_receipt(receipt)
+    elif progress is not None:
+        progress(len(ids))
+    return _read(store, name)
+
+
+def extract_set(
+    images: ImageSource,
+    rows: pl.DataFrame,
+    models: Models,
+    out: Path,
+    progress: Callable[[int], None] | None = None,
+) -> FeatureSet:
+    """Run every model of a protocol over a set of images, each once.
+
+    Args:
+        images: at the protocol's size, in the order of `rows`.
+        rows: one per image, with `sample_id` or `candidate_id`, and `wnid`.
+        models: as `load_models` gives them.
+        out: folder of the set.
+        progress: called with the number of images a model has done since the last call; the total is images × models
+            (`count_passes`).
+
+    Raises:
+        BadInput: a column is missing, or rows and images differ in number.
+    """
+    key = next((name for name in ("sample_id", "candidate_id") if name in rows.columns), None)
+    if key is None or "wnid" not in rows.columns:
+        raise BadInput(f"rows of images need sample_id or candidate_id, and wnid; found {', '.join(rows.columns)}.")
+    ids, wnids = tuple(rows[key].to_list()), tuple(rows["wnid"].to_list())
+    protocol = models.protocol
+    fd = extract_features(images, ids, models.fd, protocol, out, progress)
+    same = models.classifier is models.fd
+    classified = fd if same else extract_features(images, ids, models.classifier, protocol, out, progress)
+    if "logits" not in classified.arrays:
+        raise BadInput(f"extractor '{models.classifier.name}' gives no logits; name a classifier in the protocol.")
+    cosines = {}
+    for metric, encoder in models.alignments.items():
+        from relaionet.evaluators.extractors import EncoderExtractor
+
+        aligned = extract_features(images, ids, EncoderExtractor(encoder), protocol, out, progress)
+        cosines[metric] = _align(aligned.arrays["features"], wnids, encoder, protocol.prompt)
+    return FeatureSet(
+        protocol=protocol,
+        ids=ids,
+        wnids=wnids,
+        features=fd.arrays["features"],
+        logits=classified.arrays["logits"],
+        classes=_class_order(models),
+        cosines=cosines,
+        digest=digest_of(fd.digest, classified.digest, list(wnids), models.fingerprints, protocol),
+    )
+
+
+def count_passes(models: Models) -> int:
+    """How many times `extract_set` goes over the images."""
+    return 1 + int(models.classifier is not models.fd) + len(models.alignments)
+
+
+def _class_order(models: Models) -> tuple[str, ...] | None:
+    order = models.protocol.class_order
+    if order == "own":
+        return tuple(models.classifier.classes)  # type: ignore[attr-defined]
+    if order == "imagenet":
+        from relaionet.manifests.labels import read_labels
+
+        return tuple(label.wnid for label in read_labels())
+    return None
+
+
+def _align(rows: np.ndarray, wnids: Sequence[str], encoder: Any, prompt: str) -> np.ndarray:
+    """Cosine of each image with the text of its own class, [N] float64."""
+    order = sorted(set(wnids))
+    texts = encoder.encode_texts([prompt.replace("{class}", find_label(wnid).name) for wnid in order])  # [C, D]
+    place = {wnid: index for index, wnid in enumerate(order)}
+    own = np.asarray(texts, dtype=np.float64)[[place[wnid] for wnid in wnids]]  # [N, D]
+    cosines: np.ndarray = np.einsum("nd,nd->n", np.asarray(rows, dtype=np.float64), own)
+    return cosines
+
+
+def _extract_all(
+    images: ImageSource,
+    extractor: Extractor,
+    batch_count: int,
+    folder: Path,
+    digest: str,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Fill the `.part` arrays from where they stand, then rename them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    point = folder / "progress.json"
+    state = read_json(point) if point.exists() else {}
+    done = state["done_count"] if state.get("digest") == digest else 0
+    names = state["arrays"] if done else {}
+    arrays = {name: np.load(folder / f"{name}.npy.part", mmap_mode="r+") for name in names}
+    if progress is not None and done:
+        progress(done)
+    for start in range(done, len(images), batch_count):
+        stop = min(start + batch_count, len(images))
+        found = _extract_batch(images.read(start, stop), extractor, batch_count)
+        if not arrays:
+            arrays = {name: _open_part(folder, name, len(images), rows) for name, rows in found.items()}
+        for name, rows in found.items():
+            arrays[name][start:stop] = rows[: stop - start]
+        if stop == len(images) or (start // batch_count) % SAVE_EVERY == SAVE_EVERY - 1:
+            for array in arrays.values():
+                array.flush()
+            write_json(point, {"digest": digest, "done_count": stop, "arrays": sorted(arrays)})
+        if progress is not None:
+            progress(stop - start)
+    for name in sorted(arrays):
+        (folder / f"{name}.npy.part").replace(folder / f"{name}.npy")
+    point.unlink(missing_ok=True)
+
+
+def _extract_batch(images: np.ndarray, extractor: Extractor, batch_count: int) -> dict[str, np.ndarray]:
+    """One forward pass over exactly `batch_count` images; the last image is repeated where there are fewer."""
+    short = batch_count - len(images)
+    if short:
+        images = np.concatenate([images, np.repeat(images[-1:], short, axis=0)])
+    found = extractor.extract(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))  # [N, 3, H, W] uint8 RGB
+    return {name: np.asarray(rows, dtype=np.float32) for name, rows in found.items()}
+
+
+def _open_part(folder: Path, name: str, count: int, rows: np.ndarray) -> np.ndarray:
+    return np.lib.format.open_memmap(
+        folder / f"{name}.npy.part", mode="w+", dtype=np.float32, shape=(count, rows.shape[1])
+    )
+
+
+def _folder_name(extractor: Extractor) -> str:
+    """Readable and distinct for each extractor, whatever a stranger's name holds."""
+    slug = re.sub(r"[^a-zA-Z0-9]+", "-", extractor.name).strip("-")[:40]
+    return f"features-{slug}-{digest_of(extractor.fingerprint)[:8]}"
+
+
+def _files_sha256(folder: Path) -> str:
+    return digest_of([[path.name, file_sha256(path)] for path in sorted(folder.glob("*.npy"))])
+
+
+def _read(store: Store, name: str) -> Features:
+    folder, receipt = store.root / name, store.receipt(name)
+    if receipt is None or _files_sha256(folder) != receipt.sha256:
+        raise Corrupt(f"{folder} is not what its receipt says; delete it and run again.")
+    arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
+    return Features(ids=tuple(read_json(folder / "ids.json")), arrays=arrays, digest=receipt.digest)

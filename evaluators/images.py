@@ -1,0 +1,150 @@
+"""Images to be scored, from an array or from files, resized as a protocol says; read in pieces, never all at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from relaionet.evaluators.protocols import Resize
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.store import CHUNK_BYTES, digest_of, file_sha256
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_PIXELS = 200_000_000
+
+
+class ImageSource(Protocol):
+    """A fixed list of images, read in slices at one size."""
+
+    digest: str
+    """sha256 of the content and of how it is resized, hex."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Images start..stop as [n, size, size, 3] uint8 RGB."""
+        ...
+
+
+def resize_image(image: Image, size_px: int, resize: Resize) -> Image:
+    """Bring an image to RGB and `size_px` square.
+
+    Args:
+        image: any mode, any size.
+        size_px: side of the result.
+        resize: filter and fit.
+
+    Returns:
+        An RGB image; the same pixels where the size is right already.
+    """
+    from PIL import Image as Pillow
+
+    image = image.convert("RGB")
+    if image.size == (size_px, size_px):
+        return image
+    box = None
+    if resize.fit == "crop":
+        side = min(image.size)
+        left, top = (image.width - side) / 2, (image.height - side) / 2
+        box = (left, top, left + side, top + side)
+    return image.resize((size_px, size_px), Pillow.Resampling[resize.filter.upper()], box=box)
+
+
+class ArrayImages:
+    """Images in one uint8 array (a memory map stays on disk).
+
+    Args:
+        images: [N, H, W, 3] uint8 RGB.
+        size_px: side the images are given out at.
+        resize: how, where their size is another.
+        digest: of the array's content where it is known; else every byte is read for it.
+
+    Raises:
+        BadInput: the array has another shape or type.
+    """
+
+    def __init__(self, images: np.ndarray, size_px: int, resize: Resize, *, digest: str | None = None) -> None:
+        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
+            raise BadInput(f"images must be [N, H, W, 3] uint8; got {list(images.shape)} {images.dtype}.")
+        self._images, self._size_px, self._resize = images, size_px, resize
+        content = digest or _array_sha256(images)
+        self.digest = digest_of("images", content, images.shape, size_px, asdict(resize))
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._images)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Images start..stop as [n, size, size, 3] uint8 RGB."""
+        part = np.asarray(self._images[start:stop])
+        if part.shape[1:3] == (self._size_px, self._size_px):
+            return part
+        from PIL import Image as Pillow
+
+        done = [np.asarray(resize_image(Pillow.fromarray(one), self._size_px, self._resize)) for one in part]
+        return np.stack(done) if done else np.zeros((0, self._size_px, self._size_px, 3), np.uint8)
+
+
+class FileImages:
+    """Images in files of any format Pillow reads.
+
+    Args:
+        paths: one file per image.
+        size_px: side the images are given out at.
+        resize: how.
+        hashes: sha256 of each file's bytes where they are known (a split has them); else every file is read for it.
+
+    Raises:
+        BadInput: a file is missing; the message names the first.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], size_px: int, resize: Resize, *, hashes: Sequence[str] | None = None
+    ) -> None:
+        missing = next((path for path in paths if not path.is_file()), None)
+        if missing is not None:
+            raise BadInput(f"{missing} does not exist; build the split again.")
+        self._paths, self._size_px, self._resize = list(paths), size_px, resize
+        content = list(hashes) if hashes is not None else [file_sha256(path) for path in paths]
+        self.digest = digest_of("images", content, size_px, asdict(resize))
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._paths)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Images start..stop as [n, size, size, 3] uint8 RGB.
+
+        Raises:
+            BadInput: a file is no image that can be decoded within the limit of pixels.
+        """
+        done = [self._read_one(path) for path in self._paths[start:stop]]
+        return np.stack(done) if done else np.zeros((0, self._size_px, self._size_px, 3), np.uint8)
+
+    def _read_one(self, path: Path) -> np.ndarray:
+        from PIL import Image as Pillow
+
+        try:
+            with Pillow.open(path) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise BadInput(f"{path} has {image.width} × {image.height} pixels; at most {MAX_PIXELS} are read.")
+                return np.asarray(resize_image(image, self._size_px, self._resize))
+        except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+            raise BadInput(f"{path} cannot be decoded as an image: {error}. Build the split again.") from None
+
+
+def _array_sha256(images: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    step = max(1, CHUNK_BYTES // max(1, images[:1].nbytes))
+    for start in range(0, len(images), step):
+        digest.update(np.ascontiguousarray(images[start : start + step]).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,157 @@
+"""Scaled metrics: distance and score weighed by alignment, and the harmonic mean of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from relaionet.evaluators.metrics.estimate import Estimate, divide, multiply
+from relaionet.evaluators.protocols import check_comparable, find_protocol
+from relaionet.manifests.errors import BadInput
+
+VERSION = "1"
+MIN_ALIGNMENT = 1e-3
+"""An alignment at or below 0 counts as this, so that a set without any scores worst and not below 0."""
+DRAWS = 400
+LOWER_IS_BETTER = frozenset({"FID", "FD", "KID", "KD", "csFID", "csFD", "psFID", "psFD"})
+PREFIXES = {"CLIP Score": "cs", "PickScore": "ps"}
+SAME_SET = ("generator", "steps", "guidance")
+
+
+def score_scaled(
+    frechet: Estimate | None, inception: Estimate, alignment: Estimate, *, names: tuple[str, str], real: float | None
+) -> dict[str, Estimate]:
+    """Fréchet distance divided by, and Inception Score times, the mean alignment a = alignment / 100.
+
+    Args:
+        frechet: the distance; None leaves the scaled distance out.
+        inception: Inception Score of the same images.
+        alignment: 100 × mean cosine of the same images.
+        names: of the scaled distance and score, as csFID and csIS.
+        real: alignment of the split's own images for the relative forms, in which a is divided by it, so that the
+            real images score their plain values; None leaves those out.
+
+    Returns:
+        name -> estimate; the relative forms are called "<name> (relative)".
+    """
+    found = {}
+    floor = 100 * MIN_ALIGNMENT
+    share = Estimate(max(alignment.value, floor) / 100, alignment.influence / 100)
+    if alignment.value <= floor:
+        share = Estimate(MIN_ALIGNMENT, np.zeros_like(alignment.influence))
+    forms = {"": share}
+    if real is not None:
+        whole = max(real, floor) / 100
+        forms[" (relative)"] = Estimate(share.value / whole, share.influence / whole)
+    for suffix, part in forms.items():
+        if frechet is not None:
+            found[names[0] + suffix] = divide(frechet, part)
+        found[names[1] + suffix] = multiply(inception, part)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """Worst and best value of each metric over the rows an MMHM compares; keep them to score later rows alike.
+
+    Attributes:
+        ends: metric -> (lowest, highest).
+    """
+
+    ends: Mapping[str, tuple[float, float]]
+
+
+def harmonic_mean(values: np.ndarray, metrics: Sequence[str], bounds: Bounds, eps: float, *, clip: bool) -> np.ndarray:
+    """MMHM = K / Σ 1 / (ε + u), u each metric min-max scaled so that 1 is best.
+
+    Args:
+        values: [..., K] one column per metric.
+        metrics: [K] their names; distances count inverted.
+        bounds: of the metrics.
+        eps: ε.
+        clip: keep u within 0 to 1. Without it, bounds kept from other rows can give u below 0 and then a worse row a
+            higher score.
+
+    Returns:
+        [...] float64, ε to 1 + ε where clipped.
+
+    Source: the MMHM of the fair flow benchmark (four metrics, ε = 1e-3); see docs/formulas.md.
+    """
+    low = np.array([bounds.ends[metric][0] for metric in metrics])
+    high = np.array([bounds.ends[metric][1] for metric in metrics])
+    span = np.where(high > low, high - low, 1.0)
+    scaled = np.where(high > low, (values - low) / span, 1.0)
+    inverted = np.array([metric in LOWER_IS_BETTER for metric in metrics]) & (high > low)
+    scaled = np.where(inverted, 1 - scaled, scaled)
+    if clip:
+        scaled = np.clip(scaled, 0, 1)
+    result: np.ndarray = len(metrics) / (1 / (eps + scaled)).sum(axis=-1)
+    return result
+
+
+def score_mmhm(scores: pl.DataFrame, *, bounds: Bounds | None = None, clip: bool = True, seed: int = 0) -> pl.DataFrame:
+    """MMHM of every scored set, over its Fréchet distance, Inception Score, CLIP Score and PickScore where there.
+
+    It says which row is best of these rows and nothing beyond them: adding a row moves the others. Rows that lack one
+    of the metrics (the real images have no distance to themselves) get none. The interval comes from drawing each
+    ingredient from its own interval as if they were independent, with the bounds held.
+
+    Args:
+        scores: SCORES rows of one split and one protocol.
+        bounds: kept from an earlier comparison; None takes them from these rows.
+        clip: as in `harmonic_mean`; False is the raw formula.
+        seed: of the draws.
+
+    Returns:
+        SCORES rows with metric "MMHM" (or "MMHM (raw)").
+
+    Raises:
+        BadInput: the rows are of different protocols or splits.
+    """
+    check_comparable(scores["protocol"].to_list())
+    if scores["split"].n_unique() > 1:
+        raise BadInput(f"an MMHM compares rows of one split; found {', '.join(sorted(set(scores['split'])))}.")
+    metrics = [name for name in ("FID", "FD", "IS", "CLIP Score", "PickScore") if (scores["metric"] == name).any()]
+    wide = _widen(scores, metrics)
+    if wide.is_empty() or not {"FID", "FD"} & set(metrics):
+        return scores.clear()
+    values = wide.select(f"value:{name}" for name in metrics).to_numpy()  # [R, K]
+    bounds = bounds or find_bounds(scores)
+    eps = find_protocol(str(wide["protocol"][0])).mmhm_eps
+    spread = (
+        wide.select(f"high:{name}" for name in metrics) - wide.select(f"low:{name}" for name in metrics)
+    ).to_numpy()
+    normal = np.random.default_rng(seed).standard_normal((DRAWS, *values.shape))  # [B, R, K]
+    drawn = values + normal * np.nan_to_num(spread) / 3.92
+    low, high = np.quantile(harmonic_mean(drawn, metrics, bounds, eps, clip=True), [0.025, 0.975], axis=0)
+    value = harmonic_mean(values, metrics, bounds, eps, clip=clip)
+    return wide.select(
+        *SAME_SET[:1], "split", "protocol", *SAME_SET[1:], "nfe",
+        pl.lit("MMHM" if clip else "MMHM (raw)").alias("metric"), pl.Series("value", value),
+        pl.Series("low", np.minimum(low, value)), pl.Series("high", np.maximum(high, value)), "n",
+    ).select(scores.columns)  # fmt: skip
+
+
+def find_bounds(scores: pl.DataFrame) -> Bounds:
+    """Lowest and highest value of every metric over the rows that have a Fréchet distance."""
+    sets = scores.filter(pl.col("metric").is_in(["FID", "FD"])).select(SAME_SET)
+    ends = scores.join(sets, on=SAME_SET, how="semi").group_by("metric").agg(
+        pl.col("value").min().alias("low"), pl.col("value").max().alias("high")
+    )  # fmt: skip
+    return Bounds(ends={metric: (low, high) for metric, low, high in ends.sort("metric").iter_rows()})
+
+
+def _widen(scores: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
+    """One row per scored set that has all the metrics, with their value, low and high side by side."""
+    wide = scores.select(*SAME_SET, "split", "protocol", "nfe", "n").unique(
+        subset=SAME_SET, keep="first", maintain_order=True
+    )
+    for name in metrics:
+        part = scores.filter(pl.col("metric") == name).select(
+            *SAME_SET, *(pl.col(end).alias(f"{end}:{name}") for end in ("value", "low", "high"))
+        )
+        wide = wide.join(part, on=SAME_SET, how="inner", maintain_order="left")
+    return wide

@@ -1,0 +1,125 @@
+"""Named, frozen sets of choices under which images are scored; numbers of two protocols are never put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from relaionet.manifests.errors import BadInput, nearest_name
+
+Filter = Literal["bicubic", "lanczos", "bilinear", "box"]
+Fit = Literal["squash", "crop"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resize:
+    """How a picture of any size becomes a square one.
+
+    Attributes:
+        filter: Pillow's resampling filter (antialiased when it shrinks).
+        fit: `squash` ignores the aspect ratio, `crop` scales the shorter side and cuts the centre.
+    """
+
+    filter: Filter = "bicubic"
+    fit: Fit = "squash"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Everything a score depends on besides the images.
+
+    Attributes:
+        name: what tables and reports call it.
+        version: changes when any choice or any arithmetic behind it changes.
+        size_px: side of the square uint8 RGB image every extractor is given.
+        real: how the split's own images are resized.
+        generated: how generated images of another size are resized.
+        fd_extractor: whose `features` the Fréchet and kernel distances compare.
+        fd_name: name of the Fréchet distance; `FID` only where the extractor is Inception.
+        kd_name: name of the kernel distance; `KID` only where the extractor is Inception.
+        classifier: whose `logits` give the Inception Score and the accuracy.
+        class_order: what the classifier's outputs stand for: `imagenet` class_index, `own` list of wnids, or `none`
+            where they are no ImageNet labels (accuracy is then left out).
+        alignment: encoder of the CLIP Score, by a name `relaionet.pipeline.encoders.load_encoder` knows.
+        preference: preference model of the PickScore; None leaves it and psFD, psIS out.
+        prompt: text the image is compared with; `{class}` is the requested class.
+        is_splits: parts of the Inception Score, whose values are averaged.
+        is_seed: shuffle before the images are cut into those parts.
+        kd_block_count: images per block of the kernel distance.
+        batch_count: images per forward pass; fixed, so that features do not depend on who asks.
+        mmhm_eps: what keeps the harmonic mean finite.
+    """
+
+    name: str
+    version: str = "1"
+    size_px: int = 256
+    real: Resize = Resize()
+    generated: Resize = Resize(filter="lanczos")
+    fd_extractor: str = "inception"
+    fd_name: str = "FID"
+    kd_name: str = "KID"
+    classifier: str = "inception"
+    class_order: Literal["imagenet", "own", "none"] = "none"
+    alignment: str = "ViT-B-16/openai"
+    preference: str | None = None
+    prompt: str = "a photo of a {class}"
+    is_splits: int = 10
+    is_seed: int = 2020
+    kd_block_count: int = 1000
+    batch_count: int = 32
+    mmhm_eps: float = 1e-3
+
+
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            name="miniature",
+            size_px=32,
+            real=Resize(filter="box"),
+            generated=Resize(filter="box"),
+            fd_extractor="miniature",
+            fd_name="FD",
+            kd_name="KD",
+            classifier="miniature",
+            class_order="own",
+            alignment="miniature",
+            is_splits=1,
+            batch_count=64,
+        ),
+        Protocol(name="paper", preference="pickscore"),
+        # torch-fidelity as it stands: the images' own size goes to Inception, which resizes as TensorFlow 1 did
+        Protocol(name="tf1", generated=Resize(filter="bicubic")),
+    )
+}
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of a name.
+
+    Raises:
+        BadInput: there is none; the message names the nearest.
+    """
+    try:
+        return PROTOCOLS[name]
+    except KeyError:
+        raise BadInput(f"there is no protocol '{name}'.{nearest_name(name, PROTOCOLS)}") from None
+
+
+def check_comparable(protocols: Iterable[str | Protocol], what: str = "scores") -> None:
+    """Refuse to put numbers of different protocols side by side.
+
+    Args:
+        protocols: of everything that is to be compared.
+        what: what they are, for the message.
+
+    Raises:
+        BadInput: they are not all the same.
+    """
+    found = {item if isinstance(item, str) else f"{item.name} v{item.version}" for item in protocols}
+    if len(found) > 1:
+        raise BadInput(
+            f"{what} of different protocols cannot be compared: found {', '.join(sorted(found))}. "
+            "Score everything under one protocol."
+        )
