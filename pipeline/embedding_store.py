@@ -1,0 +1,120 @@
+"""Embeddings on disk in clip-retrieval's layout: `img_emb/img_emb_N.npy` beside `metadata/metadata_N.parquet`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.store import file_sha256, read_json, write_atomic, write_json
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def write_embeddings(folder: Path, shard: int, vectors: np.ndarray, rows: pl.DataFrame) -> None:
+    """Write one shard; the note of what was written comes last, so a shard with a note is whole.
+
+    Args:
+        folder: of the embeddings.
+        shard: number of the shard, from 0.
+        vectors: [N, D] unit rows, stored as float16.
+        rows: candidate_id, caption, url of the same N rows in the same order.
+
+    Raises:
+        BadInput: rows and vectors differ in number, or a column is missing.
+    """
+    import numpy as np
+
+    wanted = ("candidate_id", "caption", "url")
+    missing = [name for name in wanted if name not in rows.columns]
+    if missing:
+        raise BadInput(f"embeddings of shard {shard}: missing column {', '.join(missing)}.")
+    if rows.height != len(vectors):
+        raise BadInput(f"embeddings of shard {shard}: {len(vectors)} vectors for {rows.height} rows.")
+    array_path, metadata_path, note_path = _paths(folder, shard)
+    note_path.unlink(missing_ok=True)
+    array = io.BytesIO()
+    np.save(array, np.ascontiguousarray(vectors, dtype=np.float16), allow_pickle=False)
+    write_atomic(array_path, array.getvalue())
+    metadata = io.BytesIO()
+    rows.select(wanted).write_parquet(metadata)
+    write_atomic(metadata_path, metadata.getvalue())
+    sums = {"array_sha256": file_sha256(array_path), "metadata_sha256": file_sha256(metadata_path)}
+    write_json(note_path, {"rows_count": rows.height, **sums})
+
+
+def _paths(folder: Path, shard: int | str) -> tuple[Path, Path, Path]:
+    return (
+        folder / "img_emb" / f"img_emb_{shard}.npy",
+        folder / "metadata" / f"metadata_{shard}.parquet",
+        folder / f"embeddings_{shard}.json",
+    )
+
+
+def read_embeddings(folder: Path) -> tuple[list[str], np.ndarray]:
+    """Read all shards in order of their numbers, those of clip-retrieval itself too.
+
+    Args:
+        folder: of the embeddings.
+
+    Returns:
+        N candidate ids (sha256 of the url where the metadata has no candidate_id), and [N, D] rows, memory-mapped
+        where there is one shard.
+
+    Raises:
+        BadInput: there is no shard, or it lacks its metadata or both id columns.
+        Corrupt: a shard is not what its note says, or its rows and metadata differ in number.
+    """
+    import numpy as np
+
+    names = [_shard_of(path) for path in (folder / "img_emb").glob("img_emb_*.npy")]
+    if not names:
+        raise BadInput(f"{folder} holds no embeddings; expected img_emb/img_emb_0.npy.")
+    shards = [_read_shard(folder, name) for name in sorted(names, key=int)]
+    widths = {vectors.shape[1] for _, vectors in shards}
+    if len(widths) > 1:
+        raise Corrupt(f"{folder}: shards of different width {sorted(widths)}; they come from different encoders.")
+    ids = [candidate_id for part, _ in shards for candidate_id in part]
+    return ids, shards[0][1] if len(shards) == 1 else np.concatenate([vectors for _, vectors in shards])
+
+
+def _shard_of(path: Path) -> str:
+    match = re.fullmatch(r"img_emb_(\d+)", path.stem)
+    if match is None:
+        raise BadInput(f"{path} is no shard of embeddings; expected img_emb_<number>.npy.")
+    return match[1]
+
+
+def _read_shard(folder: Path, shard: str) -> tuple[list[str], np.ndarray]:
+    import numpy as np
+
+    array_path, metadata_path, note_path = _paths(folder, shard)
+    if not metadata_path.is_file():
+        raise BadInput(f"{metadata_path} is missing; {array_path.name} cannot be read without it.")
+    if note_path.exists():
+        note = read_json(note_path)
+        sums = (file_sha256(array_path), file_sha256(metadata_path))
+        if sums != (note.get("array_sha256"), note.get("metadata_sha256")):
+            raise Corrupt(f"{array_path} or its metadata is not what {note_path.name} says; embed this shard again.")
+    try:
+        vectors = np.load(array_path, mmap_mode="r", allow_pickle=False)
+        metadata = pl.read_parquet(metadata_path)
+    except (ValueError, OSError, pl.exceptions.PolarsError) as error:
+        raise Corrupt(f"{array_path} or its metadata cannot be read: {error}.") from error
+    if vectors.ndim != 2 or len(vectors) != metadata.height:
+        raise Corrupt(f"{array_path}: {vectors.shape} for {metadata.height} rows of metadata; embed this shard again.")
+    return _ids(metadata, metadata_path), vectors
+
+
+def _ids(metadata: pl.DataFrame, path: Path) -> list[str]:
+    if "candidate_id" in metadata.columns:
+        return metadata["candidate_id"].to_list()
+    if "url" in metadata.columns:
+        return [hashlib.sha256((url or "").encode()).hexdigest() for url in metadata["url"]]
+    raise BadInput(f"{path} has neither candidate_id nor url; found {', '.join(metadata.columns)}.")
