@@ -1,0 +1,92 @@
+"""The process images are fetched in, seen from outside: started clean, followed through its ledger, ended with us."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from relaionet.manifests.errors import Unavailable
+from relaionet.manifests.store import write_json
+from relaionet.pipeline.web_rules import encode_url
+
+POLL_S = 0.1
+
+
+def _environment(proxy: str | None) -> dict[str, str]:
+    """Environment of the fetching process: quiet, calling nobody, with the proxy asked for."""
+    env = {name: value for name, value in os.environ.items() if proxy is None or "proxy" not in name.lower()}
+    if proxy is not None:
+        env |= {"http_proxy": proxy, "https_proxy": proxy, "no_proxy": ""}
+    quiet = {"DO_NOT_TRACK": "1", "NO_ALBUMENTATIONS_UPDATE": "1", "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    return env | quiet
+
+
+def run_fetcher(
+    rows: pl.DataFrame,
+    settings: Mapping[str, Any],
+    images: Path,
+    work: Path,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Fetch rows with img2dataset in a process that ends when this one does.
+
+    Args:
+        rows: candidate_id and url.
+        settings: fields of `DownloadConfig`.
+        images: absolute folder of the images.
+        work: absolute folder of the ledgers; left as it is, so that another call can continue.
+        progress: called with the number of rows done since the last call.
+
+    Raises:
+        Unavailable: the process failed; what it had done stays in the ledger.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    attempt = len(list(work.glob("ledger-*.jsonl")))
+    ledger = work / f"ledger-{attempt:03d}.jsonl"
+    ledger.touch()
+    urls = [encode_url(url) for url in rows["url"]]
+    rows.select("candidate_id", pl.Series("url", urls)).write_ipc(work / "rows.arrow", compression="uncompressed")
+    write_json(work / "job.json", {"settings": dict(settings), "images": str(images), "ledger": str(ledger)})
+    command = [sys.executable, "-P", "-m", "relaionet.pipeline.download", str(work / "job.json")]
+    with (work / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=_environment(settings["proxy"]),
+            start_new_session=True,
+        )
+        try:
+            _follow(process, ledger, progress)
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+    if process.returncode != 0:
+        lines = (work / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise Unavailable(
+            f"img2dataset stopped with exit code {process.returncode} ({lines[-1][:300] if lines else 'no word'}); "
+            f"run again to continue; its log is {work / 'log.txt'}."
+        )
+
+
+def _follow(process: subprocess.Popen[bytes], ledger: Path, progress: Callable[[int], None] | None) -> None:
+    with ledger.open("rb") as lines:
+        ended = False
+        while not ended:
+            try:
+                process.wait(POLL_S)
+                ended = True
+            except subprocess.TimeoutExpired:
+                ended = False
+            count = lines.read().count(b"\n")
+            if count and progress is not None:
+                progress(count)
