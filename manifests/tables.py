@@ -225,12 +225,12 @@ DECISIONS = Table(
     choice              str   yes, other, several, drawing, unsafe, broken or unsure
     other_wnid          str   the class chosen instead, where choice is `other`
     seconds             f64   time spent
-    at                  time  when the answer was given, UTC
-    annotation_id       i64   Label Studio's id of the answer
+    at                  time  when the answer was given or last changed, UTC
+    annotation_id       i64   Label Studio's id of the answer; an answer changed later is a further row
     """
     ),
     statuses={},
-    key=("annotation_id",),
+    key=("annotation_id", "at"),
 )
 
 VERDICTS = Table(
