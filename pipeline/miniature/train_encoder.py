@@ -26,7 +26,14 @@ from relaionet.manifests.labels import Label, find_label, labels_by_wnid, read_l
 from relaionet.manifests.store import digest_of, write_atomic, write_json
 from relaionet.pipeline.miniature.captions import write_caption
 from relaionet.pipeline.miniature.pictures import (
-    CLASSES, ENCODER_CHECK_SEEDS, ENCODER_SEEDS, draw_clutter, draw_pair, draw_picture, draw_word, rng_of,
+    CLASSES,
+    ENCODER_CHECK_SEEDS,
+    ENCODER_SEEDS,
+    draw_clutter,
+    draw_pair,
+    draw_picture,
+    draw_word,
+    rng_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -89,7 +96,7 @@ def _degrade(image: Image.Image, rng: Random) -> NDArray[np.uint8]:
 
 
 def draw_samples(per_class_count: int, start: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Pictures [N, 64, 64, 3] uint8 and kinds [N, 2]: class position (+ CLUTTER, WORD or PAIR), second class of a pair."""
+    """Pictures [N, 64, 64, 3] uint8; kinds [N, 2]: class position (+ CLUTTER, WORD or PAIR), second class of a pair."""
     pictures: list[NDArray[np.uint8]] = []
     kinds: list[tuple[int, int]] = []
     for index in range(per_class_count):
