@@ -176,11 +176,13 @@ SCREENED = Table(
     columns=_columns(
         """
     candidate_id        str   key
-    nearest_id          str   nearest other candidate by embedding; null where there is none
+    nearest_id          str   other candidate that is the same picture, or else the nearest by embedding; null: none
     nearest_cosine      f32   to that candidate, -1 to 1
     phash_distance      i32   bits that differ from that candidate, 0 to 64
     duplicate_of        str   the candidate that is kept instead
     reference           str   reference image this one matches (a leak)
+    reference_cosine    f32   to that reference image, -1 to 1
+    reference_distance  i32   bits of the perceptual hash that differ from it, 0 to 64
     side_px             i32   shorter side, measured
     contrast            f32   standard deviation of the grey values, 0 to 127.5
     """

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import string
-import struct
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,16 +16,14 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import Label
 from relaionet.manifests.tables import EMBEDDINGS, shape_table
 from relaionet.pipeline.encoders import Encoder
+from relaionet.pipeline.image_bytes import BrokenImage, open_image
 from relaionet.pipeline.perceptual_hash import phash_hex
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from PIL import Image
 
 VERSION = "1"
-# what Pillow's decoders raise on damaged or hostile bytes
-DECODE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error, zlib.error)
 TEMPLATES = ("a photo of a {name}", "a picture of a {name}", "{name}", "{name}: {gloss}")
 UNIT_TOLERANCE = 1e-2
 MAX_ASPECT = 50  # resizing the short side of a thinner picture would need memory without bound
@@ -39,13 +35,13 @@ class EmbedConfig:
 
     Attributes:
         batch_size: pictures per forward pass; the last batch is filled up, so a row never depends on the shard's size.
-        workers_count: threads that decode.
-        max_pixels_count: larger pictures are not decoded.
+        threads: threads that decode.
+        max_pixels: largest picture decoded, width × height.
     """
 
     batch_size: int = 64
-    workers_count: int = 4
-    max_pixels_count: int = 100_000_000
+    threads: int = 4
+    max_pixels: int = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ def embed_images(
 
     if not images.is_dir():
         raise BadInput(f"the folder of the images, {images}, does not exist.")
-    paths = [images / _checked_path(path) for path in rows["path"]]
+    paths = [stored_path(images, path) for path in rows["path"]]
     vectors, found, reasons = [], [], []
     for batch in _decode_ahead(paths, encoder, config):
         rows_ok, texts = _embed_batch(batch, encoder, config.batch_size)
@@ -99,63 +95,37 @@ def embed_images(
     return shape_table(table, EMBEDDINGS), stacked.astype(np.float16)
 
 
-def _checked_path(path: str | None) -> str:
-    if path is None or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-        raise BadInput(f"'{path}' is no path inside the folder of the images.")
-    return path
-
-
-def read_image(path: Path, max_pixels_count: int) -> Image.Image:
-    """Decode a stored picture in whatever mode it has, bounded in pixels.
+def stored_path(images: Path, path: str | None) -> Path:
+    """Where a stored picture lies.
 
     Raises:
-        ValueError: it cannot be decoded within the bound; the message says why.
+        BadInput: the path leads out of the folder of the images.
     """
-    from PIL import Image
+    if path is None or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise BadInput(f"'{path}' is no path inside the folder of the images, {images}.")
+    return images / path
 
+
+def _decode(path: Path, encoder: Encoder, max_pixels: int) -> _Decoded:
     try:
-        with Image.open(path) as image:
-            _check_size(image.width, image.height, max_pixels_count)
-            image.load()
-            return image
+        image = open_image(path.read_bytes(), max_pixels)
     except FileNotFoundError:
-        raise ValueError("the stored file is missing") from None
-    except _BadSize:
-        raise
-    except DECODE_ERRORS as error:
-        # Pillow's text names the file, which the row's reason must not
-        raise ValueError(f"cannot be decoded: {type(error).__name__}") from error
-    except Image.DecompressionBombError:
-        raise ValueError("cannot be decoded: too many pixels") from None
-
-
-class _BadSize(ValueError):
-    pass
-
-
-def _check_size(width_px: int, height_px: int, max_pixels_count: int) -> None:
-    if width_px * height_px > max_pixels_count:
-        raise _BadSize(f"{width_px} × {height_px} pixels are more than {max_pixels_count} allowed")
-    if max(width_px, height_px) > MAX_ASPECT * min(width_px, height_px):
-        raise _BadSize(f"{width_px} × {height_px} pixels: one side is more than {MAX_ASPECT} times the other")
-
-
-def _decode(path: Path, encoder: Encoder, max_pixels_count: int) -> _Decoded:
-    try:
-        image = read_image(path, max_pixels_count)
-    except ValueError as error:
+        return _Decoded(None, None, "the stored file is missing")
+    except BrokenImage as error:
         return _Decoded(None, None, str(error))
+    if max(image.size) > MAX_ASPECT * min(image.size):
+        return _Decoded(None, None, f"one side is more than {MAX_ASPECT} times the other")
     return _Decoded(encoder.preprocess(image.convert("RGB")), phash_hex(image), None)
 
 
 def _decode_ahead(paths: Sequence[Path], encoder: Encoder, config: EmbedConfig) -> Iterator[list[_Decoded]]:
     """Batches of decoded pictures in order, two of them being decoded while one is in use."""
     waiting: deque[list[Future[_Decoded]]] = deque()
-    pool = ThreadPoolExecutor(max_workers=config.workers_count)
+    pool = ThreadPoolExecutor(max_workers=config.threads)
     try:
         for start in range(0, len(paths), config.batch_size):
             batch = paths[start : start + config.batch_size]
-            waiting.append([pool.submit(_decode, path, encoder, config.max_pixels_count) for path in batch])
+            waiting.append([pool.submit(_decode, path, encoder, config.max_pixels) for path in batch])
             if len(waiting) > 2:
                 yield [future.result() for future in waiting.popleft()]
         while waiting:

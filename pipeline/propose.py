@@ -170,13 +170,20 @@ def _decide(table: pl.DataFrame, labels: Sequence[Label], config: ProposeConfig)
     supported = pl.col("is_hit") | pl.col("top_wnids").list.contains(pl.col("caption_wnid"))
     caption_decides = (supported & (pl.col("caption_score") >= config.agree_min_score)).fill_null(value=False)
     wnid = pl.when(is_clear).then("nearest_wnid").when(caption_decides).then("caption_wnid")
-    why = pl.format(
-        "nearest class {} has probability {}, {} more than the second; no caption decides",
-        pl.col("nearest_wnid"), pl.col("score").round(3), pl.col("margin").round(3),
-    )  # fmt: skip
+    # few different reasons, so that they can be counted; the numbers stand in score and margin
+    why = (
+        pl.when(pl.col("score") < config.min_score)
+        .then(pl.lit("no class is probable enough"))
+        .otherwise(pl.lit("two classes are too close to each other"))
+    )
+    caption = (
+        pl.when(pl.col("caption_wnid").is_null())
+        .then(pl.lit("; the caption names none"))
+        .otherwise(pl.lit("; the picture does not support the caption's class"))
+    )
     indices = {label.wnid: label.class_index for label in labels}
     return table.with_columns(wnid=wnid).with_columns(
         class_index=pl.col("wnid").replace_strict(indices, default=None, return_dtype=pl.Int32),
         status=pl.when(pl.col("wnid").is_null()).then(pl.lit("unclear")).otherwise(pl.lit("ok")),
-        reason=pl.when(pl.col("wnid").is_null()).then(why),
+        reason=pl.when(pl.col("wnid").is_null()).then(why + caption),
     )

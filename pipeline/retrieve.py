@@ -122,7 +122,7 @@ def search_index(
             "class_index": np.repeat([label.class_index for label in labels], k),
             "wnid": np.repeat([label.wnid for label in labels], k),
             "candidate_id": pl.Series(candidate_ids, dtype=pl.String).gather(rows.ravel()),
-            "cosine": cosines.ravel(),
+            "cosine": cosines.ravel().clip(-1, 1),  # float16 rows are unit rows to 1e-3
             "rank": np.tile(np.arange(k), len(labels)),
         }
     )
