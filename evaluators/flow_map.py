@@ -1,0 +1,256 @@
+"""One sampler for class-conditional flows and flow maps; how it samples is data (`FlowMapSpec`), not code.
+
+Every system it serves moves a state from noise to data along `x_r = x_t + (r - t) u`. They differ in which end of time
+the noise is at, what the network is told beside `t`, where it steps to, and how guidance enters.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from relaionet.manifests.errors import BadInput
+
+VERSION = "1"
+
+Network = Callable[
+    [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor | None], torch.Tensor
+]  # (x [N, C, H, W], t [N], label [N], second time [N] or None, guidance [N] or None) -> velocity [N, ≥C, H, W]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowMapSpec:
+    """How a network is sampled.
+
+    Attributes:
+        noise_at: time of pure noise, 1 or 0; data is at the other end.
+        time_scale: times are multiplied by this before the network sees them.
+        second_time: what the network is told beside t: nothing, the time r stepped to, or h = |t - r|.
+        step_rule: `jump` follows the flow map from grid point to grid point; `jump_renoise` jumps to the data end and
+            mixes fresh noise back in; `euler` and `heun` integrate the instantaneous velocity.
+        grid: `uniform`, `shifted` (t' = s t / (1 + (s - 1) t) in noise level) or `explicit`.
+        shift: s of the shifted grid.
+        noise_levels: the explicit grid, falling from 1 to 0; its length is steps + 1.
+        guidance: `none`; `baked` into the weights; `conditioning` (the network takes it); `two_pass` (a second,
+            unconditional pass).
+        guided_channels: two_pass guides only the first so many channels; None guides all.
+        guidance_low: guidance acts from this noise level, 0 to 1 …
+        guidance_high: … up to this one.
+        quantise: `round` to the nearest of 256 levels, or `truncate`.
+    """
+
+    noise_at: Literal[0, 1] = 1
+    time_scale: float = 1.0
+    second_time: Literal["none", "r", "h"] = "none"
+    step_rule: Literal["jump", "jump_renoise", "euler", "heun"] = "euler"
+    grid: Literal["uniform", "shifted", "explicit"] = "uniform"
+    shift: float = 1.0
+    noise_levels: tuple[float, ...] = ()
+    guidance: Literal["none", "baked", "conditioning", "two_pass"] = "none"
+    guided_channels: int | None = None
+    guidance_low: float = 0.0
+    guidance_high: float = 1.0
+    quantise: Literal["round", "truncate"] = "round"
+
+    def __post_init__(self) -> None:
+        """Raises BadInput where the fields contradict each other."""
+        if self.step_rule.startswith("jump") and self.second_time == "none":
+            raise BadInput(f"step_rule '{self.step_rule}' needs a second time; set second_time to r or h.")
+        if self.shift <= 0:
+            raise BadInput(f"shift is {self.shift}; expected a number above 0.")
+        levels = self.noise_levels
+        if self.grid == "explicit" and (len(levels) < 2 or list(levels) != sorted(levels, reverse=True)):
+            raise BadInput(f"an explicit grid needs noise_levels falling from 1 to 0; found {list(levels)}.")
+
+
+def make_grid(spec: FlowMapSpec, steps: int) -> list[float]:
+    """The noise levels visited, from 1 (noise) to 0 (data).
+
+    Args:
+        spec: sampler.
+        steps: number of steps, at least 1.
+
+    Returns:
+        `steps + 1` numbers.
+
+    Raises:
+        BadInput: steps is below 1, or is not what an explicit grid has.
+    """
+    if steps < 1:
+        raise BadInput(f"{steps} steps asked for; expected at least 1.")
+    if spec.grid == "explicit":
+        if len(spec.noise_levels) != steps + 1:
+            raise BadInput(f"{steps} steps asked for; the explicit grid has {len(spec.noise_levels) - 1}.")
+        return list(spec.noise_levels)
+    uniform = [1 - i / steps for i in range(steps + 1)]
+    shift = spec.shift if spec.grid == "shifted" else 1.0
+    return [shift * level / (1 + (shift - 1) * level) for level in uniform]
+
+
+@dataclass
+class _Walk:
+    """One chunk on its way from noise to data."""
+
+    network: Network
+    spec: FlowMapSpec
+    labels: torch.Tensor  # [N] int64
+    null_label: int
+    guidance: float
+    calls: int = 0
+
+    def time(self, level: float) -> float:
+        return level if self.spec.noise_at == 1 else 1 - level
+
+    def _call(self, x: torch.Tensor, level: float, to: float, labels: torch.Tensor, scale: float) -> torch.Tensor:
+        def full(value: float) -> torch.Tensor:
+            return torch.full((x.shape[0],), value, dtype=torch.float32, device=x.device)
+
+        t, r = self.time(level), self.time(to)
+        second = {"none": None, "r": r, "h": abs(t - r)}[self.spec.second_time]
+        self.calls += 1
+        out = self.network(
+            x,
+            full(t * self.spec.time_scale),
+            labels,
+            None if second is None else full(second * self.spec.time_scale),
+            full(scale) if self.spec.guidance == "conditioning" else None,
+        )
+        return out[:, : x.shape[1]]  # a learned variance, where there is one, comes after the velocity
+
+    def velocity(self, x: torch.Tensor, level: float, to: float) -> torch.Tensor:
+        """(Average) velocity from one noise level to another, guided."""
+        spec = self.spec
+        scale = self.guidance if spec.guidance_low <= level <= spec.guidance_high else 1.0
+        guided = self._call(x, level, to, self.labels, scale)
+        if spec.guidance != "two_pass" or scale == 1.0:
+            return guided
+        plain = self._call(x, level, to, torch.full_like(self.labels, self.null_label), 1.0)
+        channels = spec.guided_channels or x.shape[1]
+        mixed = plain[:, :channels] + scale * (guided[:, :channels] - plain[:, :channels])
+        return torch.cat([mixed, guided[:, channels:]], dim=1)
+
+    def step(self, x: torch.Tensor, level: float, to: float, renoise: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Go from one noise level to the next."""
+        span = self.time(to) - self.time(level)
+        rule = self.spec.step_rule
+        if rule == "jump":
+            return x + span * self.velocity(x, level, to)
+        if rule == "jump_renoise":
+            data = x + (self.time(0.0) - self.time(level)) * self.velocity(x, level, 0.0)
+            return data if to == 0 else (1 - to) * data + to * renoise()
+        first = self.velocity(x, level, level)
+        if rule == "euler":
+            return x + span * first
+        second = self.velocity(x + span * first, to, to)
+        return x + span * 0.5 * (first + second)
+
+
+def sample_flow_map(
+    network: Network,
+    spec: FlowMapSpec,
+    *,
+    labels: Sequence[int],
+    seeds: Sequence[int],
+    shape: tuple[int, int, int],
+    null_label: int,
+    steps: int,
+    guidance: float = 1.0,
+    device: str = "cpu",
+) -> tuple[torch.Tensor, int]:
+    """Sample one chunk.
+
+    The noise of a sample depends on its own seed only. The arithmetic of a sample may depend on how many are in the
+    chunk (kernels choose their blocking by shape), so callers keep the chunk size fixed: see `sample_padded`.
+
+    Args:
+        network: see `Network`.
+        spec: sampler.
+        labels: N network labels.
+        seeds: N seeds, 0 to 2^63 - 1.
+        shape: (C, H, W) of the state.
+        null_label: label of the unconditional pass.
+        steps: number of steps, at least 1.
+        guidance: scale; 1 is none.
+        device: where the network is.
+
+    Returns:
+        Samples `[N, C, H, W]` float32, and forward calls of the network per sample.
+
+    Raises:
+        BadInput: guidance is asked of a spec that has none, or steps does not fit the grid.
+    """
+    if guidance != 1.0 and spec.guidance in ("none", "baked"):
+        raise BadInput(f"guidance {guidance} asked, but the sampler's is '{spec.guidance}'; only 1 is possible.")
+    grid = make_grid(spec, steps)
+    sources = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def draw() -> torch.Tensor:
+        return torch.stack([torch.randn(shape, generator=source) for source in sources]).to(device)
+
+    walk = _Walk(network, spec, torch.tensor(labels, dtype=torch.int64, device=device), null_label, guidance)
+    x = draw()  # [N, C, H, W] float32
+    for level, to in itertools.pairwise(grid):
+        x = walk.step(x, level, to, draw)
+    return x, walk.calls
+
+
+def sample_padded(
+    network: Network,
+    spec: FlowMapSpec,
+    *,
+    labels: Sequence[int],
+    seeds: Sequence[int],
+    chunk_size: int,
+    **options: Any,
+) -> tuple[torch.Tensor, list[int]]:
+    """`sample_flow_map` in chunks of exactly `chunk_size`, the last one filled up with repeats that are thrown away.
+
+    The network always sees the same shape, so a sample's bytes do not depend on how many are asked for at once.
+
+    Args:
+        network: see `Network`.
+        spec: sampler.
+        labels: N network labels, N at least 1.
+        seeds: N seeds.
+        chunk_size: rows of every forward call; belongs to the generator, not to the caller.
+        **options: as of `sample_flow_map`.
+
+    Returns:
+        Samples `[N, C, H, W]` float32, and forward calls per sample.
+    """
+    samples, calls = [], []
+    for start in range(0, len(seeds), chunk_size):
+        part_labels, part_seeds = list(labels[start : start + chunk_size]), list(seeds[start : start + chunk_size])
+        missing = chunk_size - len(part_seeds)
+        chunk, chunk_calls = sample_flow_map(
+            network, spec, labels=part_labels + part_labels[-1:] * missing,
+            seeds=part_seeds + part_seeds[-1:] * missing, **options,
+        )  # fmt: skip
+        samples.append(chunk[: len(part_seeds)])
+        calls += [chunk_calls] * len(part_seeds)
+    return torch.cat(samples), calls
+
+
+def quantise(pixels: torch.Tensor, how: Literal["round", "truncate"]) -> torch.Tensor:
+    """Pixels in -1 to 1 as bytes.
+
+    Args:
+        pixels: `[N, 3, H, W]` float.
+        how: `round` (half up, as MeanFlow's 127.5 x + 128) or `truncate` (as RAE's 255 x).
+
+    Returns:
+        `[N, H, W, 3]` uint8.
+
+    Raises:
+        ValueError: a pixel is not finite; the message says in how many samples.
+    """
+    broken = (~torch.isfinite(pixels)).flatten(1).any(dim=1)
+    if broken.any():
+        raise ValueError(f"{int(broken.sum())} of {len(broken)} samples hold NaN or infinite pixels")
+    offset = 128.0 if how == "round" else 127.5
+    levels = (pixels.double() * 127.5 + offset).floor().clamp(0, 255)
+    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous()

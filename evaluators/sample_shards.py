@@ -1,0 +1,106 @@
+"""Images of a sampled set on disk: `images/<shard>.npy` beside the table SAMPLES, read by row without loading all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.store import Receipt, Store, file_sha256
+from relaionet.manifests.tables import SAMPLES
+
+IMAGES = "images"
+
+
+class ShardedImages:
+    """Images of a sampled set `[N, H, W, 3]` uint8, mapped from disk; `images[rows]` reads only these rows.
+
+    Args:
+        paths: `.npy` shards in order, of equal height and width.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._maps = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+        self._starts = np.cumsum([0, *(len(part) for part in self._maps)])
+        self.shape = (int(self._starts[-1]), *(self._maps[0].shape[1:] if self._maps else (0, 0, 3)))
+        self.dtype = np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: int | slice | Sequence[int] | NDArray[np.integer] | pl.Series) -> NDArray[np.uint8]:
+        """`[H, W, 3]` for one row, else `[n, H, W, 3]`."""
+        if isinstance(rows, slice):
+            rows = range(*rows.indices(len(self)))
+        wanted = np.asarray(rows, dtype=np.int64)
+        if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
+            raise IndexError(f"row {wanted.min()} to {wanted.max()} of {len(self)} images")
+        found = np.empty((wanted.size, *self.shape[1:]), np.uint8)
+        parts = np.searchsorted(self._starts, wanted.ravel(), side="right") - 1
+        for part in np.unique(parts):
+            at = parts == part
+            found[at] = self._maps[part][wanted.ravel()[at] - self._starts[part]]
+        return found[0] if wanted.ndim == 0 else found
+
+
+def write_images(store: Store, shard: str, images: NDArray[np.uint8], digest: str, seconds: float) -> None:
+    """Write one shard `[n, H, W, 3]` uint8, then its receipt."""
+    path = store.root / IMAGES / f"{shard}.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            np.save(file, images, allow_pickle=False)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    receipt = Receipt(
+        table=IMAGES, shard=shard, rows_count=len(images), sha256=file_sha256(path), digest=digest,
+        seconds=round(seconds, 3),
+    )  # fmt: skip
+    store.write_receipt(receipt)
+
+
+def is_done(store: Store, shard: str, digest: str) -> bool:
+    """True when images and table of a shard were finished by a run of this digest."""
+    images = store.root / IMAGES / f"{shard}.npy"
+    return images.exists() and store.is_done(IMAGES, digest, shard) and store.is_done(SAMPLES.name, digest, shard)
+
+
+def drop_others(store: Store, shards: Sequence[str]) -> None:
+    """Remove shards that the requests no longer fill."""
+    store.keep_only(SAMPLES, list(shards))
+    for path in (store.root / IMAGES).glob("*.npy"):
+        if path.stem not in shards:
+            store.forget(IMAGES, path.stem)
+            path.unlink(missing_ok=True)
+
+
+def read_samples(out: Path) -> tuple[pl.DataFrame, ShardedImages]:
+    """Read what `sample_generator` wrote.
+
+    Args:
+        out: its folder.
+
+    Returns:
+        Table SAMPLES and the images; `images[rows["row"].drop_nulls()]` are those of the rows with status ok. Images
+        of failed rows are all zero.
+
+    Raises:
+        BadInput: nothing was finished there.
+        Corrupt: a shard is not what its receipt says.
+    """
+    store = Store(out)
+    shards = store.shards(SAMPLES)
+    if not shards:
+        raise BadInput(f"{out} holds no samples; run the generator into it first.")
+    paths = [store.root / IMAGES / f"{shard}.npy" for shard in shards]
+    for shard, path in zip(shards, paths, strict=True):
+        receipt = store.receipt(IMAGES, shard)
+        if receipt is None or not path.exists() or file_sha256(path) != receipt.sha256:
+            raise Corrupt(f"{path} is not what its receipt says; delete {out} and run the generator again.")
+    return store.read_all(SAMPLES), ShardedImages(paths)
