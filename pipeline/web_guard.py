@@ -193,7 +193,7 @@ class WebGuard(urllib.request.OpenerDirector):
             error = TimeoutError("timed out")
         visit.failure = explain_failure(error, self.limits.timeout_s)
         code, lost = visit.http_code, visit.failure.status in ("gone", "broken") and not isinstance(error, TooManyBytes)
-        may_pass = code == 429 or code >= 500 or (code == 0 and lost)
+        may_pass = code == 429 or code >= 500 or (code < 300 and lost)
         if not may_pass:
             self._final[url] = error
 

@@ -1,4 +1,4 @@
-"""Which URLs and addresses may be asked, and what the failures of the web mean: judged by text alone, no request is made."""
+"""Which URLs and addresses may be asked, and what failures of the web mean: pure functions that ask nobody."""
 
 from __future__ import annotations
 

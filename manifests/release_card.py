@@ -1,0 +1,236 @@
+"""What a release says about itself: the dataset card people read and the Croissant metadata machines read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from relaionet.manifests.labels import labels_by_wnid
+from relaionet.manifests.store import write_atomic
+from relaionet.manifests.tables import MANIFEST
+
+# (rows below, Hugging Face's size category)
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+LICENCE_NOTE = (
+    "The release holds URLs, hashes and labels, not images. Each image stays under the terms of its owner; whoever "
+    "fetches it is bound by them. Captions are alt texts written by others and quoted as they were found."
+)
+LIMITATIONS = (
+    "Web images change and vanish; state the coverage of your rebuilt split beside every number.",
+    "Labels are ImageNet's 1000 classes, with their known overlaps; one label per image.",
+    "Alt texts and images come from the open web and carry its biases.",
+)
+
+
+def _front_matter(about: Mapping[str, Any]) -> str:
+    size = next((category for limit, category in SIZES if about["rows_count"] < limit), "n>1M")
+    return f"""---
+pretty_name: {_title(about)}
+license: other
+license_name: urls-and-labels-only
+language:
+- en
+task_categories:
+- image-classification
+size_categories:
+- {size}
+tags:
+- imagenet
+- out-of-distribution
+- laion
+- urls
+configs:
+- config_name: default
+  data_files:
+  - split: test
+    path: manifest.parquet
+---
+"""
+
+
+def _title(about: Mapping[str, Any]) -> str:
+    made = " (miniature)" if about["notes"].get("miniature") else ""
+    return f"{about['name']} v{about['version']}{made}"
+
+
+def _warnings(notes: Mapping[str, Any]) -> str:
+    lines = []
+    if notes.get("miniature"):
+        lines.append(
+            "> **This is the miniature**: pictures drawn by code, made to try the tools on. "
+            "No number from it is a number about reLAIONet."
+        )
+    if notes.get("simulated_reviewers"):
+        lines.append("> **The reviewers are simulated**: programs answered, no person looked.")
+    return "\n>\n".join(lines) + "\n\n" if lines else ""
+
+
+def _agreement(agreement: Mapping[str, Any]) -> str:
+    if not agreement:
+        return "Not stated."
+    shown = (
+        f"{key}: {value:.3f}" if isinstance(value, float) else f"{key}: {value}" for key, value in agreement.items()
+    )
+    return "; ".join(shown) + "."
+
+
+def _class_table(counts: Mapping[str, int]) -> str:
+    labels = labels_by_wnid()
+    rows = (
+        f"| {wnid} | {labels[wnid].class_index} | {labels[wnid].name} | {count} |" for wnid, count in counts.items()
+    )
+    return "| wnid | class_index | name | images |\n|---|---|---|---|\n" + "\n".join(rows)
+
+
+def _columns() -> str:
+    rows = (f"| `{name}` | {column.dtype} | {column.meaning} |" for name, column in MANIFEST.columns.items())
+    return "| column | type | meaning |\n|---|---|---|\n" + "\n".join(rows)
+
+
+def write_card(path: Path, about: Mapping[str, Any], rows: pl.DataFrame) -> None:
+    """Write the dataset card (README.md with Hugging Face front matter).
+
+    Args:
+        path: file to write.
+        about: fields of `ReleaseInfo` but `files`.
+        rows: MANIFEST rows.
+    """
+    notes = about["notes"]
+    mean = rows["votes_count"].mean()
+    votes = f" ({mean:.1f} answers per image on average)" if isinstance(mean, float) else ""
+    limitations = [*LIMITATIONS, *map(str, notes.get("limitations", ()))]
+    text = f"""{_front_matter(about)}
+# {_title(about)}
+
+{_warnings(notes)}{about["rows_count"]} images of {about["classes_count"]} ImageNet classes, by URL, with labels
+settled by review. Made {about["created"]}; digest `{about["digest"]}`.
+
+## What it is
+
+Images found through LAION's metadata, given an ImageNet-1k label and proofread, for use as an out-of-distribution
+reference beside ImageNet's validation images.
+
+## How it was made
+
+Captions that name a class and images near a class in an image-text model give a proposed label. Near-duplicates,
+unsafe, watermarked and too small images and known leaks are screened out. Reviewers look at each remaining image
+and accept, correct or reject the label{votes}. Settings and the digests of the tables it
+came from are in `release.json`.
+
+## Agreement of the reviewers
+
+{_agreement(notes.get("agreement", {}))}
+
+## How to get the images
+
+    relaionet rebuild <this folder> --out images
+
+fetches every URL, compares bytes and pictures with the manifest, and states what came back.
+
+## Licence
+
+{LICENCE_NOTE}
+
+## Limitations
+
+{chr(10).join(f"- {line}" for line in limitations)}
+
+## Columns of manifest.parquet
+
+{_columns()}
+
+## Images per class
+
+{_class_table(about["class_counts"])}
+"""
+    write_atomic(path, text.encode())
+
+
+_CONTEXT = {
+    "@language": "en", "@vocab": "https://schema.org/", "citeAs": "cr:citeAs", "column": "cr:column",
+    "conformsTo": "dct:conformsTo", "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataBiases": "cr:dataBiases", "dataCollection": "cr:dataCollection",
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"}, "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty", "rai": "http://mlcommons.org/croissant/RAI/",
+    "samplingRate": "cr:samplingRate",
+    "examples": {"@id": "cr:examples", "@type": "@json"}, "extract": "cr:extract", "field": "cr:field",
+    "fileObject": "cr:fileObject", "fileProperty": "cr:fileProperty", "fileSet": "cr:fileSet", "format": "cr:format",
+    "includes": "cr:includes", "isLiveDataset": "cr:isLiveDataset", "jsonPath": "cr:jsonPath", "key": "cr:key",
+    "md5": "cr:md5", "parentField": "cr:parentField", "path": "cr:path",
+    "personalSensitiveInformation": "cr:personalSensitiveInformation", "recordSet": "cr:recordSet",
+    "references": "cr:references", "regex": "cr:regex", "repeated": "cr:repeated", "replace": "cr:replace",
+    "sc": "https://schema.org/", "separator": "cr:separator", "source": "cr:source", "subField": "cr:subField",
+    "transform": "cr:transform",
+}  # fmt: skip
+
+
+def _croissant_type(dtype: pl.DataType) -> str:
+    inner = dtype.inner if isinstance(dtype, pl.List) else dtype
+    if inner in (pl.Int32, pl.Int64):
+        return "sc:Integer"
+    if inner in (pl.Float32, pl.Float64):
+        return "sc:Float"
+    return "sc:DateTime" if inner == pl.Datetime else "sc:Text"
+
+
+def _croissant_field(name: str) -> dict[str, Any]:
+    column = MANIFEST.columns[name]
+    field = {
+        "@type": "cr:Field",
+        "@id": f"images/{name}",
+        "name": name,
+        "description": column.meaning,
+        "dataType": _croissant_type(column.dtype),
+        "source": {"fileObject": {"@id": "manifest.parquet"}, "extract": {"column": name}},
+    }
+    return field | ({"repeated": True} if isinstance(column.dtype, pl.List) else {})
+
+
+def write_croissant(path: Path, about: Mapping[str, Any], manifest_sha256: str) -> None:
+    """Write Croissant 1.0 metadata (JSON-LD).
+
+    Args:
+        path: file to write.
+        about: fields of `ReleaseInfo` but `files`.
+        manifest_sha256: of manifest.parquet's bytes, hex.
+
+    Source: https://docs.mlcommons.org/croissant/docs/croissant-spec.html, checked with mlcroissant.
+    """
+    document = {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": about["name"],
+        "description": f"{_title(about)}: {about['rows_count']} image URLs with ImageNet-1k labels settled by review.",
+        "version": f"{about['version']}.0.0",
+        "datePublished": about["created"],
+        "license": LICENCE_NOTE,
+        "creator": {"@type": "sc:Organization", "name": "reLAIONet"},
+        "url": str(about["notes"].get("url", "manifest.parquet")),
+        "citeAs": f"{_title(about)}, digest {about['digest']}",
+        "distribution": [
+            {
+                "@type": "cr:FileObject",
+                "@id": "manifest.parquet",
+                "name": "manifest.parquet",
+                "contentUrl": "manifest.parquet",
+                "encodingFormat": "application/x-parquet",
+                "sha256": manifest_sha256,
+            }
+        ],
+        "recordSet": [
+            {
+                "@type": "cr:RecordSet",
+                "@id": "images",
+                "name": "images",
+                "key": {"@id": "images/candidate_id"},
+                "field": [_croissant_field(name) for name in MANIFEST.columns],
+            }
+        ],
+    }
+    write_atomic(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
