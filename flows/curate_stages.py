@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -30,7 +31,7 @@ from relaionet.manifests.tables import (
 )  # fmt: skip
 from relaionet.pipeline import candidates, download, embed, propose, retrieve, screen
 from relaionet.pipeline.embedding_store import read_embeddings, write_embeddings
-from relaionet.pipeline.encoders import Encoder, load_encoder
+from relaionet.pipeline.encoders import Encoder, load_encoder, logit_scale_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +69,9 @@ def read_all_candidates(run: Run, recipe: CurateRecipe) -> tuple[list[str], int]
 
 def download_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
     """Stage 2: the bytes of one shard's candidates."""
-    digest = digest_of(input_digest(run, CANDIDATES, shard), recipe.download, download.VERSION)
+    # how the bytes are reached does not change them
+    config = replace(recipe.download, proxy=None, threads=1)
+    digest = digest_of(input_digest(run, CANDIDATES, shard), config, download.VERSION)
     rows = alive(run.store.read(CANDIDATES, shard))
     return run.make(
         DOWNLOADS, digest, lambda: download.fetch_images(rows, recipe.download, run.images, advance), shard=shard
@@ -112,16 +115,19 @@ def search_labels(run: Run, recipe: CurateRecipe) -> None:
 def propose_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
     """Stage 5: the proposed label of one shard's images, or that it is unclear."""
     encoder = get_encoder(recipe)
-    hits = run.store.receipt(HITS.name)
-    digest = digest_of(hits and hits.sha256, encoder.fingerprint, recipe.templates, recipe.propose, propose.VERSION)
+    digest = digest_of(
+        input_digest(run, EMBEDDINGS, shard), input_digest(run, HITS, "all"), encoder.fingerprint, recipe.templates,
+        recipe.propose, propose.VERSION,
+    )  # fmt: skip
 
     def make() -> pl.DataFrame:
-        rows = alive(run.store.read(EMBEDDINGS, shard)).join(
-            run.store.read(CANDIDATES, shard).filter(pl.col("status") == ALIVE).select("candidate_id", "wnid"),
-            on="candidate_id", maintain_order="left",
+        about = alive(run.store.read(CANDIDATES, shard)).select("candidate_id", "wnid")
+        rows = alive(run.store.read(EMBEDDINGS, shard)).join(about, on="candidate_id", maintain_order="left")
+        hits = run.store.read(HITS).join(rows.select("candidate_id"), on="candidate_id", how="semi")
+        table = propose.propose_labels(
+            rows, vectors_of(run, rows["candidate_id"].to_list()), get_label_vectors(recipe), read_labels(),
+            recipe.propose, encoder_scale=logit_scale_of(encoder), hits=hits,
         )  # fmt: skip
-        vectors = vectors_of(run, rows["candidate_id"].to_list())
-        table = propose.propose_labels(rows, vectors, get_label_vectors(recipe), read_labels(), recipe.propose)
         advance(rows.height)
         return table
 
@@ -142,8 +148,9 @@ def screen_all(run: Run, recipe: CurateRecipe) -> None:
             run.store.read_all(EMBEDDINGS).select("candidate_id", "phash"), on="candidate_id", maintain_order="left"
         )
         chosen = vectors_of(run, rows["candidate_id"].to_list())
-        reference = screen.read_reference(recipe.reference, encoder, recipe.embed) if recipe.reference else None
-        return screen.screen_images(rows, chosen, run.images, recipe.screen, reference)
+        reference = embed_reference(recipe.reference, encoder, recipe.embed) if recipe.reference else None
+        with run.reporter.bar(SCREENED.name, rows.height) as advance:
+            return screen.screen_images(rows, chosen, run.images, recipe.screen, reference, advance)
 
     run.make(SCREENED, digest, make)
     run.count(SCREENED)
@@ -153,8 +160,7 @@ def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
     """Stage 7: review tasks in shuffled order, hidden controls mixed in."""
     controls = read_controls(recipe.controls, run.images)
     digest = digest_of(
-        input_digest(run, SCREENED, "all"), folder_digest(recipe.controls and recipe.controls.parent), recipe.tasks,
-        review_tasks.VERSION,
+        input_digest(run, SCREENED, "all"), controls.rows(), recipe.tasks, review_tasks.VERSION,
     )  # fmt: skip
 
     def make() -> pl.DataFrame:
@@ -164,7 +170,7 @@ def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
         ):  # fmt: skip
             about = alive(run.store.read_all(table)).select("candidate_id", *columns)
             rows = rows.join(about, on="candidate_id", maintain_order="left")
-        return review_tasks.make_tasks(rows, controls, 1, recipe.tasks)
+        return review_tasks.make_tasks(rows, controls, config=recipe.tasks)
 
     run.make(TASKS, digest, make)
     tasks = run.store.read(TASKS)
@@ -172,6 +178,15 @@ def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
     run.reporter.say(
         f"  {TASKS.name:<12}{tasks.height:>7,} = {tasks.height - hidden:,} to review + {hidden:,} controls"
     )
+
+
+def embed_reference(folder: Path, encoder: Encoder, config: embed.EmbedConfig) -> screen.Reference:
+    """Vectors and hashes of the pictures that must not be in the set; files that are no pictures are passed over."""
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    rows = pl.DataFrame({"candidate_id": [sha256(name.encode()).hexdigest() for name in names], "path": names})
+    table, vectors = embed.embed_images(rows, encoder, folder, config)
+    kept = rows.join(alive(table).select("candidate_id", "phash"), on="candidate_id", maintain_order="left")
+    return screen.Reference(ids=kept["path"].to_list(), vectors=vectors, phashes=kept["phash"].to_list())
 
 
 def vectors_of(run: Run, candidate_ids: list[str]) -> np.ndarray:
