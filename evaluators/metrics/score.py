@@ -47,7 +47,8 @@ def score_generator(
 
     Args:
         samples: features of the generated images; they carry the protocol.
-        reference: features of the split's own images, as many.
+        reference: features of the split's own images. Where the two differ in number (samples that failed), only
+            requests both have are compared, since a Fréchet distance depends on the number; `n` says how many.
         generator: registered name.
         split: name of the split.
         steps: sampling steps asked for; 0 where there are none.
@@ -59,14 +60,11 @@ def score_generator(
         own images count as fixed); see `relaionet.evaluators.metrics.estimate`.
 
     Raises:
-        BadInput: the two sets are of different protocols or of different size.
+        BadInput: the two sets are of different protocols, or differ in number and share no request.
     """
     check_comparable([samples.protocol, reference.protocol], "features")
     if len(samples) != len(reference):
-        raise BadInput(
-            f"{generator}: {len(samples)} generated and {len(reference)} real images; a Fréchet distance "
-            "depends on the number of images, so score equal numbers (`match_rows` picks the common ones)."
-        )
+        samples, reference = match_rows(samples, reference)
     protocol = samples.protocol
     distance = score_frechet(samples.features, fit_gaussian(reference.features))
     kernel = score_kernel(
@@ -92,7 +90,7 @@ def score_real(reference: FeatureSet, split: str) -> pl.DataFrame:
 
 
 def match_rows(samples: FeatureSet, reference: FeatureSet) -> tuple[FeatureSet, FeatureSet]:
-    """Keep the requests both sets have, so that a set with failed samples is compared at equal n.
+    """Keep the requests both sets have, so that both are equally many.
 
     Args:
         samples: ids are candidate ids; `-k` appended marks the k-th sample of a request.
@@ -100,6 +98,9 @@ def match_rows(samples: FeatureSet, reference: FeatureSet) -> tuple[FeatureSet, 
 
     Returns:
         Both sets with the same number of rows: one sample per request, each with its own real image.
+
+    Raises:
+        BadInput: there is no such request.
     """
     place = {name: index for index, name in enumerate(reference.ids)}
     pairs: dict[str, tuple[int, int]] = {}

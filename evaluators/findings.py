@@ -1,0 +1,156 @@
+"""Plain sentences about scores, computed from them: what guidance and steps change, and whether the bounds hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from relaionet.evaluators.charts import format_number
+from relaionet.evaluators.metrics.scaled import LOWER_IS_BETTER
+from relaionet.evaluators.metrics.score import REAL
+
+DISTANCES = ("FID", "FD")
+ALIGNMENTS = ("CLIP Score", "PickScore")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One metric from the lowest to the highest setting.
+
+    Attributes:
+        metric: its name.
+        before: at the lowest setting.
+        after: at the highest setting.
+        verdict: `better`, `worse`, or `unclear` where the two intervals overlap.
+        best_at: the setting with the best value.
+    """
+
+    metric: str
+    before: float
+    after: float
+    verdict: str
+    best_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One generator along guidance (steps held) or along steps (guidance held)."""
+
+    generator: str
+    along: str
+    held: float
+    low: float
+    high: float
+    changes: Sequence[Change]
+
+    def verdict(self, metrics: Sequence[str]) -> str | None:
+        """Verdict on the first of the metrics that was scored."""
+        return next((change.verdict for change in self.changes if change.metric in metrics), None)
+
+
+def is_lower_better(metric: str) -> bool:
+    """Direction of a metric, its relative form included."""
+    return metric.removesuffix(" (relative)") in LOWER_IS_BETTER
+
+
+def compare_settings(scores: pl.DataFrame, along: str, metrics: Sequence[str]) -> list[Comparison]:
+    """Compare the lowest with the highest guidance (or steps) of every generator scored at two or more.
+
+    Args:
+        scores: SCORES rows of one split and protocol.
+        along: `guidance` or `steps`.
+        metrics: which to compare, in order.
+    """
+    held = "steps" if along == "guidance" else "guidance"
+    found = []
+    for (generator, fixed), rows in scores.sort("generator", held).group_by(["generator", held], maintain_order=True):
+        settings = rows[along].unique().sort().to_list()
+        if len(settings) < 2:
+            continue
+        changes = [_change(rows.filter(metric=metric), along) for metric in metrics if metric in rows["metric"]]
+        found.append(
+            Comparison(
+                generator=str(generator),
+                along=along,
+                held=float(fixed),
+                low=settings[0],
+                high=settings[-1],
+                changes=changes,
+            )
+        )
+    return found
+
+
+def _change(rows: pl.DataFrame, along: str) -> Change:
+    rows = rows.sort(along)
+    first, last = rows.row(0, named=True), rows.row(-1, named=True)
+    metric, lower = first["metric"], is_lower_better(first["metric"])
+    overlap = True
+    if None not in (first["low"], first["high"], last["low"], last["high"]):
+        overlap = first["low"] <= last["high"] and last["low"] <= first["high"]
+    rose = last["value"] > first["value"]
+    best = rows.sort("value", descending=not lower).row(0, named=True)
+    return Change(
+        metric=metric,
+        before=first["value"],
+        after=last["value"],
+        verdict="unclear" if overlap else "better" if rose != lower else "worse",
+        best_at=best[along],
+    )
+
+
+def conclude_guidance(found: Sequence[Comparison]) -> str:
+    """One sentence on whether guidance trades distance for alignment here, as the paper describes, or not."""
+    if not found:
+        return "No generator was scored at two guidance scales, so this run says nothing about guidance."
+    pairs = [(one.verdict(DISTANCES), one.verdict(ALIGNMENTS)) for one in found]
+    total = len(pairs)
+    traded = pairs.count(("worse", "better"))
+    reversed_ = pairs.count(("better", "worse"))
+    parts = [
+        (traded, "more guidance improves alignment and worsens the distance"),
+        (reversed_, "more guidance improves the distance and worsens alignment"),
+        (pairs.count(("better", "better")), "more guidance improves both"),
+        (pairs.count(("worse", "worse")), "more guidance worsens both"),
+    ]
+    unclear = total - sum(count for count, _ in parts)
+    said = [f"{text} ({count} of {total})" for count, text in parts if count]
+    if unclear:
+        said.append(f"at least one of the two stays within its interval ({unclear} of {total})")
+    text = "; ".join(said)
+    if traded or reversed_:
+        return (
+            f"The paper's point shows here: {text}. A ranking by distance alone would pick images that agree less with "
+            "the class they were asked for."
+        )
+    return f"The trade the paper describes, distance against alignment, does not show here: {text}."
+
+
+def check_bounds(scores: pl.DataFrame, roles: Mapping[str, str]) -> list[tuple[str, bool]]:
+    """Do the upper and lower bound enclose every generator's Fréchet distance, outside the intervals?
+
+    Args:
+        scores: SCORES rows of one split and protocol.
+        roles: generator -> `upper bound` or `lower bound`.
+
+    Returns:
+        (sentence, whether it holds), one for each bound there is.
+    """
+    rows = scores.filter(pl.col("metric").is_in(DISTANCES), pl.col("generator") != REAL)
+    between = rows.filter(~pl.col("generator").is_in(list(roles)))
+    checks = []
+    for name, role in roles.items():
+        bound = rows.filter(generator=name)
+        if bound.is_empty() or between.is_empty():
+            continue
+        least, most = (float(between[end].sort()[place]) for end, place in (("low", 0), ("high", -1)))
+        own_least, own_most = (float(bound[end].sort()[place]) for end, place in (("low", 0), ("high", -1)))
+        if role == "upper bound":
+            text = f"reaches at most {format_number(own_most)}, every trained generator at least {format_number(least)}"
+            checks.append((f"{name} {text}", own_most < least))
+        else:
+            text = f"has at least {format_number(own_least)}, every trained generator at most {format_number(most)}"
+            checks.append((f"{name} {text}", own_least > most))
+    return checks
