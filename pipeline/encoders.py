@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from relaionet.manifests.errors import BadInput, ReLAIONetError, Unavailable, nearest_name
@@ -213,7 +214,7 @@ def _load_open_clip(model: str, weights: str | None, name: str, device: str, opt
         # weights_only: a checkpoint from outside is never unpickled
         network, preprocess = open_clip.create_model_from_pretrained(model, weights, weights_only=True)
         tokenizer = open_clip.get_tokenizer(model)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError, UnpicklingError) as error:
         raise _explain(error, name, is_local=model.startswith(FOLDER) or _is_file(weights)) from error
     return OpenClipEncoder(network, preprocess, tokenizer, name=name, device=device, **options)
 
