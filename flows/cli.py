@@ -163,13 +163,14 @@ def review_install(ctx: click.Context) -> None:
 
 @review.command("push")
 @_run_option
+@click.option("--again", is_flag=True, help="First make a further round of the pictures that are undecided.")
 @click.pass_context
-def review_push(ctx: click.Context, run: Path) -> None:
+def review_push(ctx: click.Context, run: Path, again: bool) -> None:
     """Push the run's tasks; what is there already is not pushed again."""
     _start(ctx)
     from relaionet.flows.review import run_push
 
-    run_push(run)
+    run_push(run, again=again)
 
 
 @review.command("pull")
@@ -238,8 +239,8 @@ def generators_list() -> None:
     """List the registered generators."""
     from relaionet.evaluators.generators import list_generators
 
-    for name, about in list_generators().items():
-        click.echo(f"{name:<24} {about}")
+    for name in list_generators():
+        click.echo(name)
 
 
 @main.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,3 +57,46 @@ class Reporter:
         parts = " + ".join(f"{count:,} {status}" for status, count in statuses.items()) or "0 rows"
         spent = "already done" if done else f"{seconds:.1f} s"
         self.console.print(f"  {stage:<12}{rows_in:>7,} = {parts}  ({spent})", markup=False, soft_wrap=True)
+
+
+def show_trace(candidate_id: str, folder: Path | None) -> None:
+    """Print a row's whole life.
+
+    Args:
+        candidate_id: id, the start of one, or the row's URL.
+        folder: a run; None looks in `runs/` and here.
+
+    Raises:
+        BadInput: no run, or no run with such a row.
+    """
+    from rich.console import Console
+
+    from relaionet.flows.trace import find_runs, resolve_id, trace_row
+    from relaionet.manifests.errors import BadInput
+
+    places = [folder] if folder is not None else [Path("runs"), Path()]
+    runs = [run for place in places for run in find_runs(place)]
+    if not runs:
+        raise BadInput(f"no run in {', '.join(map(str, places))}; name one with --run.")
+    console = Console(highlight=False)
+    found = False
+    for run in runs:
+        full = resolve_id(run, candidate_id)
+        if full is None:
+            continue
+        found = True
+        console.print(f"{full}  in {run}", style="bold", markup=False)
+        for step in trace_row(run, full):
+            values = ", ".join(f"{key} {_short(value)}" for key, value in step.values.items())
+            console.print(f"  {step.table:<11} {values}", markup=False, soft_wrap=False)
+    if not found:
+        raise BadInput(f"'{candidate_id}' is in none of the runs {', '.join(map(str, runs))}.")
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_short, value)) + "]"
+    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -9,6 +9,7 @@ from typing import Any
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from relaionet.annotations.agreement import AgreementConfig
 from relaionet.annotations.tasks import TasksConfig
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate_stages import (
@@ -45,6 +46,7 @@ class CurateRecipe:
         templates: prompts a class is searched with; {name} and {gloss} are filled in.
         reference: folder of pictures that must not be in the set (leaks), any depth; none where null.
         controls: parquet with columns path, wnid: pictures with known labels, mixed into the review; none where null.
+        overlap: independent answers asked for per task.
         workers: shards at work at once.
     """
 
@@ -55,6 +57,7 @@ class CurateRecipe:
     templates: tuple[str, ...] = ("a photo of a {name}", "a photo of a {name}, {gloss}")
     reference: Path | None = None
     controls: Path | None = None
+    overlap: int = 3
     workers: int = 2
     candidates: CandidatesConfig = field(default_factory=CandidatesConfig)
     download: DownloadConfig = field(default_factory=DownloadConfig)
@@ -63,6 +66,7 @@ class CurateRecipe:
     propose: ProposeConfig = field(default_factory=ProposeConfig)
     screen: ScreenConfig = field(default_factory=ScreenConfig)
     tasks: TasksConfig = field(default_factory=TasksConfig)
+    agreement: AgreementConfig = field(default_factory=AgreementConfig)
 
 
 def read_curate_recipe(name: str) -> CurateRecipe:
@@ -92,7 +96,8 @@ def run_curate(recipe: CurateRecipe, out: Path, *, push: bool | None = None, rep
     """
     run = Run(root=out, reporter=reporter or Reporter())
     check_recipe(recipe)
-    curate.with_options(task_runner=ThreadPoolTaskRunner(max_workers=recipe.workers))(run, recipe)
+    runner: Any = ThreadPoolTaskRunner(max_workers=recipe.workers)
+    curate.with_options(task_runner=runner)(run, recipe)
     if push is not False:
         from relaionet.flows.review import push_if_possible
 

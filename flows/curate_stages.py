@@ -172,8 +172,9 @@ def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
             rows = rows.join(about, on="candidate_id", maintain_order="left")
         return review_tasks.make_tasks(rows, controls, config=recipe.tasks)
 
-    run.make(TASKS, digest, make)
-    tasks = run.store.read(TASKS)
+    if run.make(TASKS, digest, make, shard="round1"):
+        run.store.keep_only(TASKS, ["round1"])
+    tasks = run.store.read(TASKS, "round1")
     hidden = int(tasks["is_control"].sum())
     run.reporter.say(
         f"  {TASKS.name:<12}{tasks.height:>7,} = {tasks.height - hidden:,} to review + {hidden:,} controls"

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from relaionet.flows.environment import cache_folder, find_backport, has_module, server_address
+from relaionet.flows.environment import find_backport, has_module, server_address
 
 State = Literal["ok", "note", "problem"]
 FREE_BYTES = 2_000_000_000
@@ -130,12 +130,11 @@ def check_prefect() -> Finding:
 
 def check_studio() -> Finding:
     """Label Studio's own environment."""
-    from relaionet.annotations.server import studio_folder
+    from relaionet.annotations.installation import is_installed, studio_folder
 
-    folder = studio_folder(cache_folder())
-    if (folder / "bin").exists() or shutil.which("label-studio"):
-        return Finding(about="Label Studio", state="ok", found=f"installed at {folder}")
-    to_do = "`relaionet review serve` installs it on first use (about a minute), or set LABEL_STUDIO_URL to yours."
+    if is_installed():
+        return Finding(about="Label Studio", state="ok", found=f"installed at {studio_folder()}")
+    to_do = "`relaionet review install` installs it (about a minute), or set LABEL_STUDIO_URL to yours."
     return Finding(about="Label Studio", state="note", found="not installed here yet", to_do=to_do)
 
 

@@ -1,0 +1,271 @@
+"""The flow `review`: answers pulled from Label Studio, settled into verdicts; and the commands around it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from prefect import flow
+
+from relaionet.annotations import agreement as votes
+from relaionet.annotations.decisions import read_decisions
+from relaionet.annotations.installation import install_studio
+from relaionet.annotations.interface import label_config
+from relaionet.annotations.server import StudioServer, start_studio
+from relaionet.annotations.studio import (
+    PushConfig,
+    PushResult,
+    StudioClient,
+    connect_studio,
+    pull_annotations,
+    push_tasks,
+    read_progress,
+)  # fmt: skip
+from relaionet.annotations.tasks import interface_config, make_tasks
+from relaionet.flows.console import Reporter
+from relaionet.flows.curate_stages import input_digest, read_controls
+from relaionet.flows.recipe import build
+from relaionet.flows.stage import Run
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.labels import read_labels
+from relaionet.manifests.store import digest_of, read_json, write_atomic
+from relaionet.manifests.tables import DECISIONS, TASKS, VERDICTS
+
+if TYPE_CHECKING:
+    from relaionet.flows.curate import CurateRecipe
+
+URL, KEY = "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Studio:
+    """A Label Studio to work with.
+
+    Attributes:
+        client: connection under the user's key.
+        documents: folder its local-file storage reads, where it runs on this machine; None where images are uploaded.
+        server: the local server, where it is one.
+    """
+
+    client: StudioClient
+    documents: Path | None = None
+    server: StudioServer | None = None
+
+
+def read_run_recipe(root: Path) -> CurateRecipe:
+    """The recipe a run was curated with.
+
+    Raises:
+        BadInput: the folder holds no curated run.
+    """
+    from relaionet.flows.curate import CurateRecipe
+
+    if not (root / "run.json").is_file():
+        raise BadInput(f"{root} holds no run; make one with `relaionet curate --recipe FILE --out {root}`.")
+    return build(CurateRecipe, read_json(root / "run.json")["recipe"], where=str(root / "run.json"))
+
+
+@contextmanager
+def open_studio(run: Run) -> Iterator[Studio]:
+    """The user's Label Studio where LABEL_STUDIO_URL is set, else the run's own, started where it does not run yet.
+
+    Raises:
+        BadInput: the key is missing or wrong.
+        Unavailable: the server does not answer.
+    """
+    url = os.environ.get(URL)
+    if url:
+        key = os.environ.get(KEY)
+        if not key:
+            raise BadInput(f"{URL} is set but {KEY} is not. Take a key from Label Studio's account page and set it.")
+        yield Studio(client=connect_studio(url, key))
+        return
+    install_studio(progress=run.reporter.say)
+    run.reporter.say("  Starting Label Studio on this machine …")
+    with start_studio(run.root / "studio") as server:
+        yield Studio(client=connect_studio(server.url, server.token), documents=server.documents, server=server)
+
+
+def push_if_possible(run: Run, *, must: bool) -> None:
+    """Push where a server is set up or running; say how to go on where none is."""
+    if must or os.environ.get(URL):
+        run_push(run.root, reporter=run.reporter)
+        return
+    run.reporter.say(
+        f"\nNext: `relaionet review serve --run {run.root}` in a second terminal and `relaionet review push "
+        f"--run {run.root}` here; or set {URL} and {KEY}."
+    )
+
+
+def run_push(root: Path, *, again: bool = False, reporter: Reporter | None = None) -> PushResult:
+    """Push a run's tasks; what is there already is not pushed again.
+
+    Args:
+        root: folder of the run.
+        again: first make a further round of the pictures that are undecided.
+        reporter: where progress is shown.
+    """
+    run = Run(root=root, reporter=reporter or Reporter())
+    recipe = read_run_recipe(root)
+    if again:
+        make_next_round(run, recipe)
+    with open_studio(run) as studio:
+        return push(run, recipe, studio)
+
+
+def push(run: Run, recipe: CurateRecipe, studio: Studio) -> PushResult:
+    """Push all rounds' tasks to an open Label Studio."""
+    tasks = run.store.read_all(TASKS)
+    if tasks.is_empty():
+        raise BadInput(f"{run.root} has no tasks; run `relaionet curate` to its end first.")
+    page = label_config(read_labels(), interface_config(recipe.tasks))
+    config = PushConfig(overlap=recipe.overlap, documents=studio.documents, tasks=recipe.tasks)
+    with run.reporter.bar("push", tasks.height) as advance:
+        result = push_tasks(studio.client, recipe.name, tasks, run.images, page, config, progress=advance)
+    run.reporter.say(
+        f"  {'push':<12}{tasks.height:>7,} = {result.pushed_count:,} pushed + {result.already_there_count:,} there"
+    )
+    for number, project in result.projects.items():
+        run.reporter.say(f"  round {number}: {studio.client.url}/projects/{project}")
+    return result
+
+
+def make_next_round(run: Run, recipe: CurateRecipe) -> int:
+    """Tasks of a further round for the pictures that are undecided; returns how many."""
+    verdicts = run.store.read_all(VERDICTS)
+    again = verdicts.filter(pl.col("status") == "again")
+    tasks = run.store.read_all(TASKS)
+    if again.is_empty():
+        raise BadInput(f"{run.root}: no picture is undecided; pull the answers first, or release.")
+    rows = again.select("candidate_id").join(
+        tasks.sort("round").unique("candidate_id", keep="last"), on="candidate_id", maintain_order="left"
+    ).rename({"proposed_wnid": "wnid", "runner_up_wnids": "top_wnids", "image_path": "path"})  # fmt: skip
+    number = int(tasks["round"].max()) + 1  # type: ignore[arg-type, operator]
+    controls = read_controls(recipe.controls, run.images)
+    digest = digest_of(again["candidate_id"].sort().to_list(), controls.rows(), recipe.tasks, number)
+    run.make(
+        TASKS, digest, lambda: make_tasks(rows, controls, round_number=number, config=recipe.tasks),
+        shard=f"round{number}",
+    )  # fmt: skip
+    return again.height
+
+
+def run_review(root: Path, *, release: bool = False, reporter: Reporter | None = None) -> Run:
+    """Pull, settle, and say what is left; release the accepted rows where asked to."""
+    run = Run(root=root, reporter=reporter or Reporter())
+    recipe = read_run_recipe(root)
+    with open_studio(run) as studio:
+        review(run, recipe, studio)
+    if release:
+        from relaionet.flows.release import release_run
+
+        release_run(run, recipe)
+    return run
+
+
+@flow(name="review", validate_parameters=False)
+def review(run: Run, recipe: CurateRecipe, studio: Studio) -> pl.DataFrame:
+    """Answers pulled and settled."""
+    run.reporter.headline(f"Review {recipe.name}")
+    decisions = pull_decisions(run, recipe, studio.client)
+    tasks = run.store.read_all(TASKS)
+    digest = digest_of(
+        input_digest(run, DECISIONS, "all"), [receipt.sha256 for receipt in run.store.receipts(TASKS)],
+        recipe.agreement, votes.VERSION,
+    )  # fmt: skip
+    run.make(VERDICTS, digest, lambda: votes.settle_votes(decisions, tasks, recipe.agreement))
+    run.count(VERDICTS)
+    say_agreement(run, decisions, tasks, recipe)
+    return run.store.read(VERDICTS)
+
+
+def pull_decisions(run: Run, recipe: CurateRecipe, client: StudioClient) -> pl.DataFrame:
+    """Every answer there is, added to those known before."""
+    started = time.perf_counter()
+    known = run.store.read_all(DECISIONS)
+    raw = pull_annotations(client, recipe.name)
+    decisions = read_decisions(raw, run.store.read_all(TASKS), known, salt=review_salt(run.root))
+    if run.store.receipt(DECISIONS.name) is None or not decisions.equals(known):
+        seconds = time.perf_counter() - started
+        run.store.write(decisions, DECISIONS, digest_of(recipe.name), seconds=seconds)
+        run.made.add(DECISIONS.name)
+    new = decisions.height - known.height
+    run.reporter.say(f"  {DECISIONS.name:<12}{decisions.height:>7,} = {known.height:,} known + {new:,} new")
+    return decisions
+
+
+def review_salt(root: Path) -> str:
+    """Secret of the review's pseudonyms, made once and kept with the run, readable by its owner alone."""
+    path = root / "studio" / "pseudonyms.salt"
+    if not path.exists():
+        write_atomic(path, secrets.token_hex(16).encode())
+        path.chmod(0o600)
+    return path.read_text()
+
+
+def say_agreement(run: Run, decisions: pl.DataFrame, tasks: pl.DataFrame, recipe: CurateRecipe) -> None:
+    """Agreement and reviewers, in a few lines."""
+    found = votes.agreement(decisions, tasks, recipe.agreement)
+    if found["alpha"] is not None:
+        interval = f" (95 %: {found['low']:.3f} to {found['high']:.3f})" if found["low"] is not None else ""
+        run.reporter.say(f"  agreement   Krippendorff's alpha {found['alpha']:.3f}{interval}")
+    for row in votes.reviewer_accuracy(decisions, tasks).iter_rows(named=True):
+        right = f"{row['right']} of {row['controls']} controls right" if row["controls"] else "no controls yet"
+        run.reporter.say(f"  {row['reviewer']:<28} {row['answered']:>6,} answers, {right}")
+
+
+def review_facts(run: Run, recipe: CurateRecipe) -> dict[str, Any]:
+    """Agreement and reviewers, for the report."""
+    decisions, tasks = run.store.read_all(DECISIONS), run.store.read_all(TASKS)
+    return {
+        "agreement": votes.agreement(decisions, tasks, recipe.agreement),
+        "reviewers": votes.reviewer_accuracy(decisions, tasks),
+    }
+
+
+def show_status(root: Path) -> None:
+    """Print progress, agreement, reviewers and what is left."""
+    run = Run(root=root)
+    recipe = read_run_recipe(root)
+    with open_studio(run) as studio:
+        rounds = read_progress(studio.client, recipe.name)
+        if not rounds:
+            raise BadInput(f"{studio.client.url} has no review '{recipe.name}'; `relaionet review push --run {root}`.")
+        decisions = pull_decisions(run, recipe, studio.client)
+        for row in rounds:
+            left = row["tasks"] - row["finished"]
+            run.reporter.say(
+                f"  round {row['round']}     {row['tasks']:>7,} tasks = {row['finished']:,} finished + {left:,} left "
+                f"({row['answers']:,} answers)  {studio.client.url}/projects/{row['project']}"
+            )
+    say_agreement(run, decisions, run.store.read_all(TASKS), recipe)
+
+
+def install_local_studio() -> None:
+    """Install Label Studio's own environment."""
+    reporter = Reporter()
+    reporter.say(f"Label Studio: {install_studio(progress=reporter.say)}")
+
+
+def serve_studio(root: Path, port: int | None) -> None:
+    """Start the run's own Label Studio and keep it until Ctrl-C."""
+    reporter = Reporter()
+    install_studio(progress=reporter.say)
+    reporter.say("Starting Label Studio (about 30 s the first time) …")
+    is_new = not (root / "studio" / "credentials.json").exists()
+    with start_studio(root / "studio", port=port) as server:
+        if not server.owned:
+            raise BadInput(f"a Label Studio for {root} already runs at {server.url}.")
+        reporter.say(f"\nLabel Studio: {server.url}\nLog in as:    {server.email}")
+        secret = root / "studio" / "credentials.json"
+        shown = server.password if is_new else f"shown at the first start; kept in {secret}"
+        reporter.say(f"Password:     {shown}\n\nCtrl-C stops it; nothing is lost.")
+        while server.is_running():
+            time.sleep(1)
