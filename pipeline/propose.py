@@ -92,6 +92,11 @@ def _check_input(
             f"proposals: {rows.height} rows for {len(image_vectors)} pictures, {len(labels)} labels for "
             f"{len(label_vectors)} label rows; the numbers must be the same."
         )
+    if image_vectors.shape[1] != label_vectors.shape[1]:
+        raise BadInput(
+            f"proposals: pictures and labels have rows of {image_vectors.shape[1]} and {label_vectors.shape[1]} "
+            f"numbers; embed both with one encoder."
+        )
     if len(labels) < 2:
         raise BadInput(f"proposals: {len(labels)} label cannot be told from another; give at least two.")
     for name in ("min_score", "min_margin", "agree_min_score"):
