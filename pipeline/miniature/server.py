@@ -18,7 +18,7 @@ from relaionet.manifests.store import read_json
 HOST_NAME = "miniature.invalid"
 NAME = re.compile(r"/([0-9a-f]{20})\.jpg")
 # at most so long a slow answer drips, and so long the server waits for a silent client
-DRIP_S = 60.0
+DRIP_S = 30.0
 DRIP_STEP_S = 0.25
 CLIENT_TIMEOUT_S = 30.0
 MAX_PATH_BYTES = 2000
