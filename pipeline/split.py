@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,15 +19,14 @@ import polars as pl
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.release import Release
 from relaionet.manifests.store import Store, digest_of, read_json, write_json
-from relaionet.manifests.tables import DOWNLOADS, SPLIT, count_statuses, shape_table
+from relaionet.manifests.tables import DOWNLOADS, SPLIT, count_statuses
 from relaionet.pipeline.download import VERSION as DOWNLOAD_VERSION
 from relaionet.pipeline.download import DownloadConfig, fetch_images
-from relaionet.pipeline.image_bytes import BrokenImage, open_image
-from relaionet.pipeline.perceptual_hash import HASH_BITS, phash_distance, phash_hex
+from relaionet.pipeline.perceptual_hash import HASH_BITS
+from relaionet.pipeline.split_verdicts import judge_rows
 
 VERSION = "1"
 INFO_FILE, IMAGES_FOLDER, WORK_FOLDER = "split.json", "images", ".fetched"
-DECODE_THREADS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +127,8 @@ def _build_shard(
         return
     fetch_digest = digest_of(DOWNLOAD_VERSION, rows["candidate_id"].to_list(), digest)
     images = work.root / IMAGES_FOLDER
-    if work.is_done(DOWNLOADS.name, fetch_digest, shard):
-        fetched = work.read(DOWNLOADS, shard)
-    else:
+    fetched = work.read(DOWNLOADS, shard) if work.is_done(DOWNLOADS.name, fetch_digest, shard) else None
+    if fetched is None or not all((images / path).is_file() for path in fetched["path"].drop_nulls()):
         fetched = fetch_images(rows.select("candidate_id", "url"), download, images, progress)
         work.write(fetched, DOWNLOADS, fetch_digest, shard=shard)
     judged = judge_rows(rows, fetched, images, config, download.max_pixels)
@@ -151,66 +148,6 @@ def _place_file(source: Path, target: Path) -> None:
     except OSError:  # a file system without links
         shutil.copyfile(source, part)
     part.replace(target)
-
-
-def judge_rows(
-    rows: pl.DataFrame, fetched: pl.DataFrame, images: Path, config: SplitConfig, max_pixels: int
-) -> pl.DataFrame:
-    """Compare what is served now with the manifest.
-
-    Args:
-        rows: MANIFEST rows.
-        fetched: DOWNLOADS of the same rows, in the same order.
-        images: folder the paths of `fetched` are relative to.
-        config: what is kept.
-        max_pixels: largest picture decoded.
-
-    Returns:
-        SPLIT, one row per row, in order.
-    """
-    asked = zip(rows["image_sha256"], rows["phash"], fetched["image_sha256"], fetched["path"], strict=True)
-
-    def distance(row: tuple[str, str, str | None, str | None]) -> int | None:
-        sha256, phash, sha256_now, path = row
-        if path is None:
-            return None
-        return 0 if sha256_now == sha256 else _picture_distance(images / path, phash, max_pixels)
-
-    with ThreadPoolExecutor(DECODE_THREADS) as pool:
-        distances = pl.Series("phash_distance", list(pool.map(distance, asked)), dtype=pl.Int32)
-    table = pl.concat(
-        [
-            rows.select("candidate_id", "wnid", "class_index", pl.col("image_sha256").alias("expected")),
-            fetched.select("image_sha256", "format", pl.col("status", "reason").name.prefix("fetch_"), "path"),
-            distances.to_frame(),
-        ],
-        how="horizontal",
-    )
-    bits = pl.col("phash_distance")
-    near = bits <= config.max_phash_distance
-    status = (
-        pl.when(bits.is_null()).then(pl.lit("gone"))
-        .when(pl.col("image_sha256") == pl.col("expected")).then(pl.lit("exact"))
-        .when(near).then(pl.lit("same_picture"))
-        .otherwise(pl.lit("changed"))
-    )  # fmt: skip
-    reason = (
-        pl.when(bits.is_null()).then(pl.format("{}: {}", "fetch_status", "fetch_reason"))
-        .when(status != "exact").then(pl.format(f"other bytes; {{}} of {HASH_BITS} bits of the picture differ", bits))
-    )  # fmt: skip
-    wanted = ["exact", "same_picture"] if config.policy == "same_picture" else ["exact"]
-    name = pl.format(f"{IMAGES_FOLDER}/{{}}/{{}}.{{}}", "wnid", "candidate_id", "format")
-    judged = table.with_columns(status.alias("status"), reason.alias("reason"))
-    judged = judged.with_columns(pl.col("status").is_in(wanted).alias("kept"))
-    return shape_table(judged.with_columns(pl.when("kept").then(name).alias("path")), SPLIT)
-
-
-def _picture_distance(path: Path, phash: str, max_pixels: int) -> int:
-    try:
-        with open_image(path.read_bytes(), max_pixels) as image:
-            return phash_distance(phash, phash_hex(image))
-    except BrokenImage:  # fetched as a whole picture a moment ago, so the stored bytes are not those
-        raise Corrupt(f"{path} is no longer the picture that was fetched; delete it and run again.") from None
 
 
 def describe_split(table: pl.DataFrame, release: Release, config: SplitConfig) -> dict[str, Any]:
