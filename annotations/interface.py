@@ -32,13 +32,16 @@ CHOICES: dict[str, tuple[str, str]] = {
 """Stored value of an answer -> its words and its key."""
 
 _STYLE = """
-.lsf-main-content:has(.relaionet) { overflow: hidden; }
-.relaionet { display: flex; gap: 20px; height: calc(100vh - 176px); min-height: 380px; }
+.lsf-sidepanels__wrapper { display: none; }
+.lsf-sidepanels__content { padding: 0 !important; width: 100% !important; max-width: none !important; }
+.lsf-main-content { padding: 0 !important; }
+.relaionet { display: flex; gap: 24px; height: calc(100vh - 134px); min-height: 420px; padding: 12px 16px 0; }
 .relaionet .picture { flex: 1 1 auto; min-width: 0; height: 100%; overflow: hidden; }
-.relaionet .side { flex: 0 0 330px; height: 100%; overflow-y: auto; }
-.relaionet .side .lsf-choices { margin: 6px 0 0; }
-.relaionet .side .lsf-choice__item { margin: 0; padding: 3px 0; }
-.relaionet .ask { margin: 0; }
+.relaionet .side { flex: 0 0 380px; height: 100%; overflow: visible; }
+.relaionet .side p, .relaionet .side h1, .relaionet .side h2, .relaionet .side h3 { margin: 0; }
+.relaionet .side .lsf-choices { margin: 10px 0 0; }
+.relaionet .side .lsf-choice__item { margin: 0; padding: 2px 0; }
+.relaionet .side .lsf-taxonomy { margin-top: 8px; }
 """
 
 
@@ -48,12 +51,10 @@ class InterfaceConfig:
 
     Attributes:
         runner_ups_count: runner-up classes offered by a key, 0 to 4.
-        image_height_vh: height left for the picture below Label Studio's own bars: 100 vh minus this many px.
         search: offer the search over all classes for "another class".
     """
 
     runner_ups_count: int = 3
-    image_height_vh: int = 176
     search: bool = True
 
 
@@ -92,13 +93,14 @@ def label_config(labels: Sequence[Label], config: InterfaceConfig | None = None)
     picture = ET.SubElement(page, "View", className="picture")
     ET.SubElement(
         picture, "Image", name="image", value="$image", zoom="true", zoomControl="true", defaultZoom="fit",
-        maxHeight=f"calc(100vh - {config.image_height_vh + 10}px)", horizontalAlignment="center",
+        maxHeight="calc(100vh - 150px)", horizontalAlignment="center",
     )  # fmt: skip
     side = ET.SubElement(page, "View", className="side")
-    _text(side, "Does the picture show", 5, "margin: 0; opacity: 0.7")
-    _text(side, "$proposed", 3, "margin: 2px 0")
-    _text(side, "$gloss", 5, "margin: 0 0 8px; font-weight: 400; line-height: 1.35")
-    _text(side, "$caption_line", 5, "margin: 0 0 8px; font-weight: 400; font-style: italic; opacity: 0.75")
+    small = "font-weight: 400; font-size: 15px; line-height: 1.35"
+    _text(side, "Does the picture show", 5, f"{small}; opacity: 0.75")
+    _text(side, "$proposed", 3, "line-height: 1.2")
+    _text(side, "$gloss", 5, f"{small}; max-height: 82px; overflow: hidden")
+    _text(side, "$caption_line", 5, f"{small}; max-height: 102px; overflow: hidden; opacity: 0.75; overflow-wrap: anywhere")
     _answers(side)
     if config.search:
         _search(side, labels)

@@ -126,6 +126,8 @@ def _environment(folder: Path, credentials: dict[str, str]) -> dict[str, str]:
         "FRONTEND_SENTRY_DSN": "",
         "FEATURE_FLAGS_OFFLINE": "true",
         "LOG_LEVEL": "WARNING",
+        # SQLite with a write-ahead log: readers do not wait for writers, and an answer costs fewer flushes
+        "AZURE_MOUNT_FIX": "true",
     }
     named = {f"LABEL_STUDIO_{name}": value for name, value in studio.items()}
     # some of these are read without the prefix only

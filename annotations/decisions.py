@@ -1,0 +1,132 @@
+"""Answers as Label Studio gives them -> the decisions table: append-only, under pseudonyms."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from relaionet.annotations.interface import ANSWER, CHOICES, OTHER_CLASS
+from relaionet.manifests.labels import labels_by_wnid
+from relaionet.manifests.tables import DECISIONS, TASKS, shape_table
+
+VERSION = "1"
+SIMULATED = "simulated-"
+
+
+def pseudonym(user_id: int, email: str = "", salt: str = "") -> str:
+    """Stable name of a reviewer that is not his own; simulated reviewers keep theirs, so that nobody mistakes them.
+
+    Args:
+        user_id: Label Studio's id of the user.
+        email: his login, used only to recognise simulated reviewers.
+        salt: of the review, so that one person has different names in different reviews.
+
+    Returns:
+        `simulated-<n>`, or `r-` and ten hexadecimal digits.
+    """
+    name = email.partition("@")[0]
+    if name.startswith(SIMULATED):
+        return name
+    return "r-" + hashlib.sha256(f"{salt}|{user_id}".encode()).hexdigest()[:10]
+
+
+def read_answer(result: Sequence[Mapping[str, Any]], proposed_wnid: str) -> tuple[str, str | None]:
+    """What one annotation's result says.
+
+    A runner-up class and a class found by search both are `other`; naming the proposed class again is `yes`; a result
+    that says nothing known is `unsure`.
+
+    Args:
+        result: Label Studio's list of results.
+        proposed_wnid: class the task asks about.
+
+    Returns:
+        (choice, other wnid or None).
+    """
+    given: dict[str, list[Any]] = {}
+    for item in result:
+        value = item.get("value") if isinstance(item, Mapping) else None
+        if isinstance(value, Mapping):
+            found = value.get("choices") or value.get("taxonomy")
+            if isinstance(found, list) and found:
+                given[str(item.get("from_name"))] = found
+    choice = str(given.get(ANSWER, [""])[0])
+    wnid = None
+    if choice in labels_by_wnid():
+        choice, wnid = "other", choice
+    elif choice == "other":
+        path = given.get(OTHER_CLASS, [[]])[0]
+        last = path[-1] if isinstance(path, list) and path else path
+        wnid = last if isinstance(last, str) and last in labels_by_wnid() else None
+    if choice not in CHOICES or (choice == "other" and wnid is None):
+        return "unsure", None
+    return ("yes", None) if wnid == proposed_wnid else (choice, wnid)
+
+
+def _time(text: Any) -> datetime:
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return datetime(1970, 1, 1, tzinfo=UTC)
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def read_decisions(
+    raw: Sequence[Mapping[str, Any]], tasks: pl.DataFrame, known: pl.DataFrame | None = None, *, salt: str = ""
+) -> pl.DataFrame:
+    """Add what is new among pulled answers to the decisions known so far.
+
+    Nothing known is ever changed or removed: an answer that was changed since is a further row with the same
+    annotation_id and a later time. Answers to tasks that are not in `tasks` are left out.
+
+    Args:
+        raw: from `studio.pull_annotations`.
+        tasks: TASKS of all rounds so far.
+        known: DECISIONS so far.
+        salt: of the pseudonyms; see `pseudonym`.
+
+    Returns:
+        DECISIONS, the known rows first, then the new ones by time and annotation_id.
+    """
+    known = known if known is not None else DECISIONS.empty()
+    proposed = {
+        (one, number): wnid
+        for one, number, wnid in shape_table(tasks, TASKS)
+        .select("candidate_id", "round", "proposed_wnid")
+        .iter_rows()
+    }
+    # a later row of an annotation wins; the rows are in the order they were seen
+    last = {
+        row["annotation_id"]: (row["choice"], row["other_wnid"]) for row in known.sort("at").iter_rows(named=True)
+    }
+    new = []
+    for answer in raw:
+        key = (answer["candidate_id"], answer["round"])
+        if key not in proposed:
+            continue
+        choice, other = read_answer(answer["result"], proposed[key])
+        number = int(answer["annotation_id"])
+        if last.get(number) == (choice, other):
+            continue
+        new.append(
+            {
+                "candidate_id": key[0], "round": key[1], "choice": choice, "other_wnid": other,
+                "reviewer": pseudonym(int(answer["user_id"]), str(answer["user_email"]), salt),
+                "seconds": float(answer["seconds"] or 0), "at": _time(answer["updated_at"]), "annotation_id": number,
+            }
+        )  # fmt: skip
+    added = pl.DataFrame(new, schema=dict(DECISIONS.schema)).sort("at", "annotation_id")
+    return pl.concat([shape_table(known, DECISIONS), shape_table(added, DECISIONS)])
+
+
+def latest_decisions(decisions: pl.DataFrame) -> pl.DataFrame:
+    """One answer per reviewer and candidate: the latest (by time, then annotation_id); sorted by candidate, reviewer."""
+    return (
+        decisions.sort("at", "annotation_id")
+        .unique(["candidate_id", "reviewer"], keep="last", maintain_order=True)
+        .sort("candidate_id", "reviewer")
+    )

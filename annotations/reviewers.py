@@ -1,0 +1,214 @@
+"""Simulated reviewers for the miniature: they answer through Label Studio's own API, as people's browsers do.
+
+They sign up by the server's invitation link, each works under a token of its own, and each is called `simulated-…`
+wherever it appears. What they answer depends on the truth they are given, on the reviewer and on the picture alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from relaionet.annotations.decisions import SIMULATED
+from relaionet.annotations.interface import ANSWER, OTHER_CLASS
+from relaionet.annotations.studio import StudioClient, connect_studio, find_projects, pull_annotations, read_tasks
+from relaionet.manifests.errors import BadInput, Unavailable
+from relaionet.manifests.labels import labels_by_wnid
+
+VERSION = "1"
+_TRIES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewersConfig:
+    """Who the simulated reviewers are.
+
+    Attributes:
+        accuracies: of each reviewer, probability of a right answer, 0 to 1; as many reviewers as numbers.
+        seed: of their mistakes and of who answers what.
+        threads: requests under way at once.
+    """
+
+    accuracies: Sequence[float] = (0.97, 0.95, 0.90)
+    seed: int = 0
+    threads: int = 3
+
+
+def _unit(*parts: object) -> float:
+    digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def simulate_answer(
+    data: Mapping[str, Any], truth: str | None, reviewer: str, accuracy: float, seed: int
+) -> tuple[list[dict[str, Any]], float]:
+    """One simulated answer to one task.
+
+    A mistake is of the kind people make: `yes` to a wrong class, or a runner-up or `unsure` instead of `yes`.
+
+    Args:
+        data: of the task, as pushed.
+        truth: the true wnid, or several, drawing, unsafe or broken; None answers unsure.
+        reviewer: its name.
+        accuracy: 0 to 1.
+        seed: of the mistakes.
+
+    Returns:
+        (Label Studio result, seconds spent).
+    """
+    one = data["candidate_id"]
+    answer = truth or "unsure"
+    near = [str(choice["alias"]) for choice in data.get("runner_ups", [])]
+    if _unit(seed, reviewer, one, "right") >= accuracy:
+        if answer == data["wnid"]:
+            wrong = [*near[:2], "unsure", "several"]
+            answer = wrong[int(_unit(seed, reviewer, one, "which") * len(wrong))]
+        else:
+            answer = data["wnid"]
+    results = [_result("choices", ANSWER, "choices", ["yes" if answer == data["wnid"] else answer])]
+    if answer in labels_by_wnid() and answer != data["wnid"] and answer not in near:
+        results = [
+            _result("choices", ANSWER, "choices", ["other"]), _result("taxonomy", OTHER_CLASS, "taxonomy", [[answer]])
+        ]  # fmt: skip
+    return results, round(1.5 + 4.5 * _unit(seed, reviewer, one, "seconds"), 2)
+
+
+def _result(kind: str, name: str, field: str, value: list[Any]) -> dict[str, Any]:
+    return {"type": kind, "from_name": name, "to_name": "image", "value": {field: value}}
+
+
+def join_reviewer(client: StudioClient, admin_token: str, name: str) -> str:
+    """Sign up (or log in) a simulated reviewer by the server's invitation link.
+
+    Args:
+        client: of an administrator.
+        admin_token: a secret the reviewer's password is derived from, so that a second run finds him again.
+        name: `simulated-…`.
+
+    Returns:
+        His API token.
+
+    Raises:
+        BadInput: the server does not take him.
+        Unavailable: the server does not answer.
+    """
+    import httpx
+
+    email = f"{name}@localhost"
+    password = hmac.new(admin_token.encode(), email.encode(), hashlib.sha256).hexdigest()[:24]
+    invitation = client.request("GET", "/api/invite")["invite_url"]
+    try:
+        with httpx.Client(base_url=client.url, timeout=60, trust_env=False, headers={"Connection": "close"}) as http:
+            for path in ("/user/login/", "/" + invitation.lstrip("/")):
+                http.get(path)
+                form = {
+                    "email": email, "password": password, "allow_newsletters": "false",
+                    "csrfmiddlewaretoken": http.cookies.get("csrftoken", ""),
+                }  # fmt: skip
+                http.post(path, data=form, headers={"Referer": client.url + path})
+                token = http.get("/api/current-user/token")
+                if token.status_code == 200:
+                    return str(token.json()["token"])
+    except httpx.HTTPError as error:
+        raise Unavailable(f"{client.url} does not answer ({type(error).__name__}).") from None
+    raise BadInput(f"{client.url} does not let {email} sign up; is it a server started by `relaionet review serve`?")
+
+
+def answer_tasks(
+    url: str, admin_token: str, project_name: str, truth: Mapping[str, str | None], *,
+    config: ReviewersConfig | None = None, overlap: int = 3, progress: Callable[[int], None] | None = None,
+) -> int:  # fmt: skip
+    """Let the simulated reviewers answer what is still open; a second call goes on where the first ended.
+
+    Every task gets `overlap` answers of different reviewers; a reviewer who answered a picture in an earlier round is
+    not asked again while there are others.
+
+    Args:
+        url: of the server.
+        admin_token: an administrator's token.
+        project_name: of the review.
+        truth: candidate_id -> true wnid, several, drawing, unsafe, broken or None; for controls too.
+        config: who they are.
+        overlap: answers wanted per task of the newest round; earlier rounds are left as they are.
+        progress: told each time an answer is given.
+
+    Returns:
+        How many answers were given by this call.
+
+    Raises:
+        BadInput: there is no such review, or more answers are wanted than there are reviewers.
+        Unavailable: the server does not answer.
+    """
+    config = config or ReviewersConfig()
+    names = [f"{SIMULATED}{number}" for number in range(1, len(config.accuracies) + 1)]
+    if overlap > len(names):
+        raise BadInput(f"{overlap} answers per picture need {overlap} reviewers; there are {len(names)}.")
+    admin = connect_studio(url, admin_token)
+    projects = find_projects(admin, project_name)
+    if not projects:
+        raise BadInput(f"{url} has no review named '{project_name}'; push its tasks first.")
+    tokens = {name: join_reviewer(admin, admin_token, name) for name in names}
+    work = _open_work(admin, project_name, projects[max(projects)], names, overlap, config.seed)
+    accuracies = dict(zip(names, config.accuracies, strict=True))
+    clients = {name: connect_studio(url, token) for name, token in tokens.items()}
+    stop = threading.Event()
+
+    def answer(item: tuple[str, int, dict[str, Any]]) -> bool:
+        name, task, data = item
+        if stop.is_set():
+            return False
+        result, seconds = simulate_answer(
+            data, truth.get(data["candidate_id"]), name, accuracies[name], config.seed
+        )  # fmt: skip
+        _post(clients[name], task, {"result": result, "lead_time": seconds})
+        return True
+
+    done = 0
+    with ThreadPoolExecutor(config.threads) as pool:
+        try:
+            for given in pool.map(answer, work):
+                done += given
+                if progress and given:
+                    progress(1)
+        finally:
+            stop.set()
+    return done
+
+
+def _post(client: StudioClient, task: int, body: dict[str, Any]) -> None:
+    """Give one answer; SQLite refuses a writer now and then while another one writes."""
+    for left in reversed(range(_TRIES)):
+        try:
+            client.request("POST", f"/api/tasks/{task}/annotations/", json=body)
+            return
+        except Unavailable:
+            if not left:
+                raise
+
+
+def _open_work(
+    admin: StudioClient, project_name: str, project: int, names: Sequence[str], overlap: int, seed: int
+) -> list[tuple[str, int, dict[str, Any]]]:
+    """Who answers which task: (reviewer, task id, task data), in the order of the tasks."""
+    by_task: dict[int, set[str]] = {}
+    by_candidate: dict[str, set[str]] = {}
+    for given in pull_annotations(admin, project_name):
+        name = re.sub("@.*", "", given["user_email"])
+        by_task.setdefault(given["task_id"], set()).add(name)
+        by_candidate.setdefault(given["candidate_id"], set()).add(name)
+    work = []
+    for task in sorted(read_tasks(admin, project), key=lambda task: int(task["id"])):
+        here = by_task.get(int(task["id"]), set())
+        before = by_candidate.get(task["data"]["candidate_id"], set())
+        order = sorted(
+            (name for name in names if name not in here),
+            key=lambda name: (name in before, _unit(seed, name, task["data"]["candidate_id"])),  # noqa: B023
+        )
+        work += [(name, int(task["id"]), task["data"]) for name in order[: max(0, overlap - len(here))]]
+    return work

@@ -1,0 +1,394 @@
+"""Label Studio's API: push tasks, pull everybody's answers. The only module that knows label_studio_sdk.
+
+Answers are read as raw JSON, not as the SDK's objects: those reject fields that a newer server adds. A review is one
+Label Studio project per round, found again by a mark in its description, so that it may be renamed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import polars as pl
+
+from relaionet.annotations.images import stage_image
+from relaionet.annotations.tasks import TasksConfig, task_data
+from relaionet.manifests.errors import BadInput, ReLAIONetError, Unavailable
+from relaionet.manifests.tables import TASKS, shape_table
+
+if TYPE_CHECKING:
+    from label_studio_sdk import LabelStudio
+
+VERSION = "1"
+OLDEST = (1, 13)
+_TITLE_CHARS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushConfig:
+    """How tasks are pushed.
+
+    Attributes:
+        overlap: independent answers asked for per task.
+        batch_count: tasks per request.
+        uploads_count: images per request, where they are uploaded.
+        documents: folder of the server's local-file storage as seen from here (`StudioServer.documents`); None
+            uploads the images instead, which works with any server.
+        tasks: how a task is shown.
+    """
+
+    overlap: int = 3
+    batch_count: int = 500
+    uploads_count: int = 50
+    documents: Path | None = None
+    tasks: TasksConfig = TasksConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushResult:
+    """What a push did.
+
+    Attributes:
+        pushed_count: tasks added by this call.
+        already_there_count: tasks of the table that the server had before.
+        projects: round -> id of its Label Studio project.
+    """
+
+    pushed_count: int
+    already_there_count: int
+    projects: Mapping[int, int]
+
+
+class StudioClient:
+    """A connection to one Label Studio under one key; made by `connect_studio`."""
+
+    def __init__(self, url: str, sdk: LabelStudio) -> None:
+        self.url = url
+        self._sdk = sdk
+
+    def request(self, method: str, path: str, **about: Any) -> Any:
+        """One request; its JSON, or None where the answer has no body.
+
+        Raises:
+            BadInput: the key is refused or lacks a permission, or the request is refused as wrong.
+            Unavailable: no answer, or the server failed.
+        """
+        import httpx
+        from label_studio_sdk.core.api_error import ApiError
+
+        try:
+            # the SDK's own client keeps a personal access token fresh
+            answer = self._sdk._client_wrapper.httpx_client.request(
+                path, method=method, request_options={"max_retries": 3}, **about
+            )
+        except ApiError as error:
+            raise _explain(self.url, path, error.status_code or 0, str(error.body)) from None
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                f"{self.url} does not answer ({type(error).__name__}: {error}). Is Label Studio running? "
+                "`relaionet review serve` starts one."
+            ) from None
+        if answer.status_code >= 400:
+            raise _explain(self.url, path, answer.status_code, answer.text)
+        try:
+            return answer.json() if answer.content else None
+        except ValueError:
+            raise BadInput(f"{self.url}{path} answers, but not as Label Studio does; check the address.") from None
+
+
+def _explain(url: str, path: str, status: int, text: str) -> ReLAIONetError:
+    detail = " ".join(text.split())[:300]
+    if status == 401:
+        return BadInput(
+            f"{url} refuses the key: it is wrong, expired or its kind is switched off. Take a new one from "
+            "Account & Settings in Label Studio (a personal access token or a legacy token) and set "
+            f"LABEL_STUDIO_API_KEY. It said: {detail}"
+        )
+    if status == 403:
+        return BadInput(f"{url}: this key may not use {path}; ask an administrator of the server for access. {detail}")
+    if status == 404:
+        return BadInput(f"{url} has no {path}: it was deleted, or this user cannot see it. {detail}")
+    if status in (408, 409, 429) or status >= 500 or status == 0:
+        return Unavailable(f"{url}{path} failed with {status}; the same call may work later. {detail}")
+    return BadInput(f"{url}{path} was refused with {status}: {detail}")
+
+
+def connect_studio(url: str, key: str, *, timeout_s: float = 120) -> StudioClient:
+    """Connect to a Label Studio and check address, age and key.
+
+    Args:
+        url: its address, `http(s)://host[:port][/path]`.
+        key: legacy token or personal access token of the user to act as; a secret.
+        timeout_s: for one request, in seconds.
+
+    Returns:
+        A client.
+
+    Raises:
+        BadInput: the address or key is wrong, or the server is older than 1.13.
+        Unavailable: nothing answers there.
+    """
+    import httpx
+    from label_studio_sdk import LabelStudio
+    from label_studio_sdk.core.api_error import ApiError
+
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadInput(f"'{url}' is no address of a Label Studio; it looks like http://127.0.0.1:8080.")
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise BadInput("the key for Label Studio is empty or malformed; set LABEL_STUDIO_API_KEY.")
+    url = url.rstrip("/")
+    local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    http = httpx.Client(
+        timeout=timeout_s,
+        follow_redirects=True,
+        trust_env=not local,
+        # its built-in web server answers a kept connection 40 ms later than a new one
+        headers={"Connection": "close"} if local else {},
+    )
+    try:
+        client = StudioClient(url, LabelStudio(base_url=url, api_key=key, httpx_client=http))
+    except ApiError as error:
+        raise _explain(url, "/", error.status_code or 401, str(error.body)) from None
+    _check_age(url, http)
+    client.request("GET", "/api/current-user/whoami")
+    return client
+
+
+def _check_age(url: str, http: Any) -> None:
+    import httpx
+
+    try:
+        release = str(http.get(f"{url}/api/version").json()["release"])
+    except httpx.HTTPError as error:
+        raise Unavailable(
+            f"nothing answers at {url} ({type(error).__name__}). Is Label Studio running? "
+            "`relaionet review serve` starts one."
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise BadInput(f"{url} answers, but is no Label Studio; check the address.") from None
+    found = tuple(int(part) for part in re.findall(r"\d+", release)[:2])
+    if found < OLDEST:
+        raise BadInput(f"{url} is Label Studio {release}; 1.13 or later is needed.")
+
+
+def _mark(name: str, round_number: int) -> str:
+    return f"reLAIONet review: {name} · round {round_number}"
+
+
+def find_projects(client: StudioClient, name: str) -> dict[int, int]:
+    """The projects of a review: round -> project id, empty where there is none."""
+    pattern = re.compile(re.escape(_mark(name, 0)).removesuffix("0") + r"(\d+)$")
+    found: dict[int, int] = {}
+    for project in _pages(client, "/api/projects", {"include": "id,title,description"}, "results"):
+        match = pattern.match((project.get("description") or "").split("\n")[0])
+        if match:
+            found.setdefault(int(match[1]), int(project["id"]))
+    return dict(sorted(found.items()))
+
+
+def _pages(client: StudioClient, path: str, params: dict[str, Any], key: str, size: int = 1000) -> Iterator[Any]:
+    seen, page = 0, 1
+    while True:
+        answer = client.request("GET", path, params={**params, "page": page, "page_size": size})
+        yield from answer[key]
+        seen += len(answer[key])
+        total = answer.get("total", answer.get("count", 0))
+        if not answer[key] or seen >= total:
+            return
+        page += 1
+
+
+def read_tasks(client: StudioClient, project: int) -> list[dict[str, Any]]:
+    """All tasks of a project as raw JSON without their answers: id, data, total_annotations, …."""
+    return list(_pages(client, "/api/tasks", {"project": project, "fields": "task_only"}, "tasks"))
+
+
+def _make_project(client: StudioClient, name: str, round_number: int, page: str, overlap: int) -> int:
+    suffix = f" · round {round_number}"
+    about = {
+        "title": name[: _TITLE_CHARS - len(suffix)] + suffix,
+        "description": _mark(name, round_number),
+        "label_config": page,
+        "maximum_annotations": overlap,
+        "sampling": "Sequential sampling",
+        # an answer may only be missing because nobody gave one
+        "show_skip_button": False,
+        "enable_empty_annotation": False,
+        "show_annotation_history": False,
+        "show_collab_predictions": False,
+    }
+    return int(client.request("POST", "/api/projects", json=about)["id"])
+
+
+def push_tasks(
+    client: StudioClient, project_name: str, tasks: pl.DataFrame, images: Path, page: str,
+    config: PushConfig | None = None, *, control_images: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> PushResult:  # fmt: skip
+    """Add the tasks that are not there yet; calling it again adds nothing, whatever the first call came to.
+
+    Args:
+        client: where to.
+        project_name: of the review; each round becomes a project of its own.
+        tasks: TASKS, any rounds.
+        images: folder that the rows' `image_path` is relative to.
+        page: labelling config, from `interface.label_config`.
+        config: how.
+        control_images: the same for controls; None takes `images`.
+        progress: told how many tasks are done, each time some are.
+
+    Returns:
+        What was added and what was there.
+
+    Raises:
+        BadInput: a picture is missing, or the server refuses project, storage or tasks.
+        Unavailable: the server does not answer; calling again goes on.
+    """
+    config = config or PushConfig()
+    tasks = shape_table(tasks, TASKS).sort("round", "position")
+    projects = find_projects(client, project_name)
+    pushed = there = 0
+    for (round_number,), part in tasks.group_by("round", maintain_order=True):
+        number = int(round_number)  # type: ignore[call-overload]
+        if number not in projects:
+            projects[number] = _make_project(client, project_name, number, page, config.overlap)
+        known = {task["data"].get("candidate_id") for task in read_tasks(client, projects[number])}
+        new = part.filter(~pl.col("candidate_id").is_in(list(known - {None})))
+        there += part.height - new.height
+        if progress and there:
+            progress(part.height - new.height)
+        for batch in new.iter_slices(config.batch_count):
+            rows = batch.to_dicts()
+            files = {
+                row["candidate_id"]: (control_images or images if row["is_control"] else images, row["image_path"])
+                for row in rows
+            }
+            place = _serve_local if config.documents is not None else _upload
+            addresses = place(client, projects[number], files, config)
+            data = [
+                {"data": {**task_data(row, config.tasks), "image": addresses[row["candidate_id"]]}} for row in rows
+            ]
+            client.request("POST", f"/api/projects/{projects[number]}/import", json=data)
+            pushed += len(rows)
+            if progress:
+                progress(len(rows))
+    return PushResult(pushed_count=pushed, already_there_count=there, projects=projects)
+
+
+def _serve_local(
+    client: StudioClient, project: int, files: Mapping[str, tuple[Path, str]], config: PushConfig
+) -> dict[str, str]:
+    """Put the pictures where the server may show them from; its address for each."""
+    folder = (config.documents or Path()).resolve() / f"project-{project}"
+    names = {one: stage_image(root, path, one, folder).name for one, (root, path) in files.items()}
+    stores = client.request("GET", "/api/storages/localfiles", params={"project": project})
+    if not any(store.get("path") == str(folder) for store in stores):
+        about = {"project": project, "path": str(folder), "title": "pictures", "use_blob_urls": False}
+        client.request("POST", "/api/storages/localfiles", json=about)
+    return {one: f"/data/local-files/?d={quote(f'{folder.name}/{name}')}" for one, name in names.items()}
+
+
+def _upload(
+    client: StudioClient, project: int, files: Mapping[str, tuple[Path, str]], config: PushConfig
+) -> dict[str, str]:
+    """Upload the pictures the server does not have yet; its address for each."""
+    import tempfile
+
+    found = _uploads(client, project)
+    missing = [one for one in files if one not in found]
+    with tempfile.TemporaryDirectory() as temporary:
+        for start in range(0, len(missing), config.uploads_count):
+            staged = [stage_image(*files[one], one, Path(temporary)) for one in missing[start:][: config.uploads_count]]
+            client.request(
+                "POST", f"/api/projects/{project}/import", params={"commit_to_project": "false"},
+                files=[(path.name, (path.name, path.read_bytes())) for path in staged],
+            )  # fmt: skip
+    if missing:
+        found = _uploads(client, project)
+    lost = [one for one in files if one not in found]
+    if lost:
+        raise Unavailable(f"{client.url} took {len(lost)} pictures but does not list them; push again.")
+    return {one: found[one] for one in files}
+
+
+def _uploads(client: StudioClient, project: int) -> dict[str, str]:
+    """Pictures a project has: candidate_id -> address. The server puts eight digits before the name it was given."""
+    listed = client.request("GET", f"/api/projects/{project}/file-uploads", params={"all": "true"})
+    found = {}
+    for one in listed:
+        match = re.search(r"(?:^|[-/])([0-9a-f]{64})\.[a-z]+$", str(one.get("file", "")))
+        if match:
+            found[match[1]] = f"/data/{str(one['file']).lstrip('/')}"
+    return found
+
+
+def pull_annotations(client: StudioClient, project_name: str) -> list[dict[str, Any]]:
+    """Every annotator's every submitted answer, of all rounds; never a prediction, a draft or a cancelled answer.
+
+    Returns:
+        One dict per answer: annotation_id, task_id, candidate_id, round, user_id, user_email (empty where this key may
+        not list users), result (as Label Studio has it), seconds, created_at, updated_at.
+
+    Raises:
+        BadInput: there is no such review, or the key may not read it.
+        Unavailable: the server does not answer.
+    """
+    projects = find_projects(client, project_name)
+    if not projects:
+        raise BadInput(f"{client.url} has no review named '{project_name}'; push its tasks first.")
+    emails = _emails(client)
+    answers = []
+    for round_number, project in projects.items():
+        params = {"exportType": "JSON", "download_all_tasks": "false", "download_resources": "false"}
+        for task in client.request("GET", f"/api/projects/{project}/export", params=params):
+            for annotation in task.get("annotations") or []:
+                if annotation.get("was_cancelled"):
+                    continue
+                answers.append(_answer(task, annotation, round_number, emails))
+    return sorted(answers, key=lambda answer: int(answer["annotation_id"]))
+
+
+def _answer(
+    task: dict[str, Any], annotation: dict[str, Any], round_number: int, emails: Mapping[int, str]
+) -> dict[str, Any]:
+    by = annotation.get("completed_by")
+    user = int((by.get("id") if isinstance(by, dict) else by) or 0)
+    return {
+        "annotation_id": int(annotation["id"]),
+        "task_id": int(task["id"]),
+        "candidate_id": (task.get("data") or {}).get("candidate_id"),
+        "round": int((task.get("data") or {}).get("round") or round_number),
+        "user_id": user,
+        "user_email": emails.get(user, ""),
+        "result": annotation.get("result") or [],
+        "seconds": annotation.get("lead_time"),
+        "created_at": annotation.get("created_at"),
+        "updated_at": annotation.get("updated_at") or annotation.get("created_at"),
+    }
+
+
+def _emails(client: StudioClient) -> dict[int, str]:
+    try:
+        return {int(user["id"]): str(user.get("email") or "") for user in client.request("GET", "/api/users")}
+    except BadInput:
+        return {}
+
+
+def read_progress(client: StudioClient, project_name: str) -> list[dict[str, int]]:
+    """Per round: round, project, tasks, finished (have all their answers), answers."""
+    rows = []
+    for round_number, project in find_projects(client, project_name).items():
+        about = client.request("GET", f"/api/projects/{project}")
+        rows.append(
+            {
+                "round": round_number, "project": project, "tasks": int(about.get("task_number") or 0),
+                "finished": int(about.get("num_tasks_with_annotations") or 0),
+                "answers": int(about.get("total_annotations_number") or 0),
+            }
+        )  # fmt: skip
+    return rows
