@@ -120,12 +120,26 @@ def conclude_guidance(found: Sequence[Comparison]) -> str:
     if unclear:
         said.append(f"at least one of the two stays within its interval ({unclear} of {total})")
     text = "; ".join(said)
+    shown = _show_example(found, pairs, max(set(pairs), key=pairs.count))
     if traded or reversed_:
         return (
-            f"The paper's point shows here: {text}. A ranking by distance alone would pick images that agree less with "
-            "the class they were asked for."
+            f"The paper's point shows here: {text}. {shown} A ranking by distance alone would pick images that agree "
+            "less with the class they were asked for."
         )
-    return f"The trade the paper describes, distance against alignment, does not show here: {text}."
+    return f"The trade the paper describes, distance against alignment, does not show here: {text}. {shown}"
+
+
+def _show_example(found: Sequence[Comparison], pairs: Sequence[object], usual: object) -> str:
+    """The numbers of the last comparison with the usual outcome (the one with the most steps of its generator)."""
+    one = [comparison for comparison, pair in zip(found, pairs, strict=True) if pair == usual][-1]
+    changes = {change.metric: change for change in one.changes}
+    moved = [
+        f"{metric} from {format_number(changes[metric].before)} to {format_number(changes[metric].after)}"
+        for metric in (*DISTANCES, *ALIGNMENTS)
+        if metric in changes
+    ]
+    steps = f" at {one.held:g} step{'' if one.held == 1 else 's'}" if one.held else ""
+    return f"With {one.generator}{steps}, guidance {one.low:g} to {one.high:g} moves {' and '.join(moved)}."
 
 
 def check_bounds(scores: pl.DataFrame, roles: Mapping[str, str]) -> list[tuple[str, bool]]:
