@@ -1,0 +1,56 @@
+"""The flow `rebuild`: a release becomes images again, and every row says what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from prefect import flow
+
+from relaionet.flows.console import Reporter
+from relaionet.flows.provenance import write_run_record
+from relaionet.flows.stage import Run
+from relaionet.manifests.release import Release, check_release
+from relaionet.manifests.store import read_json
+from relaionet.manifests.tables import SPLIT
+from relaionet.pipeline.download import DownloadConfig
+from relaionet.pipeline.split import SplitConfig, build_split
+
+
+def run_rebuild(
+    release: Path, out: Path, *, policy: str, proxy: str | None, threads: int, reporter: Reporter | None = None
+) -> Run:
+    """Check a release, then rebuild it.
+
+    Args:
+        release: folder of a release or of releases.
+        out: folder of the split.
+        policy: `same_picture` or `exact`.
+        proxy: HTTP proxy for the downloads.
+        threads: downloads at once.
+        reporter: where progress is shown.
+    """
+    run = Run(root=out, reporter=reporter or Reporter())
+    config = SplitConfig(policy=cast(Literal["same_picture", "exact"], policy))
+    rebuild(run, check_release(release), config, DownloadConfig(proxy=proxy, threads=threads))
+    run.reporter.say(f"\nImages: {out / 'images'}\nCoverage: {out / 'split.json'}")
+    return run
+
+
+@flow(name="rebuild", validate_parameters=False)
+def rebuild(run: Run, release: Release, config: SplitConfig, download: DownloadConfig) -> dict[str, Any]:
+    """A release becomes images again."""
+    info = release.info
+    run.reporter.headline(f"Rebuild {info.full_name}: {info.rows_count:,} rows of {info.classes_count} classes")
+    was_done = (run.root / "split.json").exists()
+    with run.reporter.bar("rebuild", info.rows_count) as advance:
+        build_split(release, config, run.root, download, advance)
+    if not was_done:
+        run.made.add(SPLIT.name)
+        write_run_record(run.root, {"split": config, "download": replace(download, proxy=None)})
+    run.count(SPLIT, "rebuild")
+    found: dict[str, Any] = read_json(run.root / "split.json")
+    kept, share = found["kept_count"], found["coverage_frac"]
+    run.reporter.say(f"  kept        {kept:>7,} = {share:.1%} of the release; split digest {found['digest'][:12]}")
+    return found
