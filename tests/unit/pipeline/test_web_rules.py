@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import urllib.error
+from email.message import Message
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relaionet.manifests.tables import DOWNLOADS
+from relaionet.pipeline.web_rules import encode_url, explain_failure, is_public, refuse_url
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",
+     "255.255.255.255", "::1", "fe80::1%eth0", "fc00::1", "::ffff:127.0.0.1", "::"],
+)  # fmt: skip
+def test_private_addresses_are_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1"])
+def test_public_addresses(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1/", "http://localhost:8080/", "http://LOCALHOST./", "http://2130706433/", "http://0x7f.1/",
+     "http://127.1/", "http://[::1]/", "http://[::ffff:10.0.0.1]/", "http://169.254.169.254/latest/meta-data",
+     "http://user@10.0.0.1/", "http://printer.local/", "file:///etc/passwd", "javascript:alert(1)", "ftp://example.org/",
+     "http://", "//example.org/x", "", "http://[bad/", "http://example.org:99999/"],
+)  # fmt: skip
+def test_what_may_not_be_fetched_is_refused_with_a_reason(url: str) -> None:
+    assert refuse_url(url, allow_private=False)
+
+
+def test_private_hosts_only_where_allowed() -> None:
+    assert refuse_url("http://127.0.0.1:80/x", allow_private=True) is None
+    assert refuse_url("file:///etc/passwd", allow_private=True)
+    assert refuse_url("https://example.org/a?b=c", allow_private=False) is None
+
+
+def test_urls_are_written_in_ascii() -> None:
+    assert encode_url("http://example.org/a b/ü.jpg?q=ä#part") == "http://example.org/a%20b/%C3%BC.jpg?q=%C3%A4"
+    assert encode_url("http://bücher.example/x") == "http://xn--bcher-kva.example/x"
+    assert encode_url("http://example.org/a%20b") == "http://example.org/a%20b"
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_written_in_ascii_and_judged(text: str) -> None:
+    written = encode_url(text)
+    assert written.isascii()
+    refuse_url(written, allow_private=False)
+
+
+def http_error(code: int, text: str = "x") -> urllib.error.HTTPError:
+    return urllib.error.HTTPError("http://a/", code, text, Message(), None)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "word"),
+    [
+        (http_error(404, "Not Found"), "gone", "HTTP 404 Not Found"),
+        (http_error(403, "Forbidden"), "refused", "HTTP 403"),
+        (http_error(503, "Busy"), "gone", "HTTP 503"),
+        (http_error(302, "…infinite loop…"), "gone", "redirects without end"),
+        (http_error(302, "Redirection to url 'file:' is not allowed"), "refused", "not allowed"),
+        (urllib.error.URLError(socket.gaierror(socket.EAI_NONAME, "x")), "gone", "name could not be resolved"),
+        (urllib.error.URLError(TimeoutError("timed out")), "slow", "timed out after 5 s"),
+        (ConnectionRefusedError(), "gone", "connection refused"),
+        (http.client.RemoteDisconnected("x"), "gone", "connection closed"),
+        (http.client.IncompleteRead(b"", 12), "broken", "truncated: 12 bytes"),
+        (http.client.BadStatusLine("x"), "gone", "not HTTP"),
+        (ssl.SSLCertVerificationError("x"), "gone", "TLS"),
+        (ValueError("unknown url type: 'x'"), "refused", "not a URL"),
+        (OSError("something\nelse"), "gone", "something else"),
+    ],
+)
+def test_failures_read_as_status_and_reason(error: Exception, status: str, word: str) -> None:
+    failure = explain_failure(error, 5)
+    assert failure.status == status
+    assert failure.status in DOWNLOADS.statuses
+    assert word in failure.reason
+    assert "\n" not in failure.reason
