@@ -9,7 +9,7 @@ from random import Random
 from PIL import Image
 
 from relaionet.manifests.labels import find_label
-from relaionet.pipeline.miniature.pictures import draw_clutter, draw_pair, draw_picture, draw_word, rng_of
+from relaionet.pipeline.miniature.pictures import CLASSES, draw_clutter, draw_pair, draw_picture, draw_word, rng_of
 from relaionet.pipeline.miniature.rows import Row
 
 HTML = b"<!DOCTYPE html><html><head><title>Not here</title></head><body><h1>This picture has moved</h1></body></html>"
@@ -43,6 +43,11 @@ def copy_picture(data: bytes, size_px: int, rng: Random) -> bytes:
     return buffer.getvalue()
 
 
+def leaked_reference(row: Row, count: int) -> int:
+    """Which of `count` reference pictures (class after class, again and again) a leak shows: one of the row's class."""
+    return CLASSES.index(str(row.wnid)) + len(CLASSES) * (row.group % (count // len(CLASSES)))
+
+
 def draw_row(row: Row) -> Image.Image:
     """The picture a row shows, at the row's size."""
     wnid = str(row.wnid)
@@ -70,7 +75,7 @@ def make_bytes(row: Row, originals: dict[str, bytes], references: list[Path]) ->
     if row.copy_of is not None:
         return copy_picture(originals[row.copy_of], row.size_px, rng)
     if row.fault == "leak":
-        return copy_picture(references[row.group % len(references)].read_bytes(), rng.randint(96, 150), rng)
+        return copy_picture(references[leaked_reference(row, len(references))].read_bytes(), rng.randint(96, 150), rng)
     if row.fault == "html":
         return HTML + b"<!-- " + row.name.encode() + b" -->"
     data = encode_picture(draw_row(row), rng)

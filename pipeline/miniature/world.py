@@ -14,7 +14,7 @@ import polars as pl
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.store import digest_of, read_json, write_json
 from relaionet.pipeline.miniature.captions import write_caption
-from relaionet.pipeline.miniature.photos import encode_picture, make_bytes, make_later_bytes
+from relaionet.pipeline.miniature.photos import encode_picture, leaked_reference, make_bytes, make_later_bytes
 from relaionet.pipeline.miniature.pictures import (
     CLASSES,
     WORLD_SEEDS,
@@ -31,7 +31,7 @@ __all__ = [
     "CLASSES", "World", "WorldConfig", "draw_array", "draw_clutter", "draw_pair", "draw_picture", "draw_word",
     "make_world", "open_world",
 ]  # fmt: skip
-VERSION = "1"
+VERSION = "2"
 # LAION-2B's columns
 ROWS = {
     "URL": pl.String, "TEXT": pl.String, "WIDTH": pl.Int64, "HEIGHT": pl.Int64, "similarity": pl.Float64,
@@ -47,7 +47,7 @@ TRUTH = {
     "kind": pl.String,  # picture, word, clutter, pair or placeholder
     "caption_kind": pl.String,  # right, wrong, none or ambiguous, measured against the class drawn or written
     "fault": pl.String,  # a key of rows.FAULT_COUNTS; null where nothing is wrong
-    "group": pl.Int64,  # equal for rows that show the same picture
+    "group": pl.Int64,  # equal for rows that show the same picture; below 0 for leaks
     "is_leak": pl.Boolean,  # shows a picture of `reference/`
     "releasable": pl.Boolean,  # should be in a perfect release
     "later": pl.String,  # served in the second epoch: exact, same_picture, changed or gone
@@ -213,11 +213,15 @@ def _write_tables(folder: Path, config: WorldConfig, rows: list[Row]) -> None:
     pl.DataFrame([_laion_row(*item) for item in source], schema=ROWS, orient="row").write_parquet(
         folder / "rows.parquet"
     )
-    truth = [
-        (
-            _id_of(row.url), row.url, index, row.rows_count, row.wnid if row.kind == "picture" else None, row.kind,
-            row.caption_kind, row.fault, row.group, row.fault == "leak", row.releasable, row.later,
-        )
-        for index, row in enumerate(rows)
-    ]  # fmt: skip
+    references_count = config.reference_per_class_count * len(CLASSES)
+    truth = [_truth_row(row, index, references_count) for index, row in enumerate(rows)]
     pl.DataFrame(truth, schema=TRUTH, orient="row").write_parquet(folder / "truth.parquet")
+
+
+def _truth_row(row: Row, source_row: int, references_count: int) -> tuple[object, ...]:
+    is_leak = row.fault == "leak"
+    return (
+        _id_of(row.url), row.url, source_row, row.rows_count, row.wnid if row.kind == "picture" else None, row.kind,
+        row.caption_kind, row.fault, -1 - leaked_reference(row, references_count) if is_leak else row.group, is_leak,
+        row.releasable, row.later,
+    )  # fmt: skip
