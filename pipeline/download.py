@@ -6,7 +6,6 @@ through a ledger, one line per row, so that a run that was killed continues wher
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -149,11 +148,14 @@ def _shape(rows: pl.DataFrame, done: dict[str, dict[str, Any]]) -> pl.DataFrame:
 
 
 def _import_img2dataset() -> tuple[Any, Any]:
-    """img2dataset's Downloader and Resizer, without what it imports and this use does not need."""
-    for name in ("torch", "ray"):  # optional to it, and three seconds of import
+    """img2dataset's Downloader and Resizer, without the modules it imports for uses other than this one.
+
+    They cost seconds, two of them call home, and imghdr is gone since Python 3.13.
+    """
+    for name in ("torch", "ray"):  # it does without
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-    if importlib.util.find_spec("imghdr") is None:  # gone since Python 3.13; only re-encoding calls it
-        sys.modules["imghdr"] = types.ModuleType("imghdr")
+    for name in ("wandb", "albumentations", "imghdr"):  # for logging elsewhere and for re-encoding
+        sys.modules.setdefault(name, types.ModuleType(name))
     from img2dataset.downloader import Downloader
     from img2dataset.resizer import Resizer
 

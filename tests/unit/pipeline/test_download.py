@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from relaionet.manifests.errors import BadInput, Unavailable
+from relaionet.manifests.tables import DOWNLOADS, check_table
+from relaionet.pipeline.download import DownloadConfig, fetch_images
+
+HOST = "http://pictures.invalid"
+
+
+def make_rows(urls: list[str]) -> pl.DataFrame:
+    return pl.DataFrame({"candidate_id": [hashlib.sha256(url.encode()).hexdigest() for url in urls], "url": urls})
+
+
+def picture(seed: int, format: str = "JPEG") -> bytes:
+    out = io.BytesIO()
+    Image.linear_gradient("L").rotate(seed * 7).resize((64, 48)).save(out, format)
+    return out.getvalue()
+
+
+def serve(server, count: int) -> list[str]:
+    for number in range(count):
+        server.files[f"/{number}.jpg"] = picture(number)
+    return [f"{HOST}/{number}.jpg" for number in range(count)]
+
+
+# path -> (status, words of the reason); the server's conftest says what each path does
+FAULTS = {
+    "/nothere.jpg": ("gone", "HTTP 404"),
+    "/code/410": ("gone", "HTTP 410"),
+    "/code/403": ("refused", "HTTP 403"),
+    "/code/429": ("refused", "HTTP 429"),
+    "/code/500": ("gone", "HTTP 500"),
+    "/html/x": ("broken", "an HTML page (served as text/html)"),
+    "/liar/x": ("broken", "an HTML page (served as image/jpeg)"),
+    "/noise/x": ("broken", "not an image"),
+    "/empty/x": ("broken", "no bytes"),
+    "/short/x": ("broken", "truncated"),
+    "/cut/x": ("broken", "truncated"),
+    "/noai/x": ("refused", "X-Robots-Tag"),
+    "/big/x": ("broken", "more than 1000000 bytes"),
+    "/bomb/x": ("broken", "more than 4000000 pixels"),
+    "/hop/http:~~127.0.0.1~x": ("refused", "private address"),
+    "/hop/file:~~~etc~passwd": ("refused", "not allowed"),
+    "/loop/x": ("gone", "redirects without end"),
+    "/drip/x": ("slow", "timed out after 1.5 s"),
+    "/dripheaders/x": ("slow", "timed out after 1.5 s"),
+}
+BAD_URLS = {
+    "http://dead.invalid/x": ("gone", "HTTP 502"),
+    "http://127.0.0.1:1/x": ("refused", "private address"),
+    "http://2130706433/x": ("refused", "private address"),
+    "http://localhost/x": ("refused", "private host"),
+    "javascript:alert(1)": ("refused", "not http(s)"),
+    "file:///etc/passwd": ("refused", "not http(s)"),
+    "http://[bad/x": ("refused", "not a URL"),
+    "no url at all": ("refused", ""),
+}
+
+
+def test_every_fault_gets_its_status_and_bytes_are_kept_as_served(fault_server, tmp_path: Path) -> None:
+    good = {"/a.jpg": ("jpeg", picture(1)), "/ü b.jpg": ("png", picture(2, "PNG")), "/w": ("webp", picture(3, "WEBP"))}
+    fault_server.files.update({path: data for path, (_, data) in good.items()})
+    fine = [HOST + path for path in (*good, "/flaky/x", "/hop/~a.jpg")]
+    expected = {HOST + path: verdict for path, verdict in FAULTS.items()} | BAD_URLS
+    rows = make_rows([*fine, *expected])
+    config = DownloadConfig(timeout_s=1.5, proxy=fault_server.url, max_bytes=1_000_000, max_pixels=4_000_000)
+    parts: list[int] = []
+    table = fetch_images(rows, config, tmp_path, parts.append)
+
+    check_table(table, DOWNLOADS)
+    assert table.select("candidate_id", "url").equals(rows)
+    assert sum(parts) == rows.height
+    by_url = {row["url"]: row for row in table.iter_rows(named=True)}
+    for url, (status, words) in expected.items():
+        assert by_url[url]["status"] == status, by_url[url]
+        assert words in by_url[url]["reason"]
+        assert by_url[url]["path"] is None
+    for path, (format, data) in good.items():
+        row = by_url[HOST + path]
+        assert (row["status"], row["reason"], row["format"]) == ("ok", None, format)
+        assert (tmp_path / row["path"]).read_bytes() == data
+        assert row["image_sha256"] == hashlib.sha256(data).hexdigest()
+        assert (row["bytes_count"], row["width_px"], row["height_px"]) == (len(data), 64, 48)
+        assert row["path"] == f"{row['candidate_id'][:2]}/{row['candidate_id']}.{format}"
+    assert by_url[HOST + "/flaky/x"]["status"] == by_url[HOST + "/hop/~a.jpg"]["status"] == "ok"
+    # what cannot get better is not asked for twice; what may is
+    assert fault_server.asked["/nothere.jpg"] == fault_server.asked["/drip/x"] == 1
+    assert fault_server.asked["/code/500"] == fault_server.asked["/short/x"] == 2
+    assert all("relaionet" in agent for agent in fault_server.agents)
+    kept = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert kept == {Path(row["path"]).name for row in by_url.values() if row["path"]}
+
+
+def test_order_and_number_of_threads_change_nothing(fault_server, tmp_path: Path) -> None:
+    rows = make_rows([*serve(fault_server, 12), f"{HOST}/none.jpg"])
+    mixed = rows.sample(fraction=1, shuffle=True, seed=3)
+    one = fetch_images(rows, DownloadConfig(proxy=fault_server.url, threads=1), tmp_path / "one")
+    many = fetch_images(mixed, DownloadConfig(proxy=fault_server.url, threads=9), tmp_path / "many")
+    assert many["candidate_id"].to_list() == mixed["candidate_id"].to_list()
+    assert one.drop("fetched_at").sort("candidate_id").equals(many.drop("fetched_at").sort("candidate_id"))
+    assert tree(tmp_path / "one") == tree(tmp_path / "many")
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_without_a_proxy_private_addresses_are_refused_unless_allowed(fault_server, tmp_path: Path) -> None:
+    fault_server.files["/a.jpg"] = picture(1)
+    port = fault_server.server_address[1]
+    rows = make_rows([f"{fault_server.url}/a.jpg", f"http://localhost:{port}/a.jpg"])
+    assert fetch_images(rows, DownloadConfig(), tmp_path)["status"].to_list() == ["refused", "refused"]
+    assert not fault_server.asked
+    assert fetch_images(rows, DownloadConfig(allow_private=True), tmp_path)["status"].to_list() == ["ok", "ok"]
+
+
+# starts a fetch of 120 rows from a server that answers 30 a second, in a process of its own
+LONG_FETCH = """
+import sys, polars as pl
+from pathlib import Path
+from relaionet.pipeline.download import DownloadConfig, fetch_images
+rows = pl.read_parquet(sys.argv[1])
+fetch_images(rows, DownloadConfig(proxy=sys.argv[2], threads=2), Path(sys.argv[3]), lambda n: print(n, flush=True))
+"""
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_fetch_continues_and_leaves_no_process(fault_server, tmp_path: Path, kill: signal.Signals) -> None:
+    rows = make_rows(serve(fault_server, 60))
+    rows.write_parquet(tmp_path / "rows.parquet")
+    slow = fault_server.RequestHandlerClass.do_GET
+    images = tmp_path / "images"
+
+    def do_get(handler) -> None:
+        time.sleep(0.05)
+        slow(handler)
+
+    fault_server.RequestHandlerClass = type("Slow", (fault_server.RequestHandlerClass,), {"do_GET": do_get})
+    command = [sys.executable, "-c", LONG_FETCH, str(tmp_path / "rows.parquet"), fault_server.url, str(images)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(kill)
+    process.wait(10)
+    process.stdout.close()
+    time.sleep(0.5)
+    asked = sum(fault_server.asked.values())
+    time.sleep(0.5)
+    assert 0 < asked < rows.height
+    assert sum(fault_server.asked.values()) == asked, "the fetching process outlived its parent"
+    config = DownloadConfig(proxy=fault_server.url, threads=2)
+    table = fetch_images(rows, config, images)
+    assert table["status"].to_list() == ["ok"] * rows.height
+    assert sum(fault_server.asked.values()) <= rows.height + 6
+    assert tree(images) == {
+        row["path"]: fault_server.files["/" + row["url"].rpartition("/")[2]] for row in table.iter_rows(named=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (pl.DataFrame({"url": ["http://a/"]}), "lack candidate_id"),
+        (pl.DataFrame({"candidate_id": ["../../x"], "url": ["http://a/"]}), "64 hex digits"),
+        (pl.DataFrame({"candidate_id": ["A" * 64], "url": ["http://a/"]}), "64 hex digits"),
+        (pl.DataFrame({"candidate_id": ["a" * 64] * 2, "url": ["http://a/"] * 2}), "stands twice"),
+        (pl.DataFrame({"candidate_id": ["a" * 64], "url": pl.Series([None], dtype=pl.String)}), "has no URL"),
+    ],
+)
+def test_rows_that_cannot_be_fetched_are_bad_input(rows: pl.DataFrame, words: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=words):
+        fetch_images(rows, DownloadConfig(), tmp_path)
+
+
+def test_no_rows_need_no_network(tmp_path: Path) -> None:
+    empty = make_rows(["http://a/"]).clear()
+    assert fetch_images(empty, DownloadConfig(proxy="http://127.0.0.1:9"), tmp_path).equals(DOWNLOADS.empty())
+
+
+def test_a_proxy_that_does_not_answer_is_unavailable_not_gone(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with pytest.raises(Unavailable, match=f"proxy http://127.0.0.1:{port} does not answer"):
+        fetch_images(make_rows([f"{HOST}/1.jpg"]), DownloadConfig(proxy=f"http://127.0.0.1:{port}"), tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_and_runs_later(fault_server, tmp_path: Path) -> None:
+    rows = make_rows(serve(fault_server, 2))
+    folder = tmp_path / rows["candidate_id"][0][:2]
+    folder.write_text("a file where the images' folder should be")
+    with pytest.raises(Unavailable, match="img2dataset stopped"):
+        fetch_images(rows, DownloadConfig(proxy=fault_server.url), tmp_path)
+    folder.unlink()
+    assert fetch_images(rows, DownloadConfig(proxy=fault_server.url), tmp_path)["status"].to_list() == ["ok", "ok"]
+
+
+def test_config_is_checked() -> None:
+    with pytest.raises(BadInput, match="timeout_s"):
+        DownloadConfig(timeout_s=0)
+    with pytest.raises(BadInput, match="retries"):
+        DownloadConfig(retries=-1)
+
+
+def test_environment_of_the_process_is_quiet_and_has_no_other_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    from relaionet.pipeline.fetch_process import _environment
+
+    monkeypatch.setenv("HTTPS_PROXY", "http://elsewhere:1")
+    env = _environment("http://127.0.0.1:5")
+    assert env["http_proxy"] == env["https_proxy"] == "http://127.0.0.1:5"
+    assert "HTTPS_PROXY" not in env
+    assert env["DO_NOT_TRACK"] == "1"
+    assert _environment(None)["HTTPS_PROXY"] == "http://elsewhere:1"
+    assert "DO_NOT_TRACK" in env
+    assert os.environ["HTTPS_PROXY"] == "http://elsewhere:1"
