@@ -73,6 +73,7 @@ class TrainConfig:
         lr: peak learning rate (AdamW, cosine).
         seed: of initialisation and batches.
         threads: CPU threads.
+        checkpoint_steps_count: steps between checkpoints.
     """
 
     pictures_per_class_count: int = 1000
@@ -82,6 +83,7 @@ class TrainConfig:
     lr: float = 2e-3
     seed: int = 0
     threads: int = 1
+    checkpoint_steps_count: int = 250
 
 
 def _degrade(image: Image.Image, rng: Random) -> NDArray[np.uint8]:
@@ -195,6 +197,23 @@ def _build() -> tuple[Any, Any]:
     return open_clip.model.CLIP(**MODEL), tokenizer  # type: ignore[arg-type]
 
 
+def _step_loss(
+    model: Any, tokenizer: Any, pictures: NDArray[np.uint8], kinds: NDArray[np.int64], config: TrainConfig, step: int
+) -> torch.Tensor:
+    """Loss of one batch, decided by (seed, step) alone, so that a resumed training goes on as it would have."""
+    import torch
+
+    rng, generator = rng_of("step", config.seed, step), torch.Generator().manual_seed(step)
+    chosen = np.array(rng.sample(range(len(pictures)), config.batch_size))
+    batch = _vary(normalise(pictures[chosen]), generator).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        features = model.encode_image(batch)
+    images = torch.nn.functional.normalize(features.float(), dim=1)
+    texts = model.encode_text(tokenizer(_texts(config, rng)), normalize=True)
+    targets = torch.from_numpy(_targets(kinds[chosen], config.negatives_count))
+    return _loss(model.logit_scale.exp() * images @ texts.T, targets, kinds[chosen], config.negatives_count)
+
+
 def train(config: TrainConfig, work: Path) -> tuple[Any, float]:
     """Train, or go on from the checkpoint in `work`; returns the model and the seconds all of it took."""
     import torch
@@ -215,18 +234,10 @@ def train(config: TrainConfig, work: Path) -> tuple[Any, float]:
     started = time.monotonic() - spent
     model.train()
     while step < config.steps_count:
-        rng, generator = rng_of("step", config.seed, step), torch.Generator().manual_seed(step)
         warm = min(1.0, (step + 1) / 200)
         rate = config.lr * warm * 0.5 * (1 + math.cos(math.pi * step / config.steps_count))
         optimiser.param_groups[0]["lr"] = max(rate, 1e-5)
-        chosen = np.array(rng.sample(range(len(pictures)), config.batch_size))
-        batch = _vary(normalise(pictures[chosen]), generator).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            features = model.encode_image(batch)
-        images = torch.nn.functional.normalize(features.float(), dim=1)
-        texts = model.encode_text(tokenizer(_texts(config, rng)), normalize=True)
-        targets = torch.from_numpy(_targets(kinds[chosen], config.negatives_count))
-        loss = _loss(model.logit_scale.exp() * images @ texts.T, targets, kinds[chosen], config.negatives_count)
+        loss = _step_loss(model, tokenizer, pictures, kinds, config, step)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -234,7 +245,7 @@ def train(config: TrainConfig, work: Path) -> tuple[Any, float]:
         with torch.no_grad():
             model.logit_scale.clamp_(0, math.log(100))
         step += 1
-        if step % 250 == 0 or step == config.steps_count:
+        if step % config.checkpoint_steps_count == 0 or step == config.steps_count:
             seconds = time.monotonic() - started
             state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "seconds": seconds}
             part = checkpoint.with_suffix(".part")
