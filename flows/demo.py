@@ -30,7 +30,7 @@ from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release import check_release
 from relaionet.manifests.store import Receipt, digest_of, read_json, write_json
-from relaionet.manifests.tables import DECISIONS, TASKS, VERDICTS
+from relaionet.manifests.tables import TASKS, VERDICTS
 from relaionet.pipeline.miniature.server import serve_world
 from relaionet.pipeline.miniature.world import World, WorldConfig, make_world, open_world
 from relaionet.pipeline.split import SplitConfig
@@ -56,9 +56,7 @@ def run_demo(out: Path, *, seed: int = 0, reporter: Reporter | None = None) -> d
     run = Run(root=out, reporter=reporter or Reporter())
     if out.exists() and any(out.iterdir()) and not (out / "world").is_dir():
         raise BadInput(f"{out} holds something that is no demo; choose another folder with --out.")
-    run.reporter.say(
-        "reLAIONet on the miniature: a made world, simulated reviewers. No number here is about reLAIONet."
-    )
+    run.reporter.say("reLAIONet on the miniature: a made world, simulated reviewers. No number is about reLAIONet.")
     summary = demo(run, seed)
     say_summary(run, summary, time.perf_counter() - started)
     return summary
@@ -104,7 +102,8 @@ def starting_studio(run: Run) -> Iterator[Future[StudioServer] | None]:
         try:
             yield starting
         finally:
-            starting.result().stop()
+            if starting.exception() is None:
+                starting.result().stop()
 
 
 def review_by_simulation(run: Run, recipe: CurateRecipe, world: World, starting: Future[StudioServer] | None) -> None:
@@ -129,11 +128,8 @@ def review_by_simulation(run: Run, recipe: CurateRecipe, world: World, starting:
         if number == ROUNDS or "again" not in verdicts["status"].to_list():
             break
         make_next_round(run, recipe)
-    seconds = sum(receipt.seconds for receipt in run.store.receipts(DECISIONS))
     run.store.write_receipt(
-        Receipt(
-            table="reviewed", shard="all", rows_count=verdicts.height, sha256=digest, digest=digest, seconds=seconds
-        )
+        Receipt(table="reviewed", shard="all", rows_count=verdicts.height, sha256=digest, digest=digest, seconds=0)
     )
     run.count(VERDICTS, "review")
 
@@ -212,9 +208,9 @@ def say_summary(run: Run, summary: dict[str, Any], seconds: float) -> None:
     """What happened and what to open, in a few lines."""
     run.reporter.headline(f"Done in {seconds:.0f} s")
     run.reporter.say(
-        f"  {summary['released']:,} rows released: precision {summary['precision']:.3f}, recall {summary['recall']:.3f} "
-        f"against the truth of the made world.\n"
-        f"  {summary['split']['kept_count']:,} images rebuilt from the release, {summary['scored_sets']} sets scored.\n"
+        f"  {summary['released']:,} rows released: precision {summary['precision']:.3f}, recall "
+        f"{summary['recall']:.3f} against the truth of the made world.\n"
+        f"  {summary['split']['kept_count']:,} images rebuilt from it, {summary['scored_sets']} sets scored.\n"
         f"\nOpen    {run.root / 'report.html'}\n"
         f"Numbers {run.root / 'summary.json'}, {run.root / 'scores.parquet'}\n"
         f"A row   relaionet trace {first_released(run)} --run {run.root}"
