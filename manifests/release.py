@@ -101,7 +101,7 @@ def check_manifest(rows: pl.DataFrame) -> pl.DataFrame:
         f"url is longer than {MAX_URL_CHARS} characters": pl.col("url").str.len_chars() <= MAX_URL_CHARS,
         "wnid is no ImageNet-1k wnid": pl.col("known_index").is_not_null(),
         "class_index is not the wnid's": pl.col("class_index") == pl.col("known_index"),
-        "bytes_count or a size is not positive": pl.min_horizontal("bytes_count", "width_px", "height_px") > 0,
+        "bytes_count or a size is not positive": pl.all_horizontal(pl.col("bytes_count", "width_px", "height_px") > 0),
         "votes are not 0 ≤ yes_count ≤ votes_count": (pl.col("yes_count") >= 0)
         & (pl.col("yes_count") <= pl.col("votes_count")),
         "selection_frac is not between 0 and 1": pl.col("selection_frac").is_between(0, 1),
