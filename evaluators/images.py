@@ -51,12 +51,11 @@ def resize_image(image: Image, size_px: int, resize: Resize) -> Image:
     image = image.convert("RGB")
     if image.size == (size_px, size_px):
         return image
-    box = None
     if resize.fit == "crop":
         side = min(image.size)
-        left, top = (image.width - side) / 2, (image.height - side) / 2
-        box = (left, top, left + side, top + side)
-    return image.resize((size_px, size_px), Pillow.Resampling[resize.filter.upper()], box=box)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    return image.resize((size_px, size_px), Pillow.Resampling[resize.filter.upper()])
 
 
 class ArrayImages:

@@ -18,7 +18,7 @@ class Resize:
 
     Attributes:
         filter: Pillow's resampling filter (antialiased when it shrinks).
-        fit: `squash` ignores the aspect ratio, `crop` scales the shorter side and cuts the centre.
+        fit: `squash` ignores the aspect ratio, `crop` cuts the centre square first.
     """
 
     filter: Filter = "bicubic"
@@ -46,7 +46,7 @@ class Protocol:
         prompt: text the image is compared with; `{class}` is the requested class.
         is_splits: parts of the Inception Score, whose values are averaged.
         is_seed: shuffle before the images are cut into those parts.
-        kd_block_count: images per block of the kernel distance.
+        kd_block_count: images per block of the kernel distance; all pairs are used up to there.
         batch_count: images per forward pass; fixed, so that features do not depend on who asks.
         mmhm_eps: what keeps the harmonic mean finite.
     """
@@ -66,7 +66,7 @@ class Protocol:
     prompt: str = "a photo of a {class}"
     is_splits: int = 10
     is_seed: int = 2020
-    kd_block_count: int = 1000
+    kd_block_count: int = 10_000
     batch_count: int = 32
     mmhm_eps: float = 1e-3
 

@@ -20,7 +20,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   heads.forEach((head, column) => head.querySelector("button")?.addEventListener("click", () => sortBy(column)));
 }
 const openTarget = () => {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const target = document.getElementById(location.hash.slice(1));
   if (target?.tagName === "DETAILS") target.open = true;
 };
 addEventListener("hashchange", openTarget);

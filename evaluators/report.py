@@ -26,7 +26,7 @@ from relaionet.evaluators.report_tables import (
     set_label,
 )
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import write_atomic
+from relaionet.manifests.store import digest_of, write_atomic
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -211,6 +211,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["anchor"] = lambda name: f"from-{digest_of(name)[:12]}"
     environment.filters["number"] = format_number
     environment.tests["nested"] = lambda value: isinstance(value, Mapping)
     environment.globals["set_label"] = set_label

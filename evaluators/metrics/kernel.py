@@ -8,9 +8,10 @@ from relaionet.evaluators.metrics.estimate import Estimate
 from relaionet.manifests.errors import BadInput
 
 VERSION = "1"
+CHUNK_ROWS = 1024
 
 
-def score_kernel(features: np.ndarray, reference: np.ndarray, *, block_count: int = 1000, seed: int = 2020) -> Estimate:
+def score_kernel(features: np.ndarray, reference: np.ndarray, *, block_count: int = 10_000, seed: int = 2020) -> Estimate:
     """Squared maximum mean discrepancy with the kernel (x·y / D + 1)³, without bias, so it may fall below 0.
 
     All pairs are used where both sets fit into one block; larger sets are shuffled and cut into disjoint blocks, whose
@@ -49,19 +50,23 @@ def score_kernel(features: np.ndarray, reference: np.ndarray, *, block_count: in
 def _score_block(own: np.ndarray, other: np.ndarray) -> tuple[float, np.ndarray]:
     """Value and influences of one block, [n, D] and [m, D] float64."""
     n, m = len(own), len(other)
-    within = _kernel(own, own)  # [n, n]
-    np.fill_diagonal(within, 0)
-    reference = _kernel(other, other)  # [m, m]
-    np.fill_diagonal(reference, 0)
-    near, across = within.sum(axis=1) / (n - 1), _kernel(own, other).mean(axis=1)  # [n], [n]
-    value = near.mean() + reference.sum() / (m * (m - 1)) - 2 * across.mean()
+    near = (_sum_kernel(own, own) - _kernel_diagonal(own)) / (n - 1)  # [n] mean to the other images of the set
+    reference = (_sum_kernel(other, other) - _kernel_diagonal(other)).sum() / (m * (m - 1))
+    across = _sum_kernel(own, other) / m  # [n] mean to the split's images
     shift = 2 * (near - across)
-    return float(value), shift - shift.mean()
+    return float(near.mean() + reference - 2 * across.mean()), shift - shift.mean()
 
 
-def _kernel(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    products: np.ndarray = one @ two.T / one.shape[1] + 1
-    return products**3
+def _sum_kernel(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Sum of the kernel from each row of `one` to all of `two`, [n]; memory stays at CHUNK_ROWS x m."""
+    starts = range(0, len(one), CHUNK_ROWS)
+    parts = [((one[start : start + CHUNK_ROWS] @ two.T / one.shape[1] + 1) ** 3).sum(axis=1) for start in starts]
+    return np.concatenate(parts)
+
+
+def _kernel_diagonal(rows: np.ndarray) -> np.ndarray:
+    diagonal: np.ndarray = (np.square(rows).sum(axis=1) / rows.shape[1] + 1) ** 3
+    return diagonal
 
 
 def _float64(features: np.ndarray, rows: np.ndarray) -> np.ndarray:

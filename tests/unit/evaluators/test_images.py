@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from relaionet.evaluators.images import ArrayImages, FileImages, resize_image
+from relaionet.evaluators.protocols import Resize
+from relaionet.manifests.errors import BadInput
+
+
+def picture(width: int, height: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_right_size_keeps_every_pixel() -> None:
+    one = picture(32, 32)
+    assert np.array_equal(np.asarray(resize_image(Image.fromarray(one), 32, Resize())), one)
+
+
+def test_squash_and_crop_are_pillows() -> None:
+    image = Image.fromarray(picture(80, 40))
+    squashed = image.resize((16, 16), Image.Resampling.BICUBIC)
+    cropped = image.crop((20, 0, 60, 40)).resize((16, 16), Image.Resampling.BICUBIC)
+    assert np.array_equal(resize_image(image, 16, Resize()), squashed)
+    assert np.array_equal(resize_image(image, 16, Resize(fit="crop")), cropped)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1"])
+def test_any_mode_becomes_rgb(mode: str) -> None:
+    image = Image.fromarray(picture(20, 20)).convert(mode)
+    assert np.asarray(resize_image(image, 8, Resize())).shape == (8, 8, 3)
+
+
+def test_files_and_array_of_the_same_pictures_read_the_same(tmp_path: Path) -> None:
+    arrays = np.stack([picture(24, 24, seed) for seed in range(3)])
+    paths = [tmp_path / f"{index}.png" for index in range(3)]
+    for array, path in zip(arrays, paths, strict=True):
+        Image.fromarray(array).save(path)
+    from_files, from_array = FileImages(paths, 16, Resize()), ArrayImages(arrays, 16, Resize())
+    assert np.array_equal(from_files.read(0, 3), from_array.read(0, 3))
+    assert np.array_equal(from_files.read(1, 2), from_array.read(0, 3)[1:2])
+    assert from_array.read(3, 3).shape == (0, 16, 16, 3)
+
+
+def test_digest_follows_content_order_and_resize() -> None:
+    arrays = np.stack([picture(24, 24, seed) for seed in range(3)])
+    digests = {
+        ArrayImages(arrays, 16, Resize()).digest,
+        ArrayImages(arrays[::-1], 16, Resize()).digest,
+        ArrayImages(arrays, 32, Resize()).digest,
+        ArrayImages(arrays, 16, Resize(filter="box")).digest,
+    }
+    assert len(digests) == 4
+    assert ArrayImages(arrays.copy(), 16, Resize()).digest == ArrayImages(arrays, 16, Resize()).digest
+
+
+def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
+    bad = tmp_path / "a.jpg"
+    bad.write_bytes(b"<html>")
+    with pytest.raises(BadInput, match="cannot be decoded"):
+        FileImages([bad], 16, Resize()).read(0, 1)
+    with pytest.raises(BadInput, match="does not exist"):
+        FileImages([tmp_path / "b.jpg"], 16, Resize())
+    with pytest.raises(BadInput, match="uint8"):
+        ArrayImages(np.zeros((2, 4, 4, 3), np.float32), 16, Resize())
+
+
+def test_too_many_pixels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relaionet.evaluators.images.MAX_PIXELS", 100)
+    path = tmp_path / "a.png"
+    Image.fromarray(picture(20, 20)).save(path)
+    with pytest.raises(BadInput, match="at most 100"):
+        FileImages([path], 16, Resize()).read(0, 1)

@@ -1,0 +1,291 @@
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from relaionet.evaluators.charts import Point, Series, choose_ticks, draw_chart, format_number
+from relaionet.evaluators.findings import check_bounds, compare_settings, conclude_guidance, is_lower_better
+from relaionet.evaluators.report import (
+    Picture,
+    Report,
+    ReportConfig,
+    SampleRow,
+    make_thumbnail,
+    set_label,
+    write_report,
+)
+from relaionet.evaluators.report_tables import draw_curves, draw_trade, make_leaderboard, make_stages
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.tables import SCORES, shape_table
+
+TRAP = "<script>alert('x')</script>"
+ROLES = {"world": "upper bound", "noise": "lower bound"}
+
+
+def make_scores(trade: str = "paper") -> pl.DataFrame:
+    """Guidance 1, 2, 4 of one generator at two step counts, with bounds; `trade` says what guidance does."""
+    rows = []
+
+    def add(generator: str, steps: int, guidance: float, **values: float) -> None:
+        for metric, value in values.items():
+            name = metric.replace("_", " ")
+            half = 0.2 if name in ("FD", "CLIP Score") else 0.01
+            rows.append(
+                (
+                    generator,
+                    "s",
+                    "miniature",
+                    steps,
+                    guidance,
+                    float(steps),
+                    name,
+                    value,
+                    value - half,
+                    value + half,
+                    500,
+                )
+            )
+
+    add("real images", 0, 1, IS=19.0, CLIP_Score=30.0)
+    add("world", 0, 1, FD=2.0, IS=19.0, CLIP_Score=30.0, MMHM=1.0)
+    add("noise", 0, 1, FD=200.0, IS=1.1, CLIP_Score=2.0, MMHM=0.001)
+    for steps in (1, 4):
+        for place, guidance in enumerate((1.0, 2.0, 4.0)):
+            up = {"paper": place, "both": -place, "none": 0}[trade]
+            add(
+                "flow", steps, guidance, FD=20 - steps + 2 * up, IS=10 + steps / 10,
+                CLIP_Score=20 + (0 if trade == "none" else 2 * place), MMHM=0.5 + place / 10,
+            )  # fmt: skip
+    return shape_table(pl.DataFrame(rows, schema=list(SCORES.columns), orient="row"), SCORES)
+
+
+def make_report(**more: object) -> Report:
+    image = np.zeros((32, 32, 3), np.uint8)
+    label = set_label("flow", 4, 2.0)
+    facts = {
+        "title": f"A run {TRAP}",
+        "scores": make_scores(),
+        "curation": {
+            "stages": [
+                {
+                    "stage": "candidates", "rows_in": 10, "statuses": {"ok": 7, "no_label": 3},
+                    "reasons": {"no_label": {TRAP: 3}}, "seconds": 1.0,
+                },
+                {
+                    "stage": "verdicts", "rows_in": 7, "statuses": {"accept": 5, "reject": 2}, "reasons": {},
+                    "seconds": 2.0,
+                },
+            ],
+            "released": 5, "precision": 1.0, "recall": 0.9,
+        },
+        "gallery": {f"class {TRAP}": [Picture(image=image, alt=TRAP, note=f'"{TRAP}')] * 3},
+        "samples": [SampleRow(name=TRAP, wnid="n1", pictures={label: Picture(image=image, alt=f"' onload='{TRAP}")})],
+        "agreement": {"alpha": 0.9, "low": 0.8, "high": 0.95},
+        "reviewers": pl.DataFrame([{"reviewer": TRAP, "answered": 7, "controls": 2, "right": 2, "accuracy": 1.0}]),
+        "provenance": {label: {"digest": TRAP, "nested": {"a": [1, 2]}}},
+        "roles": ROLES,
+        "notes": [TRAP],
+    }  # fmt: skip
+    return Report(**{**facts, **more})  # type: ignore[arg-type]
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and ids."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    return write_report(tmp_path / "report.html", make_report(is_miniature=True, is_simulated=True)).read_text("utf-8")
+
+
+def test_the_page_loads_nothing_from_anywhere(page: str) -> None:
+    tags = Page(page).tags
+    links = [value for _, attrs in tags for name, value in attrs.items() if name in ("src", "href", "srcset", "action")]
+    assert links
+    assert all(str(link).startswith(("data:image/", "#")) for link in links)
+    assert "url(" not in page
+    assert "@import" not in page
+    assert "default-src 'none'" in page
+
+
+def test_strangers_words_are_text_and_nothing_else(page: str) -> None:
+    assert page.count("<script>") == 1
+    assert "alert('x')</script>" not in page
+    assert "&lt;script&gt;" in page
+    assert not [attrs for _, attrs in Page(page).tags if "onload" in attrs]
+
+
+def test_the_page_can_be_read_without_seeing_it(page: str) -> None:
+    tags = Page(page).tags
+    assert all(attrs.get("alt") for tag, attrs in tags if tag == "img")
+    assert sum(tag == "caption" for tag, _ in tags) == sum(tag == "table" for tag, _ in tags)
+    assert all(attrs.get("aria-label") or attrs.get("aria-hidden") for tag, attrs in tags if tag == "svg")
+    assert ("html", {"lang": "en"}) in tags
+    ids = [attrs["id"] for _, attrs in tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    anchors = {str(attrs["href"])[1:] for tag, attrs in tags if tag == "a"}
+    assert anchors <= set(ids)
+
+
+def test_banner_says_miniature_and_simulated_only_where_it_is(page: str, tmp_path: Path) -> None:
+    assert "This is the miniature." in page
+    assert "Simulated reviewers" in page
+    other = write_report(tmp_path / "other.html", make_report()).read_text("utf-8")
+    assert "This is the miniature" not in other
+    assert "imulated" not in other
+
+
+def test_a_report_of_scores_alone_is_whole(tmp_path: Path) -> None:
+    text = write_report(tmp_path / "r.html", Report(title="t", scores=make_scores())).read_text("utf-8")
+    assert 'id="scores"' in text
+    assert 'id="rows"' not in text
+    empty = write_report(tmp_path / "e.html", Report(title="t", scores=SCORES.empty())).read_text("utf-8")
+    assert 'id="scores"' not in empty
+
+
+def test_same_input_gives_the_same_page(tmp_path: Path) -> None:
+    one, two = (write_report(tmp_path / name, make_report()).read_bytes() for name in ("a.html", "b.html"))
+    assert one == two
+
+
+def test_two_protocols_never_share_a_table(tmp_path: Path) -> None:
+    scores = pl.concat([make_scores(), make_scores().with_columns(protocol=pl.lit("paper"))])
+    text = write_report(tmp_path / "r.html", make_report(scores=scores)).read_text("utf-8")
+    assert len(re.findall(r'<table class="sortable board">', text)) == 2
+    ids = [attrs["id"] for _, attrs in Page(text).tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+
+
+def test_pictures_are_limited(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    gallery = {f"c{index}": [Picture(image=image, alt="a")] * 40 for index in range(4)}
+    config = ReportConfig(gallery_count=8)
+    text = write_report(
+        tmp_path / "r.html", Report(title="t", scores=SCORES.empty(), gallery=gallery), config
+    ).read_text()
+    assert text.count("<img") == 8
+    assert "160 pictures" in text
+
+
+def test_small_pictures_keep_every_pixel(tmp_path: Path) -> None:
+    import base64
+    import io
+
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    uri = make_thumbnail(image, 96)
+    data = base64.b64decode(uri.removeprefix("data:image/png;base64,"))
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(data))), image)
+    (tmp_path / "bad.png").write_bytes(b"no")
+    with pytest.raises(BadInput, match="cannot show"):
+        make_thumbnail(tmp_path / "bad.png", 96)
+
+
+def test_guidance_that_trades_distance_for_alignment_is_said_to() -> None:
+    found = compare_settings(make_scores("paper"), "guidance", ["FD", "IS", "CLIP Score"])
+    assert len(found) == 2
+    verdicts = {change.metric: change.verdict for change in found[0].changes}
+    assert verdicts == {"FD": "worse", "IS": "unclear", "CLIP Score": "better"}
+    assert found[0].changes[0].best_at == 1
+    text = conclude_guidance(found)
+    assert "(2 of 2)" in text
+    assert "paper's point shows here" in text
+    assert "FD from 16.00 to 20.00" in text
+
+
+@pytest.mark.parametrize(("trade", "says"), [("both", "improves both"), ("none", "stays within its interval")])
+def test_guidance_that_does_not_is_said_not_to(trade: str, says: str) -> None:
+    text = conclude_guidance(compare_settings(make_scores(trade), "guidance", ["FD", "CLIP Score"]))
+    assert "does not show here" in text
+    assert says in text
+
+
+def test_nothing_varied_says_so() -> None:
+    assert "says nothing about guidance" in conclude_guidance([])
+
+
+def test_bounds_are_checked_outside_the_intervals() -> None:
+    assert [holds for _, holds in check_bounds(make_scores(), ROLES)] == [True, True]
+    worse = make_scores().with_columns(
+        value=pl.when(generator="world", metric="FD").then(15.9).otherwise("value"),
+        high=pl.when(generator="world", metric="FD").then(16.1).otherwise("high"),
+    )
+    assert [holds for _, holds in check_bounds(worse, ROLES)] == [False, True]
+
+
+def test_leaderboard_ranks_by_mmhm_and_marks_the_best_that_competes() -> None:
+    board = make_leaderboard(make_scores(), ROLES)
+    assert [row.generator for row in board.rows][:2] == ["real images", "world"]
+    assert board.rows[-1].generator == "noise"
+    best = {
+        metric: [row.label for row in board.rows for name, cell in zip(board.metrics, row.cells, strict=True)
+                 if name == metric and cell and cell.is_best]
+        for metric in ("FD", "CLIP Score")
+    }  # fmt: skip
+    assert best["FD"] == ["flow, 4 steps, guidance 1"]
+    assert best["CLIP Score"] == ["flow, 1 step, guidance 4", "flow, 4 steps, guidance 4"]
+    bars = [end for row in board.rows for cell in row.cells if cell for end in (cell.start, cell.point, cell.end)]
+    assert all(0 <= end <= 100 for end in bars if end is not None)
+
+
+def test_curves_exist_for_what_was_varied() -> None:
+    scores = make_scores()
+    over = {along: draw_curves(scores, along, ["FD", "IS"], ROLES) for along in ("guidance", "steps")}
+    assert [len(charts) for charts in over.values()] == [2, 2]
+    chart = over["guidance"][0]
+    assert chart.off == ["world 2.00", "noise 200.0"]
+    for _, points in chart.lines:
+        for point in points:
+            assert chart.left <= point.x <= chart.right
+            assert chart.top - 1 <= (point.high or 0) <= point.y <= (point.low or 0) <= chart.bottom + 1
+    one = scores.filter((pl.col("guidance") == 1) & (pl.col("steps") != 4))
+    assert draw_curves(one, "guidance", ["FD"], ROLES) == []
+    assert draw_trade(one, ROLES) is None
+    assert draw_trade(scores, ROLES) is not None
+
+
+def test_a_stage_whose_counts_do_not_add_up_is_told() -> None:
+    stages = make_stages(
+        [{"stage": "a", "rows_in": 3, "statuses": {"ok": 2}}, {"stage": "b", "rows_in": 2, "statuses": {"ok": 2}}]
+    )
+    assert [stage["adds_up"] for stage in stages] == [False, True]
+
+
+def test_levels_have_room_for_their_names() -> None:
+    series = [Series(name="a", style=0, points=[Point(x=1, y=0), Point(x=2, y=1)])]
+    chart = draw_chart(series, title="t", x_label="x", y_label="y", levels=[("a", 0.5), ("b", 0.501), ("c", 0.5)])
+    labels = [label for _, label, _ in chart.levels]
+    assert all(after - before >= 12 for before, after in pairwise(labels))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-3, 17), (0.001, 0.002), (5, 5), (1e5, 9e6)])
+def test_ticks_lie_between_and_are_few(low: float, high: float) -> None:
+    ticks = choose_ticks(low, high)
+    assert 1 <= len(ticks) <= 8
+    assert all(low - 1e-9 <= tick <= high * (1 + 1e-9) for tick in ticks)
+
+
+def test_numbers_are_short() -> None:
+    found = [
+        format_number(value)
+        for value in (None, float("nan"), 0, 0.0012345, 0.5, 12.346, 123.45, 1234.5, 216506.2, -2.5)
+    ]
+    assert found == ["–", "–", "0.000", "0.00123", "0.500", "12.35", "123.5", "1234", "216 506", "−2.50"]
+
+
+def test_direction_of_every_metric() -> None:
+    assert [is_lower_better(name) for name in ("FID", "csFD (relative)", "KD", "IS", "csIS", "MMHM")] == [
+        True, True, True, False, False, False,
+    ]  # fmt: skip
