@@ -11,21 +11,20 @@ Rules, in order:
 4. Otherwise more answers are asked for (`again`), up to `votes_max`; then it is rejected as undecided. A tie is
    therefore never broken by chance.
 
-The posterior is Dawid and Skene's (1979), in the form with one accuracy per reviewer: a reviewer is right with
-probability a, and otherwise gives one of `alternatives_count` other answers, all equally likely. Accuracies and
-posteriors are found together by expectation maximisation over all pictures, the controls' truth being known.
+The posterior is that of `posteriors.estimate_posteriors`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from relaionet.annotations.decisions import latest_decisions
+from relaionet.annotations.posteriors import PosteriorConfig, estimate_posteriors
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import TASKS, VERDICTS, shape_table
 
@@ -46,10 +45,7 @@ class AgreementConfig:
         votes_needed: answers a picture normally gets; more than half of them settle it.
         votes_max: answers after which an undecided picture is rejected.
         min_confidence: posterior a settled answer needs, 0 to 1.
-        alternatives_count: wrong answers a reviewer could as well have given (those on the page).
-        prior_right: right answers each reviewer is credited with before the first is counted.
-        prior_wrong: wrong answers likewise.
-        rounds_max: rounds of expectation maximisation at most.
+        posterior: how reviewers are weighed.
         bootstrap_count: resamples for the interval of `agreement`.
         seed: of the resampling.
     """
@@ -57,10 +53,7 @@ class AgreementConfig:
     votes_needed: int = 3
     votes_max: int = 6
     min_confidence: float = 0.8
-    alternatives_count: int = 8
-    prior_right: float = 8.0
-    prior_wrong: float = 1.0
-    rounds_max: int = 50
+    posterior: PosteriorConfig = field(default_factory=PosteriorConfig)
     bootstrap_count: int = 200
     seed: int = 0
 
@@ -73,8 +66,8 @@ def read_votes(decisions: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame:
         tasks: TASKS of all rounds.
 
     Returns:
-        candidate_id, reviewer, seconds, vote (a wnid, a refusal, or null for unsure), is_control, control_wnid; sorted by
-        candidate_id and reviewer.
+        candidate_id, reviewer, seconds, vote (a wnid, a refusal, or null for unsure), is_control, control_wnid;
+        sorted by candidate_id and reviewer.
     """
     about = shape_table(tasks, TASKS).select("candidate_id", "round", "proposed_wnid", "is_control", "control_wnid")
     vote = (
@@ -89,74 +82,7 @@ def read_votes(decisions: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def estimate_posteriors(votes: pl.DataFrame, config: AgreementConfig) -> tuple[pl.DataFrame, dict[str, float]]:
-    """Dawid and Skene's posteriors and each reviewer's accuracy.
-
-    Args:
-        votes: from `read_votes`.
-        config: prior, alternatives and rounds.
-
-    Returns:
-        (candidate_id, vote, posterior for each answer that was given to a candidate), {reviewer: accuracy}.
-
-    Source: Dawid and Skene 1979, equations 2.3 to 2.5, with one parameter per reviewer; agrees with
-    crowdkit.aggregation.OneCoinDawidSkene on who is better and on the answers (tests/golden).
-    """
-    told = votes.drop_nulls("vote")
-    if told.is_empty():
-        return pl.DataFrame(schema={"candidate_id": pl.String, "vote": pl.String, "posterior": pl.Float64}), {}
-    pairs = told.select("candidate_id", "vote").unique().sort("candidate_id", "vote").with_row_index("pair")
-    reviewers = sorted(told["reviewer"].unique().to_list())
-    items = {one: row for row, one in enumerate(pairs["candidate_id"].unique(maintain_order=True).to_list())}
-    item_of_pair = np.array([items[one] for one in pairs["candidate_id"].to_list()])
-    # every pair of a candidate meets every answer to that candidate
-    crossed = told.select("candidate_id", "reviewer", pl.col("vote").alias("given")).join(pairs, on="candidate_id")
-    pair = crossed["pair"].to_numpy()
-    who = crossed["reviewer"].replace_strict({name: row for row, name in enumerate(reviewers)}).to_numpy()
-    right = (crossed["given"] == crossed["vote"]).to_numpy()
-    answer_item = told["candidate_id"].replace_strict(items).to_numpy()
-    answer_who = told["reviewer"].replace_strict({name: row for row, name in enumerate(reviewers)}).to_numpy()
-    truth = _control_truth(votes, pairs)
-    accuracy = np.full(len(reviewers), config.prior_right / (config.prior_right + config.prior_wrong))
-    answered = np.bincount(answer_who, minlength=len(reviewers))
-    posterior = np.zeros(pairs.height)
-    unseen = np.maximum(config.alternatives_count + 1 - np.bincount(item_of_pair), 1)
-    for _ in range(config.rounds_max):
-        wrong = np.log((1 - accuracy) / config.alternatives_count)
-        logs = np.bincount(pair, np.where(right, np.log(accuracy)[who], wrong[who]), pairs.height)
-        none = np.bincount(answer_item, wrong[answer_who], len(items)) + np.log(unseen)
-        top = np.maximum(none, _max_per_item(logs, item_of_pair, len(items)))
-        weight = np.exp(logs - top[item_of_pair])
-        total = np.bincount(item_of_pair, weight, len(items)) + np.exp(none - top)
-        posterior = np.where(np.isnan(truth), weight / total[item_of_pair], truth)
-        expected = np.bincount(who, np.where(right, posterior[pair], 0.0), len(reviewers))
-        found = (expected + config.prior_right) / (answered + config.prior_right + config.prior_wrong)
-        done = np.abs(found - accuracy).max() < 1e-9
-        accuracy = np.clip(found, 1e-3, 1 - 1e-3)
-        if done:
-            break
-    table = pairs.select("candidate_id", "vote", pl.Series("posterior", posterior))
-    return table, dict(zip(reviewers, accuracy.tolist(), strict=True))
-
-
-def _max_per_item(values: np.ndarray, item: np.ndarray, count: int) -> np.ndarray:
-    top = np.full(count, -np.inf)
-    np.maximum.at(top, item, values)
-    return top
-
-
-def _control_truth(votes: pl.DataFrame, pairs: pl.DataFrame) -> np.ndarray:
-    """Per (candidate, answer): 1 or 0 for a control, nan for every other row."""
-    controls = votes.filter("is_control").select("candidate_id", "control_wnid").unique("candidate_id")
-    joined = pairs.join(controls, on="candidate_id", how="left", maintain_order="left")
-    return joined.select(
-        pl.when(pl.col("control_wnid").is_null()).then(None).otherwise((pl.col("vote") == pl.col("control_wnid")).cast(pl.Float64))
-    ).to_series().fill_null(float("nan")).to_numpy()  # fmt: skip
-
-
-def settle_votes(
-    decisions: pl.DataFrame, tasks: pl.DataFrame, config: AgreementConfig | None = None
-) -> pl.DataFrame:
+def settle_votes(decisions: pl.DataFrame, tasks: pl.DataFrame, config: AgreementConfig | None = None) -> pl.DataFrame:
     """Settle every picture that was asked about; controls are left out.
 
     The order of decisions and tasks does not matter.
@@ -175,7 +101,7 @@ def settle_votes(
         .unique("candidate_id", keep="last", maintain_order=True).sort("candidate_id")
     )  # fmt: skip
     votes = read_votes(decisions, tasks)
-    posteriors, _ = estimate_posteriors(votes, config)
+    posteriors, _ = estimate_posteriors(votes, config.posterior)
     sure = {(one, vote): value for one, vote, value in posteriors.iter_rows()}
     given: dict[str, list[tuple[str, str | None]]] = {}
     for one, reviewer, vote in votes.select("candidate_id", "reviewer", "vote").iter_rows():
@@ -252,7 +178,7 @@ def reviewer_accuracy(decisions: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFr
 def agreement(
     decisions: pl.DataFrame, tasks: pl.DataFrame, config: AgreementConfig | None = None
 ) -> dict[str, float | int | None]:
-    """Krippendorff's alpha (nominal) over all pictures with two or more answers, with a bootstrap interval over pictures.
+    """Krippendorff's alpha (nominal) over all pictures with two or more answers, with a bootstrap interval.
 
     Args:
         decisions: DECISIONS.

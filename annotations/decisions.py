@@ -95,14 +95,10 @@ def read_decisions(
     known = known if known is not None else DECISIONS.empty()
     proposed = {
         (one, number): wnid
-        for one, number, wnid in shape_table(tasks, TASKS)
-        .select("candidate_id", "round", "proposed_wnid")
-        .iter_rows()
+        for one, number, wnid in shape_table(tasks, TASKS).select("candidate_id", "round", "proposed_wnid").iter_rows()
     }
     # a later row of an annotation wins; the rows are in the order they were seen
-    last = {
-        row["annotation_id"]: (row["choice"], row["other_wnid"]) for row in known.sort("at").iter_rows(named=True)
-    }
+    last = {row["annotation_id"]: (row["choice"], row["other_wnid"]) for row in known.sort("at").iter_rows(named=True)}
     new = []
     for answer in raw:
         key = (answer["candidate_id"], answer["round"])
@@ -124,7 +120,7 @@ def read_decisions(
 
 
 def latest_decisions(decisions: pl.DataFrame) -> pl.DataFrame:
-    """One answer per reviewer and candidate: the latest (by time, then annotation_id); sorted by candidate, reviewer."""
+    """The latest answer of each reviewer to each candidate, by time, then annotation_id; by candidate and reviewer."""
     return (
         decisions.sort("at", "annotation_id")
         .unique(["candidate_id", "reviewer"], keep="last", maintain_order=True)

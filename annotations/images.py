@@ -5,9 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from relaionet.manifests.errors import BadInput
+from relaionet.manifests.errors import BadInput, Unavailable
+
+if TYPE_CHECKING:
+    from relaionet.annotations.studio import StudioClient
 
 _SHOWN = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 _ID = re.compile(r"^[0-9a-f]{64}$")
@@ -71,3 +78,72 @@ def _convert(source: Path, target: Path) -> None:
             shown.save(target, format="PNG")
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise BadInput(f"{source} cannot be shown to reviewers: {error}.") from None
+
+
+def place_images(
+    client: StudioClient, project: int, files: Mapping[str, tuple[Path, str]], documents: Path | None, batch_count: int
+) -> dict[str, str]:
+    """Bring pictures to where the server can show them; those that are there are left alone.
+
+    Args:
+        client: of a user who may change the project.
+        project: id of the project they go into.
+        files: candidate_id -> (folder, path in it).
+        documents: folder of the server's local-file storage as seen from here; None uploads.
+        batch_count: pictures per request, where they are uploaded.
+
+    Returns:
+        candidate_id -> address for the task's data.
+
+    Raises:
+        BadInput: a picture is missing or cannot be shown, or the server serves no local files.
+        Unavailable: the server does not answer or lost a picture.
+    """
+    if documents is not None:
+        return _serve_local(client, project, files, documents)
+    return _upload(client, project, files, batch_count)
+
+
+def _serve_local(
+    client: StudioClient, project: int, files: Mapping[str, tuple[Path, str]], documents: Path
+) -> dict[str, str]:
+    """Put the pictures where the server may show them from; its address for each."""
+    folder = documents.resolve() / f"project-{project}"
+    names = {one: stage_image(root, path, one, folder).name for one, (root, path) in files.items()}
+    stores = client.request("GET", "/api/storages/localfiles", params={"project": project})
+    if not any(store.get("path") == str(folder) for store in stores):
+        about = {"project": project, "path": str(folder), "title": "pictures", "use_blob_urls": False}
+        client.request("POST", "/api/storages/localfiles", json=about)
+    return {one: f"/data/local-files/?d={quote(f'{folder.name}/{name}')}" for one, name in names.items()}
+
+
+def _upload(
+    client: StudioClient, project: int, files: Mapping[str, tuple[Path, str]], batch_count: int
+) -> dict[str, str]:
+    """Upload the pictures the server does not have yet; its address for each."""
+    found = _uploads(client, project)
+    missing = [one for one in files if one not in found]
+    with tempfile.TemporaryDirectory() as temporary:
+        for start in range(0, len(missing), batch_count):
+            staged = [stage_image(*files[one], one, Path(temporary)) for one in missing[start:][:batch_count]]
+            client.request(
+                "POST", f"/api/projects/{project}/import", params={"commit_to_project": "false"},
+                files={path.name: (path.name, path.read_bytes()) for path in staged},
+            )  # fmt: skip
+    if missing:
+        found = _uploads(client, project)
+    lost = [one for one in files if one not in found]
+    if lost:
+        raise Unavailable(f"{client.url} took {len(lost)} pictures but does not list them; push again.")
+    return {one: found[one] for one in files}
+
+
+def _uploads(client: StudioClient, project: int) -> dict[str, str]:
+    """Pictures a project has: candidate_id -> address. The server puts eight digits before the name it was given."""
+    listed = client.request("GET", f"/api/projects/{project}/file-uploads", params={"all": "true"})
+    found = {}
+    for one in listed:
+        match = re.search(r"(?:^|[-/])([0-9a-f]{64})\.[a-z]+$", str(one.get("file", "")))
+        if match:
+            found[match[1]] = f"/data/{str(one['file']).lstrip('/')}"
+    return found

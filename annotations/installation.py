@@ -69,7 +69,8 @@ def _run(command: list[str], what: str) -> None:
         lines = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
         tail = "\n".join(lines[-5:])
         raise Unavailable(
-            f"{what} failed (exit {done.returncode}). Check the network and the package index, then run it again.\n{tail}"
+            f"{what} failed (exit {done.returncode}). Check the network and the package index, then run it again.\n"
+            + tail
         )
 
 
@@ -101,7 +102,8 @@ def install_studio(home: Path | None = None, progress: Callable[[str], None] | N
                 _make_environment(folder, progress or (lambda _: None))
     except OSError as error:
         raise BadInput(
-            f"cannot install Label Studio under {folder.parent}: {error}. Set RELAIONET_HOME to a folder with 1 GB free."
+            f"cannot install Label Studio under {folder.parent}: {error}. "
+            "Set RELAIONET_HOME to a folder with 1 GB free."
         ) from None
     return studio_command(home)
 

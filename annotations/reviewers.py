@@ -17,7 +17,8 @@ from typing import Any
 
 from relaionet.annotations.decisions import SIMULATED
 from relaionet.annotations.interface import ANSWER, OTHER_CLASS
-from relaionet.annotations.studio import StudioClient, connect_studio, find_projects, pull_annotations, read_tasks
+from relaionet.annotations.projects import find_projects, read_tasks
+from relaionet.annotations.studio import StudioClient, connect_studio, pull_annotations
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.labels import labels_by_wnid
 
@@ -153,10 +154,12 @@ def answer_tasks(
     projects = find_projects(admin, project_name)
     if not projects:
         raise BadInput(f"{url} has no review named '{project_name}'; push its tasks first.")
-    tokens = {name: join_reviewer(admin, admin_token, name) for name in names}
     work = _open_work(admin, project_name, projects[max(projects)], names, overlap, config.seed)
     accuracies = dict(zip(names, config.accuracies, strict=True))
-    clients = {name: connect_studio(url, token) for name, token in tokens.items()}
+    clients = {
+        name: connect_studio(url, join_reviewer(admin, admin_token, name))
+        for name in sorted({item[0] for item in work})
+    }
     stop = threading.Event()
 
     def answer(item: tuple[str, int, dict[str, Any]]) -> bool:
@@ -208,7 +211,7 @@ def _open_work(
         before = by_candidate.get(task["data"]["candidate_id"], set())
         order = sorted(
             (name for name in names if name not in here),
-            key=lambda name: (name in before, _unit(seed, name, task["data"]["candidate_id"])),  # noqa: B023
+            key=lambda name: (name in before, _unit(seed, name, task["data"]["candidate_id"])),
         )
         work += [(name, int(task["id"]), task["data"]) for name in order[: max(0, overlap - len(here))]]
     return work

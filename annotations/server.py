@@ -232,8 +232,7 @@ def _launch(folder: Path, credentials: dict[str, str], port: int, timeout_s: flo
     server = _server(folder, credentials, url, guard.pid, guard)
     try:
         _wait_ready(server, log, timeout_s)
-        note = json.dumps({"pid": guard.pid, "url": url})
-        (folder / "server.json").write_text(note)
+        (folder / "server.json").write_text(json.dumps({"pid": guard.pid, "url": url}))
     except BaseException:
         server.stop()
         raise
@@ -275,6 +274,10 @@ def _interruptible() -> Iterator[None]:
         yield
 
 
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """`--install` makes Label Studio's environment; `--guard COMMAND…` is how `start_studio` runs the server."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -286,7 +289,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--install", action="store_true", required=True, help="make Label Studio's own environment")
     parser.parse_args(arguments)
     try:
-        sys.stdout.write(f"{install_studio(progress=lambda text: sys.stderr.write(text + chr(10)))}\n")
+        sys.stdout.write(f"{install_studio(progress=_tell)}\n")
     except (BadInput, Unavailable) as error:
         sys.stderr.write(f"{error}\n")
         return 2

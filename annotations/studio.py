@@ -1,21 +1,21 @@
 """Label Studio's API: push tasks, pull everybody's answers. The only module that knows label_studio_sdk.
 
-Answers are read as raw JSON, not as the SDK's objects: those reject fields that a newer server adds. A review is one
-Label Studio project per round, found again by a mark in its description, so that it may be renamed.
+Answers are read as raw JSON, not as the SDK's objects: those reject fields that a newer server adds.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import polars as pl
 
-from relaionet.annotations.images import stage_image
+from relaionet.annotations.images import place_images
+from relaionet.annotations.projects import find_pictures, find_projects, make_project, read_tasks
 from relaionet.annotations.tasks import TasksConfig, task_data
 from relaionet.manifests.errors import BadInput, ReLAIONetError, Unavailable
 from relaionet.manifests.tables import TASKS, shape_table
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 VERSION = "1"
 OLDEST = (1, 13)
-_TITLE_CHARS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +44,7 @@ class PushConfig:
     batch_count: int = 500
     uploads_count: int = 50
     documents: Path | None = None
-    tasks: TasksConfig = TasksConfig()
+    tasks: TasksConfig = field(default_factory=TasksConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,55 +175,6 @@ def _check_age(url: str, http: Any) -> None:
         raise BadInput(f"{url} is Label Studio {release}; 1.13 or later is needed.")
 
 
-def _mark(name: str, round_number: int) -> str:
-    return f"reLAIONet review: {name} · round {round_number}"
-
-
-def find_projects(client: StudioClient, name: str) -> dict[int, int]:
-    """The projects of a review: round -> project id, empty where there is none."""
-    pattern = re.compile(re.escape(_mark(name, 0)).removesuffix("0") + r"(\d+)$")
-    found: dict[int, int] = {}
-    for project in _pages(client, "/api/projects", {"include": "id,title,description"}, "results"):
-        match = pattern.match((project.get("description") or "").split("\n")[0])
-        if match:
-            found.setdefault(int(match[1]), int(project["id"]))
-    return dict(sorted(found.items()))
-
-
-def _pages(client: StudioClient, path: str, params: dict[str, Any], key: str, size: int = 1000) -> Iterator[Any]:
-    seen, page = 0, 1
-    while True:
-        answer = client.request("GET", path, params={**params, "page": page, "page_size": size})
-        yield from answer[key]
-        seen += len(answer[key])
-        total = answer.get("total", answer.get("count", 0))
-        if not answer[key] or seen >= total:
-            return
-        page += 1
-
-
-def read_tasks(client: StudioClient, project: int) -> list[dict[str, Any]]:
-    """All tasks of a project as raw JSON without their answers: id, data, total_annotations, …."""
-    return list(_pages(client, "/api/tasks", {"project": project, "fields": "task_only"}, "tasks"))
-
-
-def _make_project(client: StudioClient, name: str, round_number: int, page: str, overlap: int) -> int:
-    suffix = f" · round {round_number}"
-    about = {
-        "title": name[: _TITLE_CHARS - len(suffix)] + suffix,
-        "description": _mark(name, round_number),
-        "label_config": page,
-        "maximum_annotations": overlap,
-        "sampling": "Sequential sampling",
-        # an answer may only be missing because nobody gave one
-        "show_skip_button": False,
-        "enable_empty_annotation": False,
-        "show_annotation_history": False,
-        "show_collab_predictions": False,
-    }
-    return int(client.request("POST", "/api/projects", json=about)["id"])
-
-
 def push_tasks(
     client: StudioClient, project_name: str, tasks: pl.DataFrame, images: Path, page: str,
     config: PushConfig | None = None, *, control_images: Path | None = None,
@@ -256,7 +206,8 @@ def push_tasks(
     for (round_number,), part in tasks.group_by("round", maintain_order=True):
         number = int(round_number)  # type: ignore[call-overload]
         if number not in projects:
-            projects[number] = _make_project(client, project_name, number, page, config.overlap)
+            projects[number] = make_project(client, project_name, number, page, config.overlap)
+        place = projects[number] if config.documents is not None else find_pictures(client, project_name)
         known = {task["data"].get("candidate_id") for task in read_tasks(client, projects[number])}
         new = part.filter(~pl.col("candidate_id").is_in(list(known - {None})))
         there += part.height - new.height
@@ -268,63 +219,13 @@ def push_tasks(
                 row["candidate_id"]: (control_images or images if row["is_control"] else images, row["image_path"])
                 for row in rows
             }
-            place = _serve_local if config.documents is not None else _upload
-            addresses = place(client, projects[number], files, config)
-            data = [
-                {"data": {**task_data(row, config.tasks), "image": addresses[row["candidate_id"]]}} for row in rows
-            ]
+            addresses = place_images(client, place, files, config.documents, config.uploads_count)
+            data = [{"data": {**task_data(row, config.tasks), "image": addresses[row["candidate_id"]]}} for row in rows]
             client.request("POST", f"/api/projects/{projects[number]}/import", json=data)
             pushed += len(rows)
             if progress:
                 progress(len(rows))
     return PushResult(pushed_count=pushed, already_there_count=there, projects=projects)
-
-
-def _serve_local(
-    client: StudioClient, project: int, files: Mapping[str, tuple[Path, str]], config: PushConfig
-) -> dict[str, str]:
-    """Put the pictures where the server may show them from; its address for each."""
-    folder = (config.documents or Path()).resolve() / f"project-{project}"
-    names = {one: stage_image(root, path, one, folder).name for one, (root, path) in files.items()}
-    stores = client.request("GET", "/api/storages/localfiles", params={"project": project})
-    if not any(store.get("path") == str(folder) for store in stores):
-        about = {"project": project, "path": str(folder), "title": "pictures", "use_blob_urls": False}
-        client.request("POST", "/api/storages/localfiles", json=about)
-    return {one: f"/data/local-files/?d={quote(f'{folder.name}/{name}')}" for one, name in names.items()}
-
-
-def _upload(
-    client: StudioClient, project: int, files: Mapping[str, tuple[Path, str]], config: PushConfig
-) -> dict[str, str]:
-    """Upload the pictures the server does not have yet; its address for each."""
-    import tempfile
-
-    found = _uploads(client, project)
-    missing = [one for one in files if one not in found]
-    with tempfile.TemporaryDirectory() as temporary:
-        for start in range(0, len(missing), config.uploads_count):
-            staged = [stage_image(*files[one], one, Path(temporary)) for one in missing[start:][: config.uploads_count]]
-            client.request(
-                "POST", f"/api/projects/{project}/import", params={"commit_to_project": "false"},
-                files=[(path.name, (path.name, path.read_bytes())) for path in staged],
-            )  # fmt: skip
-    if missing:
-        found = _uploads(client, project)
-    lost = [one for one in files if one not in found]
-    if lost:
-        raise Unavailable(f"{client.url} took {len(lost)} pictures but does not list them; push again.")
-    return {one: found[one] for one in files}
-
-
-def _uploads(client: StudioClient, project: int) -> dict[str, str]:
-    """Pictures a project has: candidate_id -> address. The server puts eight digits before the name it was given."""
-    listed = client.request("GET", f"/api/projects/{project}/file-uploads", params={"all": "true"})
-    found = {}
-    for one in listed:
-        match = re.search(r"(?:^|[-/])([0-9a-f]{64})\.[a-z]+$", str(one.get("file", "")))
-        if match:
-            found[match[1]] = f"/data/{str(one['file']).lstrip('/')}"
-    return found
 
 
 def pull_annotations(client: StudioClient, project_name: str) -> list[dict[str, Any]]:
@@ -377,18 +278,3 @@ def _emails(client: StudioClient) -> dict[int, str]:
         return {int(user["id"]): str(user.get("email") or "") for user in client.request("GET", "/api/users")}
     except BadInput:
         return {}
-
-
-def read_progress(client: StudioClient, project_name: str) -> list[dict[str, int]]:
-    """Per round: round, project, tasks, finished (have all their answers), answers."""
-    rows = []
-    for round_number, project in find_projects(client, project_name).items():
-        about = client.request("GET", f"/api/projects/{project}")
-        rows.append(
-            {
-                "round": round_number, "project": project, "tasks": int(about.get("task_number") or 0),
-                "finished": int(about.get("num_tasks_with_annotations") or 0),
-                "answers": int(about.get("total_annotations_number") or 0),
-            }
-        )  # fmt: skip
-    return rows

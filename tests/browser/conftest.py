@@ -96,7 +96,8 @@ class Page:
     def click(self, script: str) -> None:
         """Click with the mouse on the middle of the element the script returns."""
         box = self.eval(
-            f"(() => {{ const r = ({script}).getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] }})()"
+            f"(() => {{ const r = ({script}).getBoundingClientRect();"
+            " return [r.x + r.width / 2, r.y + r.height / 2] })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
