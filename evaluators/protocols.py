@@ -46,6 +46,7 @@ class Protocol:
         prompt: text the image is compared with; `{class}` is the requested class.
         is_splits: parts of the Inception Score, whose values are averaged.
         is_seed: shuffle before the images are cut into those parts.
+        kd_by_class: weigh the kernel distance for images made for given classes; False is the known KID.
         kd_block_count: images per block of the kernel distance; all pairs are used up to there.
         batch_count: images per forward pass; fixed, so that features do not depend on who asks.
         mmhm_eps: what keeps the harmonic mean finite.
@@ -66,6 +67,7 @@ class Protocol:
     prompt: str = "a photo of a {class}"
     is_splits: int = 10
     is_seed: int = 2020
+    kd_by_class: bool = False
     kd_block_count: int = 10_000
     batch_count: int = 32
     mmhm_eps: float = 1e-3
@@ -77,11 +79,11 @@ PROTOCOLS = {
         Protocol(
             name="miniature",
             size_px=32,
-            real=Resize(filter="box"),
-            generated=Resize(filter="box"),
+            generated=Resize(filter="bicubic"),
             fd_extractor="miniature",
             fd_name="FD",
             kd_name="KD",
+            kd_by_class=True,
             classifier="miniature",
             class_order="own",
             alignment="miniature",

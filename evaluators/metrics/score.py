@@ -68,7 +68,11 @@ def score_generator(
     protocol = samples.protocol
     distance = score_frechet(samples.features, fit_gaussian(reference.features))
     kernel = score_kernel(
-        samples.features, reference.features, block_count=protocol.kd_block_count, seed=protocol.is_seed
+        samples.features,
+        reference.features,
+        classes=(samples.wnids, reference.wnids) if protocol.kd_by_class else None,
+        block_count=protocol.kd_block_count,
+        seed=protocol.is_seed,
     )
     found = {protocol.fd_name: distance, protocol.kd_name: kernel, **_score_alone(samples, distance, reference)}
     setting = _Setting(generator=generator, split=split, steps=steps, guidance=guidance, nfe=nfe)

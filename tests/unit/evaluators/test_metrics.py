@@ -201,6 +201,18 @@ def test_kernel_distance_in_blocks_is_near_all_pairs() -> None:
     assert whole.standard_error() < blocks.standard_error() < 3 * whole.standard_error()
 
 
+def test_kernel_distance_by_class_has_no_bias_for_given_classes() -> None:
+    """Same classes, same distribution: the plain form lies below 0, the one by class around it."""
+    pairs = [(make_set(100, seed=seed), make_set(100, seed=1000 + seed)) for seed in range(60)]
+    plain = np.array([score_kernel(one.features, two.features).value for one, two in pairs])
+    by_class = np.array(
+        [score_kernel(one.features, two.features, classes=(one.wnids, two.wnids)).value for one, two in pairs]
+    )
+    error = by_class.std() / np.sqrt(len(pairs))
+    assert abs(by_class.mean()) < 3 * error
+    assert plain.mean() < -10 * error
+
+
 def test_accuracy_is_counted_over_requested_classes_only() -> None:
     logits = np.eye(3)[[0, 1, 2, 0]]
     value, low, high = score_accuracy(logits, ["a", "b", "a", "z"], ["a", "b", "c"]) or (0, 0, 0)
