@@ -179,36 +179,33 @@ def _candidate_ids(rows: pl.DataFrame) -> pl.Series:
     return pl.Series("candidate_id", [hashlib.sha256(name.encode()).hexdigest() for name in names], dtype=pl.String)
 
 
-def _rulings(config: CandidatesConfig) -> list[tuple[str, pl.Expr, pl.Expr]]:
+def _rulings(config: CandidatesConfig) -> list[tuple[str, pl.Expr, str]]:
     """(status, when, reason), first that holds wins."""
     url, side = pl.col("url"), pl.min_horizontal("width_px", "height_px")
-    punsafe, pwatermark = pl.col("punsafe"), pl.col("pwatermark")
-    named = pl.col("other_wnids").list.join(", ")
-    length, limit = url.str.len_chars(), config.max_url_chars
+    # the numbers stand in columns of their own; equal reasons can be counted
     rulings = [
-        ("bad_url", url.is_null(), pl.lit("the source row has no URL")),
-        ("bad_url", length > limit, pl.format(f"URL of {{}} characters; at most {limit}", length)),
-        ("bad_url", ~url.str.contains(r"(?i)^https?://[^\s/?#]+[^\s\x00-\x1f]*$"), pl.lit("not an http(s) URL")),
-        ("repeated", ~url.is_first_distinct(), pl.lit("an earlier row has the same URL")),
-        ("unsafe", punsafe > config.max_punsafe, pl.format(f"punsafe {{}} > {config.max_punsafe}", punsafe.round(4))),
-        ("watermark", pwatermark > config.max_pwatermark,
-         pl.format(f"pwatermark {{}} > {config.max_pwatermark}", pwatermark.round(4))),
-        ("too_small", side < config.min_side_px, pl.format(f"shorter side {{}} px < {config.min_side_px} px", side)),
-    ]  # fmt: skip
+        ("bad_url", url.is_null(), "the source row has no URL"),
+        ("bad_url", url.str.len_chars() > config.max_url_chars, f"URL longer than {config.max_url_chars} characters"),
+        ("bad_url", ~url.str.contains(r"(?i)^https?://[^\s/?#]+[^\s\x00-\x1f]*$"), "not an http(s) URL"),
+        ("repeated", ~url.is_first_distinct(), "an earlier row has the same URL"),
+        ("unsafe", pl.col("punsafe") > config.max_punsafe, f"punsafe > {config.max_punsafe:g}"),
+        ("watermark", pl.col("pwatermark") > config.max_pwatermark, f"pwatermark > {config.max_pwatermark:g}"),
+        ("too_small", side < config.min_side_px, f"shorter side < {config.min_side_px} px"),
+    ]
     if config.captions == "match":
         rulings += [
-            ("no_label", pl.col("lemma").is_null(), pl.lit("the caption names no class")),
-            ("two_labels", pl.col("wnid").is_null(), pl.format("the caption names {}", named)),
+            ("no_label", pl.col("lemma").is_null(), "the caption names no class"),
+            ("two_labels", pl.col("wnid").is_null(), "the caption names two or more classes"),
         ]
     return rulings
 
 
-def _first_of(rulings: list[tuple[str, pl.Expr, pl.Expr]]) -> list[pl.Expr]:
+def _first_of(rulings: list[tuple[str, pl.Expr, str]]) -> list[pl.Expr]:
     status, reason = pl.lit(ALIVE), pl.lit(None, dtype=pl.String)
     for name, when, why in reversed(rulings):
         holds = when.fill_null(value=False)
         status = pl.when(holds).then(pl.lit(name)).otherwise(status)
-        reason = pl.when(holds).then(why).otherwise(reason)
+        reason = pl.when(holds).then(pl.lit(why)).otherwise(reason)
     return [status.alias("status"), reason.alias("reason")]
 
 

@@ -16,7 +16,7 @@ import threading
 import types
 import urllib.request
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -91,7 +91,9 @@ def fetch_images(
     _check_rows(rows)
     if rows.is_empty():
         return DOWNLOADS.empty()
-    work = images.absolute() / f".fetch-{digest_of(rows['candidate_id'].to_list(), config)[:16]}"
+    # what does not change the bytes does not keep a run from continuing, such as a proxy that moved
+    settled = replace(config, proxy=None, threads=1)
+    work = images.absolute() / f".fetch-{digest_of(rows['candidate_id'].to_list(), settled)[:16]}"
     done = read_ledgers(work, images)
     if progress is not None and done:
         progress(len(done))

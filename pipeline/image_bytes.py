@@ -67,12 +67,13 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
         except DECODE_ERRORS as error:
             raise BrokenImage(f"cannot be decoded: {_one_line(error)}") from None
         if image.width * image.height > max_pixels:
-            raise BrokenImage(f"{image.width} × {image.height} px is more than {max_pixels} pixels")
+            raise BrokenImage(f"more than {max_pixels} pixels")
         try:
             image.load()
         except DECODE_ERRORS as error:
-            kind = "truncated" if "truncated" in str(error).lower() else "cannot be decoded"
-            raise BrokenImage(f"{kind}: {_one_line(error)}") from None
+            if "truncated" in str(error).lower():
+                raise BrokenImage("truncated: the picture ends early") from None
+            raise BrokenImage(f"cannot be decoded: {_one_line(error)}") from None
     return image
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from relaionet.manifests.errors import Corrupt
 from relaionet.manifests.tables import SPLIT, shape_table
 from relaionet.pipeline.image_bytes import BrokenImage, open_image
-from relaionet.pipeline.perceptual_hash import HASH_BITS, phash_distance, phash_hex
+from relaionet.pipeline.perceptual_hash import phash_distance, phash_hex
 
 if TYPE_CHECKING:
     from relaionet.pipeline.split import SplitConfig
@@ -62,7 +62,8 @@ def judge_rows(
     )  # fmt: skip
     reason = (
         pl.when(bits.is_null()).then(pl.format("{}: {}", "fetch_status", "fetch_reason"))
-        .when(status != "exact").then(pl.format(f"other bytes; {{}} of {HASH_BITS} bits of the picture differ", bits))
+        .when(status == "same_picture").then(pl.lit("other bytes of the same picture"))
+        .when(status == "changed").then(pl.lit("another picture"))
     )  # fmt: skip
     wanted = ["exact", "same_picture"] if config.policy == "same_picture" else ["exact"]
     name = pl.format("images/{}/{}.{}", "wnid", "candidate_id", "format")

@@ -91,7 +91,7 @@ def explain_failure(error: BaseException, timeout_s: float) -> Failure:
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException):
         return explain_failure(error.reason, timeout_s)
     if isinstance(error, http.client.IncompleteRead):
-        return Failure(status="broken", reason=f"truncated: {error.expected} bytes are missing")
+        return Failure(status="broken", reason="truncated: the body ended early")
     if isinstance(error, socket.gaierror):
         offline = error.errno == socket.EAI_AGAIN
         return Failure(status="gone", reason="name could not be resolved", offline=offline)

@@ -74,7 +74,7 @@ def http_error(code: int, text: str = "x") -> urllib.error.HTTPError:
         (urllib.error.URLError(TimeoutError("timed out")), "slow", "timed out after 5 s"),
         (ConnectionRefusedError(), "gone", "connection refused"),
         (http.client.RemoteDisconnected("x"), "gone", "connection closed"),
-        (http.client.IncompleteRead(b"", 12), "broken", "truncated: 12 bytes"),
+        (http.client.IncompleteRead(b"", 12), "broken", "truncated"),
         (http.client.BadStatusLine("x"), "gone", "not HTTP"),
         (ssl.SSLCertVerificationError("x"), "gone", "TLS"),
         (ValueError("unknown url type: 'x'"), "refused", "not a URL"),
