@@ -18,6 +18,8 @@ COLUMNS = (
     "MMHM", "FID", "FD", "csFID", "csFD", "psFID", "psFD", "IS", "csIS", "psIS", "CLIP Score", "PickScore", "accuracy",
     "KID", "KD",
 )  # fmt: skip
+STAGE_TABLES = {"review": "verdicts", "rebuild": "split"}
+"""Stages that go by another name than their table."""
 MEANINGS = {
     "MMHM": "harmonic mean of distance, score and alignment, each scaled from worst to best of this table",
     "FID": "Fréchet distance of Inception features to the split's images",
@@ -158,7 +160,8 @@ def make_stages(stages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     largest = max((stage["rows_in"] for stage in stages), default=0) or 1
     made = []
     for stage in stages:
-        meanings = TABLES[stage["stage"]].statuses if stage["stage"] in TABLES else {}
+        table = TABLES.get(STAGE_TABLES.get(stage["stage"], stage["stage"]))
+        meanings = table.statuses if table else {}
         statuses = stage.get("statuses", {})
         passed = {ALIVE, "accept", "rows", "exact", "same_picture", "pushed"}
         made.append(
