@@ -101,7 +101,8 @@ def settle_votes(decisions: pl.DataFrame, tasks: pl.DataFrame, config: Agreement
         .unique("candidate_id", keep="last", maintain_order=True).sort("candidate_id")
     )  # fmt: skip
     votes = read_votes(decisions, tasks)
-    posteriors, _ = estimate_posteriors(votes, config.posterior)
+    refused = pl.when(pl.col("vote").is_in(REFUSALS)).then(pl.lit(_REFUSED)).otherwise("vote")
+    posteriors, _ = estimate_posteriors(votes.with_columns(vote=refused), config.posterior)
     sure = {(one, vote): value for one, vote, value in posteriors.iter_rows()}
     given: dict[str, list[tuple[str, str | None]]] = {}
     for one, reviewer, vote in votes.select("candidate_id", "reviewer", "vote").iter_rows():
@@ -122,7 +123,7 @@ def _settle_one(
         if vote is not None:
             support.setdefault(_REFUSED if vote in REFUSALS else vote, []).append(vote)
     best, votes = max(support.items(), key=lambda item: (len(item[1]), item[0]), default=("", []))
-    confidence = min(1.0, sum(sure.get((one, vote), 0.0) for vote in sorted(set(votes))))
+    confidence = sure.get((one, best), 0.0)
     count = len(answers)
     row: dict[str, Any] = {
         "candidate_id": one, "proposed_wnid": proposed, "wnid": None, "votes_count": count, "yes_count": len(votes),
@@ -189,7 +190,7 @@ def agreement(
         alpha, low, high (95 %; null where fewer than two pictures have two answers or all answers are the same),
         units (pictures counted), answers (counted).
 
-    Source: Krippendorff 2019, Content Analysis, section 12.3; equals the package `krippendorff` (tests/golden, 1e-9).
+    Source: Krippendorff 2019, Content Analysis, section 12.3; equals the package `krippendorff` (tests/unit/annotations/test_agreement.py, 1e-9).
     """
     config = config or AgreementConfig()
     votes = read_votes(decisions, tasks).with_columns(pl.col("vote").fill_null("unsure"))

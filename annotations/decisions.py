@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -97,22 +97,25 @@ def read_decisions(
         (one, number): wnid
         for one, number, wnid in shape_table(tasks, TASKS).select("candidate_id", "round", "proposed_wnid").iter_rows()
     }
-    # a later row of an annotation wins; the rows are in the order they were seen
-    last = {row["annotation_id"]: (row["choice"], row["other_wnid"]) for row in known.sort("at").iter_rows(named=True)}
+    last = {row["annotation_id"]: row for row in known.sort("at").iter_rows(named=True)}
     new = []
     for answer in raw:
         key = (answer["candidate_id"], answer["round"])
         if key not in proposed:
             continue
         choice, other = read_answer(answer["result"], proposed[key])
-        number = int(answer["annotation_id"])
-        if last.get(number) == (choice, other):
-            continue
+        number, at = int(answer["annotation_id"]), _time(answer["updated_at"])
+        before = last.get(number)
+        if before is not None:
+            if (before["choice"], before["other_wnid"]) == (choice, other):
+                continue
+            # whatever the server's clock did, the later answer is the later row
+            at = max(at, before["at"] + timedelta(microseconds=1))
         new.append(
             {
                 "candidate_id": key[0], "round": key[1], "choice": choice, "other_wnid": other,
                 "reviewer": pseudonym(int(answer["user_id"]), str(answer["user_email"]), salt),
-                "seconds": float(answer["seconds"] or 0), "at": _time(answer["updated_at"]), "annotation_id": number,
+                "seconds": float(answer["seconds"] or 0), "at": at, "annotation_id": number,
             }
         )  # fmt: skip
     added = pl.DataFrame(new, schema=dict(DECISIONS.schema)).sort("at", "annotation_id")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from relaionet.annotations.studio import StudioClient
 
 _SHOWN = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
-_ID = re.compile(r"^[0-9a-f]{64}$")
+_ID = re.compile(r"[0-9a-f]{64}")
 _LONGEST_PX = 2048
 
 
@@ -39,7 +39,7 @@ def stage_image(root: Path, path: str, candidate_id: str, folder: Path) -> Path:
     Raises:
         BadInput: the id is malformed, or the picture is missing, outside `root` or not decodable.
     """
-    if not _ID.match(candidate_id):
+    if not _ID.fullmatch(candidate_id):
         raise BadInput(f"candidate_id {candidate_id!r} is not 64 hexadecimal digits.")
     source = (root / path).resolve()
     if not source.is_relative_to(root.resolve()) or not source.is_file():

@@ -43,7 +43,7 @@ def estimate_posteriors(
         (candidate_id, vote, posterior for each answer that was given to a candidate), {reviewer: accuracy}.
 
     Source: Dawid and Skene 1979, equations 2.3 to 2.5, with one parameter per reviewer; agrees with
-    crowdkit.aggregation.OneCoinDawidSkene on who is better and on the answers (tests/golden).
+    crowdkit.aggregation.OneCoinDawidSkene on who is better and on the answers (tests/unit/annotations/test_agreement.py).
     """
     config = config or PosteriorConfig()
     told = votes.drop_nulls("vote")

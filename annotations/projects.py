@@ -101,7 +101,7 @@ def read_progress(client: StudioClient, project_name: str) -> list[dict[str, int
         rows.append(
             {
                 "round": round_number, "project": project, "tasks": int(about.get("task_number") or 0),
-                "finished": int(about.get("num_tasks_with_annotations") or 0),
+                "finished": int(about.get("finished_task_number") or 0),
                 "answers": int(about.get("total_annotations_number") or 0),
             }
         )  # fmt: skip

@@ -198,20 +198,20 @@ def _post(client: StudioClient, task: int, body: dict[str, Any]) -> None:
 def _open_work(
     admin: StudioClient, project_name: str, project: int, names: Sequence[str], overlap: int, seed: int
 ) -> list[tuple[str, int, dict[str, Any]]]:
-    """Who answers which task: (reviewer, task id, task data), in the order of the tasks."""
+    """Who answers which task: (reviewer, task id, task data); first everybody's first turn, then the second, …."""
     by_task: dict[int, set[str]] = {}
     by_candidate: dict[str, set[str]] = {}
     for given in pull_annotations(admin, project_name):
         name = re.sub("@.*", "", given["user_email"])
         by_task.setdefault(given["task_id"], set()).add(name)
         by_candidate.setdefault(given["candidate_id"], set()).add(name)
-    work = []
+    work: list[tuple[int, str, int, dict[str, Any]]] = []
     for task in sorted(read_tasks(admin, project), key=lambda task: int(task["id"])):
+        one = task["data"]["candidate_id"]
         here = by_task.get(int(task["id"]), set())
-        before = by_candidate.get(task["data"]["candidate_id"], set())
-        order = sorted(
-            (name for name in names if name not in here),
-            key=lambda name: (name in before, _unit(seed, name, task["data"]["candidate_id"])),
-        )
-        work += [(name, int(task["id"]), task["data"]) for name in order[: max(0, overlap - len(here))]]
-    return work
+        open_to = [name for name in names if name not in here]
+        order = sorted(open_to, key=lambda name: (name in by_candidate.get(one, set()), _unit(seed, name, one)))
+        for turn, name in enumerate(order[: max(0, overlap - len(here))]):
+            work.append((turn, name, int(task["id"]), task["data"]))
+    # two answers to one task at once make the server miscount them
+    return [item[1:] for item in sorted(work, key=lambda item: item[0])]

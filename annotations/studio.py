@@ -5,6 +5,7 @@ Answers are read as raw JSON, not as the SDK's objects: those reject fields that
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -100,7 +101,7 @@ class StudioClient:
 
 
 def _explain(url: str, path: str, status: int, text: str) -> ReLAIONetError:
-    detail = " ".join(text.split())[:300]
+    detail = _detail(text)
     if status == 401:
         return BadInput(
             f"{url} refuses the key: it is wrong, expired or its kind is switched off. Take a new one from "
@@ -114,6 +115,16 @@ def _explain(url: str, path: str, status: int, text: str) -> ReLAIONetError:
     if status in (408, 409, 429) or status >= 500 or status == 0:
         return Unavailable(f"{url}{path} failed with {status}; the same call may work later. {detail}")
     return BadInput(f"{url}{path} was refused with {status}: {detail}")
+
+
+def _detail(text: str) -> str:
+    """What Label Studio says went wrong, without the frame it says it in."""
+    try:
+        body = json.loads(text)
+        said = body.get("validation_errors") or body.get("detail") or body
+    except (ValueError, AttributeError):
+        said = text
+    return " ".join(str(said).split())[:300]
 
 
 def connect_studio(url: str, key: str, *, timeout_s: float = 120) -> StudioClient:

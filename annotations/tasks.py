@@ -21,7 +21,7 @@ from relaionet.manifests.labels import find_label
 from relaionet.manifests.tables import TASKS, shape_table
 
 VERSION = "1"
-_ID = re.compile(r"^[0-9a-f]{64}$")
+_ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ def _check_rows(rows: pl.DataFrame, needed: Sequence[str], what: str) -> None:
     missing = [name for name in needed if name not in rows.columns]
     if missing:
         raise BadInput(f"{what}: missing column {', '.join(missing)}; found {', '.join(rows.columns)}.")
-    bad = [value for value in rows["candidate_id"].to_list() if not (isinstance(value, str) and _ID.match(value))]
+    bad = [value for value in rows["candidate_id"].to_list() if not (isinstance(value, str) and _ID.fullmatch(value))]
     if bad:
         raise BadInput(f"{what}: candidate_id {bad[0]!r} is not 64 hexadecimal digits.")
     if rows["candidate_id"].is_duplicated().any():

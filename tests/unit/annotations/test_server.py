@@ -1,0 +1,126 @@
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from relaionet.annotations.installation import find_home, install_studio, is_installed, studio_command, studio_folder
+from relaionet.annotations.server import main, read_credentials, start_studio
+from relaionet.manifests.errors import BadInput
+
+
+def test_credentials_are_random_private_and_kept(tmp_path):
+    first = read_credentials(tmp_path / "a")
+    assert stat.S_IMODE((tmp_path / "a" / "credentials.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
+    assert read_credentials(tmp_path / "a") == first
+    other = read_credentials(tmp_path / "b")
+    assert first["token"] != other["token"]
+    assert first["password"] != other["password"]
+
+
+def test_broken_credentials_say_what_to_do(tmp_path):
+    (tmp_path / "credentials.json").write_text("{}")
+    with pytest.raises(BadInput, match="move .* away to start anew"):
+        read_credentials(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot use"):
+        read_credentials(tmp_path / "file")
+
+
+def test_not_installed_says_how_to(tmp_path):
+    with pytest.raises(BadInput, match=r"relaionet\.annotations\.server --install"):
+        start_studio(tmp_path / "studio", home=tmp_path / "home")
+    assert not (tmp_path / "studio").exists()
+
+
+def test_a_half_install_does_not_count(tmp_path):
+    command = studio_command(tmp_path)
+    command.parent.mkdir(parents=True)
+    command.write_text("")
+    assert not is_installed(tmp_path)
+    (studio_folder(tmp_path) / ".relaionet-complete").write_text("made from another lock")
+    assert not is_installed(tmp_path)
+
+
+def test_home_is_the_callers_then_the_environments(tmp_path, monkeypatch):
+    monkeypatch.setenv("RELAIONET_HOME", str(tmp_path / "there"))
+    assert find_home() == tmp_path / "there"
+    assert find_home(tmp_path) == tmp_path
+
+
+def test_an_install_that_cannot_be_written_is_explained(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="Set RELAIONET_HOME"):
+        install_studio(tmp_path / "file" / "home")
+
+
+def start_guard(tmp_path, stdin=subprocess.PIPE):
+    note = tmp_path / "pid"
+    child = f"import os, pathlib, time; pathlib.Path({str(note)!r}).write_text(str(os.getpid())); time.sleep(300)"
+    guard = subprocess.Popen(
+        [sys.executable, "-m", "relaionet.annotations.server", "--guard", sys.executable, "-c", child],
+        stdin=stdin, start_new_session=True,
+    )  # fmt: skip
+    for _ in range(400):
+        if note.exists() and note.read_text():
+            break
+        time.sleep(0.05)
+    return guard, int(note.read_text())
+
+
+def gone(pid, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_the_guard_ends_the_server_when_told(tmp_path):
+    guard, child = start_guard(tmp_path)
+    assert psutil.pid_exists(child)
+    guard.stdin.close()
+    guard.wait(20)
+    assert gone(child)
+
+
+def test_the_guard_ends_the_server_when_its_parent_is_killed(tmp_path):
+    script = f"""
+import pathlib, sys, time
+sys.path.insert(0, {os.path.dirname(__file__)!r})
+import test_server
+guard, child = test_server.start_guard(pathlib.Path({str(tmp_path)!r}))
+time.sleep(300)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script])
+    note = tmp_path / "pid"
+    for _ in range(600):
+        if note.exists() and note.read_text():
+            break
+        time.sleep(0.05)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait(20)
+    assert gone(int(note.read_text()))
+
+
+def test_the_command_line_needs_to_be_told_what_to_do(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    assert "--install" in capsys.readouterr().err
+
+
+def test_the_lock_pins_every_version_and_names_no_index():
+    from importlib.resources import files
+
+    lines = files("relaionet.annotations").joinpath("label_studio.lock").read_text().splitlines()
+    assert "label-studio==1.23.2" in lines
+    assert all("==" in line and "://" not in line and not line.startswith("-") for line in lines)
+    assert json.dumps(lines).isascii()

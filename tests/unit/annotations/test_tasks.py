@@ -1,0 +1,139 @@
+import hashlib
+import random
+import re
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relaionet.annotations.interface import CHOICES, class_words, label_config, page_labels
+from relaionet.annotations.tasks import TasksConfig, make_tasks, task_data
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.labels import find_label, read_labels
+from relaionet.manifests.tables import TASKS, check_table
+
+WNIDS = [label.wnid for label in read_labels()][100:140]
+
+
+def key(*parts):
+    return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()
+
+
+def make_rows(count, seed=0):
+    rng = random.Random(seed)
+    return pl.DataFrame(
+        [
+            {
+                "candidate_id": key("row", seed, i), "wnid": (top := rng.sample(WNIDS, 5))[0], "top_wnids": top,
+                "path": f"{i % 10}/{i}.jpg", "caption": rng.choice([None, f"caption {i}", "x" * 999]),
+            }
+            for i in range(count)
+        ],
+        schema_overrides={"caption": pl.String},
+    )  # fmt: skip
+
+
+def make_controls(count):
+    return pl.DataFrame(
+        [{"candidate_id": key("control", i), "wnid": WNIDS[i % len(WNIDS)], "path": f"c{i}.png"} for i in range(count)]
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(count=st.integers(1, 60), seed=st.integers(0, 5), shuffle=st.integers(0, 1000))
+def test_all_rows_once_and_order_of_input_does_not_matter(count, seed, shuffle):
+    rows, controls = make_rows(count), make_controls(12)
+    tasks = check_table(make_tasks(rows, controls, config=TasksConfig(seed=seed)), TASKS)
+    assert set(tasks.filter(~pl.col("is_control"))["candidate_id"]) == set(rows["candidate_id"])
+    assert tasks.filter("is_control").height == min(12, max(1, round(count * 0.1)))
+    assert tasks["position"].to_list() == list(range(tasks.height))
+    mixed = rows.sample(fraction=1, shuffle=True, seed=shuffle)
+    assert make_tasks(mixed, controls.reverse(), config=TasksConfig(seed=seed)).equals(tasks)
+
+
+def test_seed_and_round_change_the_order():
+    rows = make_rows(50)
+    first = make_tasks(rows)
+    assert make_tasks(rows, config=TasksConfig(seed=1))["candidate_id"].to_list() != first["candidate_id"].to_list()
+    assert make_tasks(rows, round_number=2)["candidate_id"].to_list() != first["candidate_id"].to_list()
+
+
+def test_controls_look_like_other_rows():
+    tasks = make_tasks(make_rows(400), make_controls(40), config=TasksConfig(controls_frac=0.1))
+    controls = tasks.filter("is_control")
+    wrong = controls.filter(pl.col("proposed_wnid") != pl.col("control_wnid"))
+    assert wrong.height == 20
+    # a wrong control's true class is mostly offered by a key, as a wrong row's is
+    offered = sum(row["control_wnid"] in row["runner_up_wnids"] for row in wrong.iter_rows(named=True))
+    assert 8 <= offered < 20
+    assert controls["caption"].null_count() < controls.height
+    shown = [task_data(row) for row in tasks.to_dicts()]
+    assert len({tuple(one) for one in shown}) == 1
+    told = str(shown)
+    assert "control" not in told
+    assert ".png" not in told
+
+
+def test_proposed_class_is_never_among_the_runner_ups():
+    for row in make_tasks(make_rows(100), make_controls(10)).iter_rows(named=True):
+        assert row["proposed_wnid"] not in row["runner_up_wnids"]
+        assert len(row["runner_up_wnids"]) == len(set(row["runner_up_wnids"])) <= 3
+
+
+def test_data_shows_class_and_short_caption():
+    row = make_tasks(make_rows(1)).to_dicts()[0] | {"caption": " a\n\tb " + "y" * 500}
+    data = task_data(row)
+    assert data["proposed"] == class_words(find_label(row["proposed_wnid"]))
+    assert data["caption_line"].startswith("Caption: a b yyy")
+    assert len(data["caption_line"]) <= 310
+    assert [one["alias"] for one in data["runner_ups"]] == row["runner_up_wnids"]
+    assert task_data(row | {"caption": None})["caption_line"] == "No caption"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows: rows.drop("caption"), "missing column caption"),
+        (lambda rows: rows.with_columns(candidate_id=pl.lit("../../etc")), "64 hexadecimal"),
+        (lambda rows: pl.concat([rows, rows]), "stands twice"),
+        (lambda rows: rows.with_columns(wnid=pl.lit("n00000000")), "no ImageNet-1k wnid"),
+    ],
+)
+def test_bad_rows_are_named(change, said):
+    with pytest.raises(BadInput, match=said):
+        make_tasks(change(make_rows(2)))
+
+
+def test_a_control_cannot_be_a_row():
+    rows = make_rows(3)
+    with pytest.raises(BadInput, match="controls must be other pictures"):
+        make_tasks(rows, rows.select("candidate_id", "wnid", "path"))
+
+
+def test_page_is_what_the_sdk_takes_for_a_config():
+    from label_studio_sdk.label_interface import LabelInterface
+
+    page = label_config(read_labels())
+    interface = LabelInterface(page)
+    interface.validate()
+    assert interface.get_control("answer").labels == list(CHOICES)
+    assert len(interface.get_control("other_class").labels) == 1000
+    assert len({hotkey for _, hotkey in CHOICES.values()}) == len(CHOICES)
+    assert re.search(r'alias="n02012849"', page)
+
+
+def test_class_words_are_distinct():
+    assert len({class_words(label) for label in read_labels()}) == 1000
+
+
+def test_short_page_offers_every_class_a_task_needs():
+    tasks = make_tasks(make_rows(5), make_controls(2))
+    offered = {label.wnid for label in page_labels(tasks, [find_label("n02012849")])}
+    assert {"n02012849", *tasks["proposed_wnid"], *tasks["control_wnid"].drop_nulls()} <= offered
+    assert {wnid for row in tasks["runner_up_wnids"] for wnid in row} <= offered
+
+
+def test_page_without_classes_is_refused():
+    with pytest.raises(BadInput, match="at least one class"):
+        label_config([])
