@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 WIDTH, HEIGHT = 380.0, 250.0
@@ -115,12 +115,7 @@ def draw_chart(
     right, bottom = width - RIGHT, height - BOTTOM
     points = [point for one in series for point in one.points]
     xs = sorted({point.x for point in points})
-    ends = [end for point in points for end in (point.low, point.high, point.y) if end is not None]
-    low, high = min(ends), max(ends)
-    span = high - low or abs(high) or 1.0
-    near = [(name, value) for name, value in levels if low - 0.8 * span <= value <= high + 0.8 * span]
-    low, high = min([low, *(value for _, value in near)]), max([high, *(value for _, value in near)])
-    low, high = low - 0.06 * span, high + 0.06 * span
+    low, high, near = _find_range(points, levels)
 
     def place_y(value: float) -> float:
         return round(bottom - (value - low) / (high - low) * (bottom - TOP), 1)
@@ -151,6 +146,18 @@ def draw_chart(
     )
 
 
+def _find_range(
+    points: Sequence[Point], levels: Sequence[tuple[str, float]]
+) -> tuple[float, float, list[tuple[str, float]]]:
+    """Lower and upper end of the vertical axis, and the levels near enough to be drawn."""
+    ends = [end for point in points for end in (point.low, point.high, point.y) if end is not None]
+    low, high = min(ends), max(ends)
+    span = high - low or abs(high) or 1.0
+    near = [(name, value) for name, value in levels if low - 0.8 * span <= value <= high + 0.8 * span]
+    low, high = min([low, *(value for _, value in near)]), max([high, *(value for _, value in near)])
+    return low - 0.06 * span, high + 0.06 * span, near
+
+
 def _place_levels(levels: Sequence[tuple[float, str]]) -> list[tuple[float, float, str]]:
     """(line, label, name) of each level, labels far enough apart to be read."""
     placed: list[tuple[float, float, str]] = []
@@ -160,7 +167,9 @@ def _place_levels(levels: Sequence[tuple[float, str]]) -> list[tuple[float, floa
     return placed
 
 
-def _place(point: Point, place_x, place_y, name: str, y_label: str) -> Placed:  # type: ignore[no-untyped-def]
+def _place(
+    point: Point, place_x: Callable[[float], float], place_y: Callable[[float], float], name: str, y_label: str
+) -> Placed:
     interval = f" ({format_number(point.low)} to {format_number(point.high)})" if point.low is not None else ""
     return Placed(
         x=place_x(point.x),
