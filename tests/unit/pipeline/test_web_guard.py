@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import socket
+import urllib.error
+import urllib.request
+
+import pytest
+
+from relaionet.pipeline.web_guard import Limits, WebGuard
+from relaionet.pipeline.web_rules import RefusedUrl
+
+PRIVATE = ["127.0.0.1", "10.0.0.7", "169.254.169.254"]
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch, fault_server) -> dict[str, list[str]]:
+    """host -> addresses it resolves to; every port leads to the fault server's."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    table: dict[str, list[str]] = {}
+    real = socket.getaddrinfo
+
+    def resolve(host: str, port: int, *args: object, **kwargs: object) -> list[tuple[object, ...]]:
+        if host not in table:
+            return real(host, port, *args, **kwargs)  # type: ignore[arg-type]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in table[host]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    return table
+
+
+def guard(**limits: object) -> WebGuard:
+    return WebGuard(Limits(**({"timeout_s": 2.0, "max_bytes": 100_000} | limits)))  # type: ignore[arg-type]
+
+
+def ask(opener: WebGuard, url: str) -> bytes:
+    with opener.open(urllib.request.Request(url)) as response:
+        return response.read()
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_a_name_that_resolves_to_a_private_address_is_refused(names, fault_server, address: str) -> None:
+    # the second address counts too: the system might have tried it next
+    names["innocent.example"] = ["1.1.1.1", address]
+    opener = guard()
+    url = f"http://innocent.example:{fault_server.server_address[1]}/a.jpg"
+    with pytest.raises(urllib.error.URLError) as caught:
+        ask(opener, url)
+    assert isinstance(caught.value.reason, RefusedUrl)
+    assert opener.visits[url].failure.status == "refused"
+    assert opener.visits[url].failure.reason == "innocent.example resolves to a private address"
+    assert not fault_server.asked
+
+
+def test_it_connects_to_the_address_it_looked_at(names, fault_server, monkeypatch: pytest.MonkeyPatch) -> None:
+    names["public.example"] = ["93.184.216.34"]
+    reached: list[tuple[str, int]] = []
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        reached.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    opener = guard()
+    with pytest.raises(urllib.error.URLError):
+        ask(opener, "http://public.example/a.jpg")
+    assert reached == [("93.184.216.34", 80)]
+    assert opener.visits["http://public.example/a.jpg"].failure.reason == "connection refused"
+
+
+def test_private_hosts_answer_where_they_are_allowed(names, fault_server) -> None:
+    names["mine.example"] = ["127.0.0.1"]
+    fault_server.files["/a.jpg"] = b"bytes"
+    opener = guard(allow_private=True)
+    url = f"http://mine.example:{fault_server.server_address[1]}/a.jpg"
+    assert ask(opener, url) == b"bytes"
+    assert (opener.visits[url].http_code, opener.visits[url].content_type) == (200, "image/jpeg")
+    assert opener.visits[url].failure is None
+
+
+def test_no_redirect_leads_to_a_private_address(names, fault_server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first host is allowed by looking public; the second is reached only through the redirect."""
+    port = fault_server.server_address[1]
+    monkeypatch.setenv("http_proxy", fault_server.url)
+    opener = guard()
+    with pytest.raises(RefusedUrl, match=r"redirected to where 127\.0\.0\.1 is a private address"):
+        ask(opener, f"http://pictures.invalid/hop/http:~~127.0.0.1:{port}~a.jpg")
+    assert fault_server.asked["/a.jpg"] == 0
+
+
+def test_too_many_bytes_are_not_read_to_their_end(names, fault_server) -> None:
+    fault_server.files["/a.jpg"] = bytes(200_000)
+    opener = guard(allow_private=True)
+    with pytest.raises(OSError, match="more than 100000 bytes"):
+        ask(opener, f"{fault_server.url}/a.jpg")
+    fault_server.files["/b.jpg"] = bytes(100_000)
+    assert len(ask(opener, f"{fault_server.url}/b.jpg")) == 100_000
+
+
+def test_what_will_not_change_is_answered_from_memory(names, fault_server) -> None:
+    opener = guard(allow_private=True)
+    for path, asked in (("/none", 1), ("/code/403", 1), ("/code/503", 2), ("/code/429", 2)):
+        for _ in range(2):
+            with pytest.raises(urllib.error.HTTPError):
+                ask(opener, fault_server.url + path)
+        assert fault_server.asked[path] == asked
+
+
+def test_other_schemes_are_refused(names) -> None:
+    for url in ("file:///etc/passwd", "ftp://example.org/x", "data:text/plain,x"):
+        with pytest.raises(RefusedUrl):
+            ask(guard(), url)
