@@ -47,6 +47,7 @@ class CurateRecipe:
         reference: folder of pictures that must not be in the set (leaks), any depth; none where null.
         controls: parquet with columns path, wnid: pictures with known labels, mixed into the review; none where null.
         overlap: independent answers asked for per task.
+        offer_all_labels: let reviewers search all 1000 classes for "another class", not only those proposed in the set.
         workers: shards at work at once.
     """
 
@@ -58,6 +59,7 @@ class CurateRecipe:
     reference: Path | None = None
     controls: Path | None = None
     overlap: int = 3
+    offer_all_labels: bool = True
     workers: int = 2
     candidates: CandidatesConfig = field(default_factory=CandidatesConfig)
     download: DownloadConfig = field(default_factory=DownloadConfig)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,11 @@ def write_run_record(folder: Path, recipe: Any, **more: Any) -> dict[str, Any]:
 
     Args:
         folder: folder of the run.
-        recipe: the dataclass the run was steered by; holds no secret by design.
+        recipe: the dataclass, or dict of them, the run was steered by; holds no secret by design.
         **more: fingerprints, seeds and whatever else the run depends on.
     """
-    recipe_values = asdict(recipe)
     record = {
-        "recipe": recipe_values,
+        "recipe": recipe,
         "recipe_digest": digest_of(recipe),
         "packages": package_versions(),
         "git_commit": git_commit(),
@@ -77,6 +76,8 @@ def write_run_record(folder: Path, recipe: Any, **more: Any) -> dict[str, Any]:
 
 
 def _as_json(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _as_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
         return {str(key): _as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -17,7 +17,8 @@ from prefect import flow
 from relaionet.annotations import agreement as votes
 from relaionet.annotations.decisions import read_decisions
 from relaionet.annotations.installation import install_studio
-from relaionet.annotations.interface import label_config
+from relaionet.annotations.interface import label_config, page_labels
+from relaionet.annotations.projects import read_progress
 from relaionet.annotations.server import StudioServer, start_studio
 from relaionet.annotations.studio import (
     PushConfig,
@@ -26,7 +27,6 @@ from relaionet.annotations.studio import (
     connect_studio,
     pull_annotations,
     push_tasks,
-    read_progress,
 )  # fmt: skip
 from relaionet.annotations.tasks import interface_config, make_tasks
 from relaionet.flows.console import Reporter
@@ -125,7 +125,9 @@ def push(run: Run, recipe: CurateRecipe, studio: Studio) -> PushResult:
     tasks = run.store.read_all(TASKS)
     if tasks.is_empty():
         raise BadInput(f"{run.root} has no tasks; run `relaionet curate` to its end first.")
-    page = label_config(read_labels(), interface_config(recipe.tasks))
+    page = label_config(
+        read_labels() if recipe.offer_all_labels else page_labels(tasks), interface_config(recipe.tasks)
+    )
     config = PushConfig(overlap=recipe.overlap, documents=studio.documents, tasks=recipe.tasks)
     with run.reporter.bar("push", tasks.height) as advance:
         result = push_tasks(studio.client, recipe.name, tasks, run.images, page, config, progress=advance)
