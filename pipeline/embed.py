@@ -113,6 +113,8 @@ def _decode(path: Path, encoder: Encoder, max_pixels: int) -> _Decoded:
         return _Decoded(None, None, "the stored file is missing")
     except BrokenImage as error:
         return _Decoded(None, None, str(error))
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}; check its permissions.") from error
     if max(image.size) > MAX_ASPECT * min(image.size):
         return _Decoded(None, None, f"one side is more than {MAX_ASPECT} times the other")
     return _Decoded(encoder.preprocess(image.convert("RGB")), phash_hex(image), None)

@@ -143,6 +143,8 @@ def _measure_contrast(
             image = open_image(stored_path(images, path).read_bytes(), config.max_pixels).convert("L")
         except (FileNotFoundError, BrokenImage) as error:
             raise Corrupt(f"{images / path} was embedded and cannot be read now: {error}; fetch it again.") from error
+        except OSError as error:
+            raise BadInput(f"{images / path} cannot be read: {error.strerror}; check its permissions.") from error
         image.thumbnail((MEASURED_SIDE_PX, MEASURED_SIDE_PX))
         return ImageStat.Stat(image).stddev[0]
 

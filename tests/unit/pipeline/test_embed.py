@@ -161,6 +161,13 @@ def test_paths_stay_inside_and_folders_exist(images: Path, tmp_path: Path) -> No
         embed_images(frame(images), Pixels(), tmp_path / "nowhere", EmbedConfig())
 
 
+def test_a_file_that_may_not_be_read_is_no_broken_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").mkdir()
+    rows = pl.DataFrame({"candidate_id": ["a"], "path": ["a.jpg"]})
+    with pytest.raises(BadInput, match="cannot be read"):
+        embed_images(rows, Pixels(), tmp_path, EmbedConfig())
+
+
 def test_too_many_pixels_are_not_decoded(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png", 0, (200, 200))
     rows = pl.DataFrame({"candidate_id": ["a"], "path": ["a.png"]})

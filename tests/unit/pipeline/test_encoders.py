@@ -195,3 +195,11 @@ def test_import_string_errors_are_readable(factory_file: Path) -> None:
     factory_file.write_text("def (")
     with pytest.raises(BadInput, match="could not be imported"):
         load_encoder(f"{factory_file}:Grey")
+
+
+def test_the_miniature_is_built_in() -> None:
+    encoder = load_encoder("miniature", device="cpu")
+    assert encoder.name == "miniature"
+    texts = encoder.encode_texts(["a photo of an orange", "a photo of an orange", "a photo of a volcano"])
+    assert texts[0] @ texts[1] == pytest.approx(1, abs=1e-5)
+    assert texts[0] @ texts[2] < 0.9
