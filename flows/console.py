@@ -70,8 +70,10 @@ def show_trace(candidate_id: str, folder: Path | None) -> None:
         BadInput: no run, or no run with such a row.
     """
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
-    from relaionet.flows.trace import find_runs, resolve_id, trace_row
+    from relaionet.flows.trace import find_runs, resolve_id, show_value, trace_row
     from relaionet.manifests.errors import BadInput
 
     places = [folder] if folder is not None else [Path("runs"), Path()]
@@ -86,17 +88,12 @@ def show_trace(candidate_id: str, folder: Path | None) -> None:
             continue
         found = True
         console.print(f"{full}  in {run}", style="bold", markup=False)
+        table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
         for step in trace_row(run, full):
-            values = ", ".join(f"{key} {_short(value)}" for key, value in step.values.items())
-            console.print(f"  {step.table:<11} {values}", markup=False, soft_wrap=False)
+            values = [Text(f"{key} {show_value(key, value)}") for key, value in step.values.items()]
+            table.add_row(step.table, Text(" · ").join(values))
+        console.print(table)
     if not found:
         raise BadInput(f"'{candidate_id}' is in none of the runs {', '.join(map(str, runs))}.")
-
-
-def _short(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_short, value)) + "]"
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
-    return text if len(text) <= 80 else text[:79] + "…"

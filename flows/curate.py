@@ -23,7 +23,7 @@ from relaionet.flows.curate_stages import (
 )  # fmt: skip
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.recipe import find_recipe, read_recipe
-from relaionet.flows.stage import Run, run_shards
+from relaionet.flows.stage import Run, publish_counts, run_shards, share_cores
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, PROPOSALS
 from relaionet.pipeline.candidates import CandidatesConfig
@@ -125,6 +125,7 @@ def check_recipe(recipe: CurateRecipe) -> None:
 def curate(run: Run, recipe: CurateRecipe) -> Run:
     """LAION rows in, review tasks out."""
     run.reporter.headline(f"Curate {recipe.name}")
+    share_cores(recipe.workers)
     write_run_record(run.root, recipe)
     shards, rows_count = read_all_candidates(run, recipe)
     run_shards(run, DOWNLOADS, download_shard, shards, rows_count, recipe)
@@ -133,4 +134,5 @@ def curate(run: Run, recipe: CurateRecipe) -> Run:
     run_shards(run, PROPOSALS, propose_shard, shards, rows_count, recipe)
     screen_all(run, recipe)
     make_review_tasks(run, recipe)
+    publish_counts(run, "curate")
     return run

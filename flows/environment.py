@@ -15,7 +15,8 @@ QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",  # our own lines say what happens; a task's traceback is not for the user
-    "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "RAY_USAGE_STATS_ENABLED": "0",
     "WANDB_MODE": "disabled",
     "TOKENIZERS_PARALLELISM": "false",
@@ -49,7 +50,7 @@ def prepare_environment(*, verbose: bool = False) -> None:
         verbose: let Prefect write its own log to the terminal.
     """
     for name, value in QUIET.items():
-        if not (verbose and name.startswith("PREFECT_LOGGING")):
+        if not (verbose and "LOGGING" in name):
             os.environ.setdefault(name, value)
     if find_backport() is not None:
         _import_dataclasses_first()

@@ -24,7 +24,7 @@ from relaionet.evaluators.protocols import find_protocol
 from relaionet.flows.console import Reporter
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.recipe import find_recipe, read_recipe
-from relaionet.flows.stage import Run
+from relaionet.flows.stage import Run, share_cores
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.store import digest_of, read_json
 from relaionet.manifests.tables import ALIVE, SCORES
@@ -177,6 +177,7 @@ def evaluate(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet]) -> pl.Data
     """Generators over steps × guidance on one split."""
     rows, split_name = read_rows(recipe)
     run.reporter.headline(f"Evaluate {len(sets)} sets of {rows.height:,} images on {split_name} ({recipe.protocol})")
+    share_cores(1)
     write_run_record(run.root, recipe, split_digest=split_digest(recipe.split))
     models = load_models(find_protocol(recipe.protocol), device=device_of(recipe), **recipe.weights)
     reference = extract_reference(run, rows, models)

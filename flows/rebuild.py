@@ -10,7 +10,7 @@ from prefect import flow
 
 from relaionet.flows.console import Reporter
 from relaionet.flows.provenance import write_run_record
-from relaionet.flows.stage import Run
+from relaionet.flows.stage import Run, publish_counts
 from relaionet.manifests.release import Release, check_release
 from relaionet.manifests.store import read_json
 from relaionet.manifests.tables import SPLIT
@@ -53,4 +53,5 @@ def rebuild(run: Run, release: Release, config: SplitConfig, download: DownloadC
     found: dict[str, Any] = read_json(run.root / "split.json")
     kept, share = found["kept_count"], found["coverage_frac"]
     run.reporter.say(f"  kept        {kept:>7,} = {share:.1%} of the release; split digest {found['digest'][:12]}")
+    publish_counts(run, "rebuild")
     return found

@@ -32,7 +32,7 @@ from relaionet.annotations.tasks import interface_config, make_tasks
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate_stages import input_digest, read_controls
 from relaionet.flows.recipe import build
-from relaionet.flows.stage import Run
+from relaionet.flows.stage import Run, publish_counts
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.store import digest_of, read_json, write_atomic
@@ -183,8 +183,9 @@ def review(run: Run, recipe: CurateRecipe, studio: Studio) -> pl.DataFrame:
         recipe.agreement, votes.VERSION,
     )  # fmt: skip
     run.make(VERDICTS, digest, lambda: votes.settle_votes(decisions, tasks, recipe.agreement))
-    run.count(VERDICTS)
+    run.count(VERDICTS, "review")
     say_agreement(run, decisions, tasks, recipe)
+    publish_counts(run, "review")
     return run.store.read(VERDICTS)
 
 

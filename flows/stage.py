@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from prefect.futures import wait
 from prefect.states import State
 
 from relaionet.flows.console import Advance, Reporter
+from relaionet.flows.environment import server_address
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import Table, count_statuses
@@ -165,3 +167,23 @@ def run_shards(
         if any(results):
             run.made.add(table.name)
     run.count(table)
+
+
+def share_cores(workers: int) -> None:
+    """Give each of `workers` shards at work at once its share of the cores, so that they do not fight over them."""
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+
+
+def publish_counts(run: Run, flow_name: str) -> None:
+    """Show the counts as an artifact, where the flow reports to a Prefect server of the user's own."""
+    if server_address() is None:
+        return
+    from prefect.artifacts import create_table_artifact
+
+    table = [
+        {"stage": count.stage, "rows in": count.rows_in, **count.statuses, "seconds": count.seconds}
+        for count in run.counts
+    ]
+    create_table_artifact(table=table, key=f"relaionet-{flow_name}", description=f"{flow_name} in {run.root}")

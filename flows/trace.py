@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.labels import find_label, labels_by_wnid
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import (
     CANDIDATES,
@@ -29,6 +32,9 @@ STORY = (
     CANDIDATES, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS, DECISIONS, VERDICTS, MANIFEST, SPLIT,
 )  # fmt: skip
 SHORTEST_ID = 6
+LONGEST = 90
+HASH = re.compile(r"[0-9a-f]{64}")
+SHOWN_BEFORE = ("url", "caption", "source", "source_row")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +72,7 @@ def resolve_id(run: Path, candidate_id: str) -> str | None:
 
 
 def trace_row(run: Path, candidate_id: str) -> list[Step]:
-    """All that is known of one row, in the order of the story.
+    """All that is known of one row, in the order of the story; a table that has nothing to say is left out.
 
     Args:
         run: folder of the run.
@@ -74,10 +80,39 @@ def trace_row(run: Path, candidate_id: str) -> list[Step]:
     """
     steps = []
     for table in STORY:
-        for row in _rows(run, table).filter(pl.col("candidate_id") == candidate_id).iter_rows(named=True):
-            values = {key: value for key, value in row.items() if value not in (None, []) and key != "candidate_id"}
-            steps.append(Step(table=table.name, values=values))
+        rows = _rows(run, table).filter(pl.col("candidate_id") == candidate_id)
+        found = [{key: value for key, value in row.items() if value not in (None, [])} for row in rows.to_dicts()]
+        if table is HITS:
+            found = [_sum_hits(found)] if found else []
+        for values in found:
+            hidden = {"candidate_id", *(SHOWN_BEFORE if table is not CANDIDATES else ())}
+            steps.append(
+                Step(table=table.name, values={key: value for key, value in values.items() if key not in hidden})
+            )
     return steps
+
+
+def _sum_hits(hits: list[dict[str, Any]], most: int = 3) -> dict[str, Any]:
+    """Which searches found the image, nearest first, on one line."""
+    nearest = sorted(hits, key=lambda hit: -hit["cosine"])[:most]
+    texts = [f"{find_label(hit['wnid']).name} ({hit['cosine']:.3f}, rank {hit['rank']})" for hit in nearest]
+    return {"found by": texts, "searches": len(hits)}
+
+
+def show_value(key: str, value: object) -> str:
+    """A value in few characters: hashes cut, classes named, strangers' text without control characters."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, list):
+        return ", ".join(show_value(key, item) for item in value)
+    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
+    if key.endswith(("wnid", "wnids")) and text in labels_by_wnid():
+        return f"{labels_by_wnid()[text].name} ({text})"
+    if HASH.fullmatch(text):
+        return text[:12] + "…"
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def _rows(run: Path, table: Table) -> pl.DataFrame:

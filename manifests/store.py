@@ -134,7 +134,7 @@ class Store:
             raise Corrupt(f"{path} is no receipt; delete it and run again.") from None
 
     def is_done(self, name: str, digest: str, shard: str = "all") -> bool:
-        """True when a receipt with this digest exists and its file is there."""
+        """True when a receipt with this digest exists; the receipt is written last and forgotten first."""
         receipt = self.receipt(name, shard)
         return receipt is not None and receipt.digest == digest
 

@@ -1,0 +1,88 @@
+"""The command as a user runs it, and one finished demo for all tests that look at its results."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from relaionet.pipeline.miniature.server import serve_world
+from relaionet.pipeline.miniature.world import WorldConfig, make_world
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def command_line(*arguments: object) -> list[str]:
+    return [str(Path(sys.executable).with_name("relaionet")), *map(str, arguments)]
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment without what would lead a command to the user's own servers."""
+    dropped = ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "PREFECT_API_URL")
+    return {name: value for name, value in os.environ.items() if name not in dropped} | more
+
+
+@pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture(scope="session")
+def relaionet(prefect_home: Path) -> Command:
+    """Run `relaionet …` and give back its exit code and output."""
+
+    def run(*arguments: object, timeout_s: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command_line(*arguments), capture_output=True, text=True, timeout=timeout_s, check=False,
+            env=clean_environment(PREFECT_HOME=str(prefect_home), **environment),
+        )  # fmt: skip
+
+    return run
+
+
+@dataclass(frozen=True)
+class FinishedDemo:
+    """A demo that ran, what it printed, and how long it took."""
+
+    folder: Path
+    printed: str
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def demo(relaionet: Command, tmp_path_factory: pytest.TempPathFactory) -> FinishedDemo:
+    folder = tmp_path_factory.mktemp("demo") / "run"
+    started = time.monotonic()
+    done = relaionet("demo", "--out", folder, timeout_s=900)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return FinishedDemo(folder, done.stderr, time.monotonic() - started)
+
+
+@pytest.fixture(scope="session")
+def source_recipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A recipe over a small made world, whose pictures are served on loopback."""
+    world = make_world(tmp_path_factory.mktemp("small") / "world", WorldConfig(per_class_count=1, faults_scale=0.1))
+    with serve_world(world.folder) as server:
+        path = world.folder.parent / "small.toml"
+        path.write_text(
+            f'name = "small"\nsource = "world/rows.parquet"\nencoder = "miniature"\n'
+            f'reference = "world/reference"\ncontrols = "world/controls.parquet"\n'
+            f'[candidates]\ncaptions = "any"\nrows_per_shard = 60\n'
+            f'[download]\nproxy = "{server.proxy}"\ntimeout_s = 3\nretries = 0\n'
+        )
+        yield path
+
+
+@pytest.fixture(scope="session")
+def a_run(relaionet: Command, source_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A curated run whose tasks were not pushed yet."""
+    folder = tmp_path_factory.mktemp("run") / "small"
+    done = relaionet("curate", "--recipe", source_recipe, "--out", folder, "--no-push")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
