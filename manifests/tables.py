@@ -6,59 +6,22 @@ status and a reason of its own, so rows in = sum over statuses at every stage an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from relaionet.manifests.schema import (
+    ALIVE,
+    Column,
+    Table,
+    alive,
+    check_table,
+    columns,
+    count_statuses,
+    shape_table,
+)  # fmt: skip
 
-import polars as pl
-
-from relaionet.manifests.errors import BadInput, Corrupt
-
-ALIVE = "ok"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """One column: its polars type and one line of meaning, with unit and range where it has them."""
-
-    dtype: pl.DataType
-    meaning: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """One table of the row path.
-
-    Attributes:
-        name: folder and file name.
-        columns: in the order they are written.
-        statuses: status -> meaning; empty for tables whose rows have no status.
-        key: columns that together name a row once; empty where rows may repeat.
-    """
-
-    name: str
-    columns: Mapping[str, Column]
-    statuses: Mapping[str, str]
-    key: tuple[str, ...] = ()
-
-    @property
-    def schema(self) -> pl.Schema:
-        """Polars schema of the table."""
-        return pl.Schema({name: column.dtype for name, column in self.columns.items()})
-
-    def empty(self) -> pl.DataFrame:
-        """A frame with the table's columns and no rows."""
-        return pl.DataFrame(schema=self.schema)
-
-
-def _columns(text: str) -> dict[str, Column]:
-    kinds: dict[str, pl.DataType] = {
-        "str": pl.String(), "i32": pl.Int32(), "i64": pl.Int64(), "f32": pl.Float32(), "f64": pl.Float64(),
-        "bool": pl.Boolean(), "time": pl.Datetime("us", "UTC"), "strs": pl.List(pl.String()),
-        "f32s": pl.List(pl.Float32()),
-    }  # fmt: skip
-    rows = (line.strip().split(None, 2) for line in text.splitlines() if line.strip())
-    return {name: Column(dtype=kinds[kind], meaning=meaning.strip()) for name, kind, meaning in rows}
-
+__all__ = [
+    "ALIVE", "CANDIDATES", "DECISIONS", "DOWNLOADS", "EMBEDDINGS", "HITS", "MANIFEST", "PROPOSALS", "SAMPLES", "SCORES",
+    "SCREENED", "SPLIT", "TABLES", "TASKS", "VERDICTS", "Column", "Table", "alive", "check_table", "count_statuses",
+    "shape_table",
+]  # fmt: skip
 
 _STATUS = """
     status              str   one of the table's statuses; `ok` goes on to the next stage
@@ -67,7 +30,7 @@ _STATUS = """
 
 CANDIDATES = Table(
     name="candidates",
-    columns=_columns(
+    columns=columns(
         """
     candidate_id        str   sha256 of the URL, hex; the id of the row from here to the scores
     url                 str   where the image was seen; null where the source row has none
@@ -98,7 +61,7 @@ CANDIDATES = Table(
 
 DOWNLOADS = Table(
     name="downloads",
-    columns=_columns(
+    columns=columns(
         """
     candidate_id        str   key
     url                 str   address asked for
@@ -124,7 +87,7 @@ DOWNLOADS = Table(
 
 EMBEDDINGS = Table(
     name="embeddings",
-    columns=_columns(
+    columns=columns(
         """
     candidate_id        str   key
     row                 i64   row of the shard's `img_emb_N.npy`; null where the image was not embedded
@@ -138,7 +101,7 @@ EMBEDDINGS = Table(
 
 HITS = Table(
     name="hits",
-    columns=_columns(
+    columns=columns(
         """
     class_index         i32   class searched for, 0 to 999
     wnid                str   class searched for
@@ -153,7 +116,7 @@ HITS = Table(
 
 PROPOSALS = Table(
     name="proposals",
-    columns=_columns(
+    columns=columns(
         """
     candidate_id        str   key
     wnid                str   proposed class; null where unclear
@@ -173,7 +136,7 @@ PROPOSALS = Table(
 
 SCREENED = Table(
     name="screened",
-    columns=_columns(
+    columns=columns(
         """
     candidate_id        str   key
     nearest_id          str   other candidate that is the same picture, or else the nearest by embedding; null: none
@@ -200,7 +163,7 @@ SCREENED = Table(
 
 TASKS = Table(
     name="tasks",
-    columns=_columns(
+    columns=columns(
         """
     candidate_id        str   key together with round
     round               i32   review round, from 1
@@ -219,7 +182,7 @@ TASKS = Table(
 
 DECISIONS = Table(
     name="decisions",
-    columns=_columns(
+    columns=columns(
         """
     candidate_id        str   key
     round               i32   review round, from 1
@@ -237,7 +200,7 @@ DECISIONS = Table(
 
 VERDICTS = Table(
     name="verdicts",
-    columns=_columns(
+    columns=columns(
         """
     candidate_id        str   key
     proposed_wnid       str   class that was asked about
@@ -260,7 +223,7 @@ VERDICTS = Table(
 
 MANIFEST = Table(
     name="manifest",
-    columns=_columns(
+    columns=columns(
         """
     candidate_id        str   sha256 of the URL, hex
     url                 str   where the image was seen
@@ -291,7 +254,7 @@ MANIFEST = Table(
 
 SPLIT = Table(
     name="split",
-    columns=_columns(
+    columns=columns(
         """
     candidate_id        str   key
     wnid                str   label
@@ -314,7 +277,7 @@ SPLIT = Table(
 
 SAMPLES = Table(
     name="samples",
-    columns=_columns(
+    columns=columns(
         """
     sample_id           str   candidate_id of the request's row, `-k` appended for the k-th sample of it
     class_index         i32   requested class, 0 to 999
@@ -331,7 +294,7 @@ SAMPLES = Table(
 
 SCORES = Table(
     name="scores",
-    columns=_columns(
+    columns=columns(
         """
     generator           str   registered name
     split               str   name of the split
@@ -357,43 +320,3 @@ TABLES = {
         SAMPLES, SCORES,
     )
 }  # fmt: skip
-
-
-def alive(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows that go on to the next stage."""
-    return rows.filter(pl.col("status") == ALIVE)
-
-
-def count_statuses(rows: pl.DataFrame) -> dict[str, int]:
-    """Rows per status, `ok` first, the others by name; the values sum to the number of rows."""
-    counts = {str(status): int(count) for status, count in rows["status"].value_counts().iter_rows()}
-    return dict(sorted(counts.items(), key=lambda item: (item[0] != ALIVE, item[0])))
-
-
-def shape_table(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Select the table's columns in order and cast them; missing nullable ones are not invented.
-
-    Raises:
-        BadInput: a column is missing; the message names it and the columns there are.
-    """
-    missing = [name for name in table.columns if name not in rows.columns]
-    if missing:
-        raise BadInput(f"table {table.name}: missing column {', '.join(missing)}; found {', '.join(rows.columns)}.")
-    return rows.select(table.columns.keys()).cast(dict(table.schema))  # type: ignore[arg-type]
-
-
-def check_table(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Return the rows if they obey the table's schema, statuses and key.
-
-    Raises:
-        Corrupt: a column, a type, a status or the key is not as declared.
-    """
-    if rows.schema != table.schema:
-        raise Corrupt(f"table {table.name}: columns {dict(rows.schema)} are not the declared {dict(table.schema)}.")
-    if table.statuses:
-        unknown = set(rows["status"].unique()) - set(table.statuses)
-        if unknown:
-            raise Corrupt(f"table {table.name}: unknown status {sorted(map(str, unknown))}.")
-    if table.key and rows.select(table.key).is_duplicated().any():
-        raise Corrupt(f"table {table.name}: a row stands twice; the key is {', '.join(table.key)}.")
-    return rows

@@ -1,0 +1,97 @@
+"""What a table is: columns, types, the statuses its rows can have, and the checks every stored table passes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from relaionet.manifests.errors import BadInput, Corrupt
+
+ALIVE = "ok"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column: its polars type and one line of meaning, with unit and range where it has them."""
+
+    dtype: pl.DataType
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table of the row path.
+
+    Attributes:
+        name: folder and file name.
+        columns: in the order they are written.
+        statuses: status -> meaning; empty for tables whose rows have no status.
+        key: columns that together name a row once; empty where rows may repeat.
+    """
+
+    name: str
+    columns: Mapping[str, Column]
+    statuses: Mapping[str, str]
+    key: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Polars schema of the table."""
+        return pl.Schema({name: column.dtype for name, column in self.columns.items()})
+
+    def empty(self) -> pl.DataFrame:
+        """A frame with the table's columns and no rows."""
+        return pl.DataFrame(schema=self.schema)
+
+
+def columns(text: str) -> dict[str, Column]:
+    """Columns from lines of `name kind meaning`; kinds are str, i32, i64, f32, f64, bool, time, strs and f32s."""
+    kinds: dict[str, pl.DataType] = {
+        "str": pl.String(), "i32": pl.Int32(), "i64": pl.Int64(), "f32": pl.Float32(), "f64": pl.Float64(),
+        "bool": pl.Boolean(), "time": pl.Datetime("us", "UTC"), "strs": pl.List(pl.String()),
+        "f32s": pl.List(pl.Float32()),
+    }  # fmt: skip
+    rows = (line.strip().split(None, 2) for line in text.splitlines() if line.strip())
+    return {name: Column(dtype=kinds[kind], meaning=meaning.strip()) for name, kind, meaning in rows}
+
+
+def alive(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows that go on to the next stage."""
+    return rows.filter(pl.col("status") == ALIVE)
+
+
+def count_statuses(rows: pl.DataFrame) -> dict[str, int]:
+    """Rows per status, `ok` first, the others by name; the values sum to the number of rows."""
+    counts = {str(status): int(count) for status, count in rows["status"].value_counts().iter_rows()}
+    return dict(sorted(counts.items(), key=lambda item: (item[0] != ALIVE, item[0])))
+
+
+def shape_table(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Select the table's columns in order and cast them; missing nullable ones are not invented.
+
+    Raises:
+        BadInput: a column is missing; the message names it and the columns there are.
+    """
+    missing = [name for name in table.columns if name not in rows.columns]
+    if missing:
+        raise BadInput(f"table {table.name}: missing column {', '.join(missing)}; found {', '.join(rows.columns)}.")
+    return rows.select(table.columns.keys()).cast(dict(table.schema))  # type: ignore[arg-type]
+
+
+def check_table(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Return the rows if they obey the table's schema, statuses and key.
+
+    Raises:
+        Corrupt: a column, a type, a status or the key is not as declared.
+    """
+    if rows.schema != table.schema:
+        raise Corrupt(f"table {table.name}: columns {dict(rows.schema)} are not the declared {dict(table.schema)}.")
+    if table.statuses:
+        unknown = set(rows["status"].unique()) - set(table.statuses)
+        if unknown:
+            raise Corrupt(f"table {table.name}: unknown status {sorted(map(str, unknown))}.")
+    if table.key and rows.select(table.key).is_duplicated().any():
+        raise Corrupt(f"table {table.name}: a row stands twice; the key is {', '.join(table.key)}.")
+    return rows
