@@ -190,7 +190,7 @@ def agreement(
         alpha, low, high (95 %; null where fewer than two pictures have two answers or all answers are the same),
         units (pictures counted), answers (counted).
 
-    Source: Krippendorff 2019, Content Analysis, section 12.3; equals the package `krippendorff` (tests/unit/annotations/test_agreement.py, 1e-9).
+    Source: Krippendorff 2019, Content Analysis, section 12.3; equals the package `krippendorff` (to 1e-9, tested).
     """
     config = config or AgreementConfig()
     votes = read_votes(decisions, tasks).with_columns(pl.col("vote").fill_null("unsure"))

@@ -42,8 +42,8 @@ def estimate_posteriors(
     Returns:
         (candidate_id, vote, posterior for each answer that was given to a candidate), {reviewer: accuracy}.
 
-    Source: Dawid and Skene 1979, equations 2.3 to 2.5, with one parameter per reviewer; agrees with
-    crowdkit.aggregation.OneCoinDawidSkene on who is better and on the answers (tests/unit/annotations/test_agreement.py).
+    Source: Dawid and Skene 1979, equations 2.3 to 2.5, with one parameter per reviewer. Tested
+    against crowdkit.aggregation.OneCoinDawidSkene: same order of reviewers, same answers for over 97 % of pictures.
     """
     config = config or PosteriorConfig()
     told = votes.drop_nulls("vote")

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,17 +20,22 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relaionet.annotations.installation import STUDIO_VERSION, install_studio, is_installed, studio_command
+from relaionet.annotations.guard import STOP_S
+from relaionet.annotations.installation import (
+    STUDIO_VERSION,
+    empty_database,
+    install_studio,
+    is_installed,
+    studio_command,
+)
 from relaionet.manifests.errors import BadInput, Unavailable
 
 ADMIN_EMAIL = "admin@localhost"
 _POLL_S = 0.25
-_STOP_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +63,12 @@ class StudioServer:
     owned: bool
     _guard: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
+    def is_running(self) -> bool:
+        """True while the server process is there (or answers, where this call found it running)."""
+        if self._guard is not None:
+            return self._guard.poll() is None
+        return _answers(self.url, self.token)
+
     def stop(self) -> None:
         """Stop the server and everything it started; nothing happens when it was found running."""
         if self._guard is None:
@@ -64,7 +76,7 @@ class StudioServer:
         if self._guard.stdin is not None:
             self._guard.stdin.close()
         try:
-            self._guard.wait(timeout=_STOP_S + 5)
+            self._guard.wait(timeout=STOP_S + 5)
         except subprocess.TimeoutExpired:
             _kill_group(self._guard.pid, signal.SIGKILL)
             self._guard.wait()
@@ -223,9 +235,10 @@ def _launch(folder: Path, credentials: dict[str, str], port: int, timeout_s: flo
         str(studio_command(home)), "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(port),
         "--enable-legacy-api-token",
     ]  # fmt: skip
+    _copy_database(folder / "data", home)
     with log.open("ab") as out:
         guard = subprocess.Popen(
-            [sys.executable, "-m", "relaionet.annotations.server", "--guard", *command],
+            [sys.executable, "-m", "relaionet.annotations.guard", *command],
             stdin=subprocess.PIPE, stdout=out, stderr=out, cwd=folder, env=_environment(folder, credentials),
             start_new_session=True,
         )  # fmt: skip
@@ -239,6 +252,15 @@ def _launch(folder: Path, credentials: dict[str, str], port: int, timeout_s: flo
     return server
 
 
+def _copy_database(data: Path, home: Path | None) -> None:
+    target, empty = data / "label_studio.sqlite3", empty_database(home)
+    if empty.exists() and not target.exists():
+        data.mkdir(mode=0o700, exist_ok=True)
+        part = target.with_suffix(".part")
+        shutil.copyfile(empty, part)
+        part.replace(target)
+
+
 def _wait_ready(server: StudioServer, log: Path, timeout_s: float) -> None:
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
@@ -250,41 +272,12 @@ def _wait_ready(server: StudioServer, log: Path, timeout_s: float) -> None:
     raise Unavailable(f"Label Studio was not ready after {timeout_s:.0f} s; its log {log} says:\n{_log_tail(log)}")
 
 
-def _guard(command: list[str]) -> int:
-    """Run the server until it ends or the process that started us is gone (our standard input closes)."""
-    import threading
-
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-
-    def watch() -> None:
-        sys.stdin.buffer.read()
-        child.terminate()
-        try:
-            child.wait(timeout=_STOP_S)
-        except subprocess.TimeoutExpired:
-            _kill_group(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True).start()
-    return child.wait()
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    with contextlib.suppress(KeyboardInterrupt):
-        yield
-
-
 def _tell(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """`--install` makes Label Studio's environment; `--guard COMMAND…` is how `start_studio` runs the server."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["--guard"]:
-        with _interruptible():
-            return _guard(arguments[1:])
-        return 130
+    """`--install` makes Label Studio's own environment and prints the path of its command."""
     parser = argparse.ArgumentParser(prog="python -m relaionet.annotations.server")
     parser.add_argument("--install", action="store_true", required=True, help="make Label Studio's own environment")
     parser.parse_args(arguments)

@@ -76,17 +76,19 @@ class Page:
         self.wait("document.readyState === 'complete'")
 
     def wait(self, script: str, seconds: float = 40):
-        return self._until(lambda: self.eval(script), seconds, f"never true: {script}\n{self.text()[:2000]}")
+        return self._until(
+            lambda: self.eval(f"Boolean({script})"), seconds, f"never true: {script}\n{self.text()[:2000]}"
+        )
 
     def text(self) -> str:
         return self.eval("document.body ? document.body.innerText : ''")
 
     def press(self, key: str, code: str = "", modifiers: int = 0) -> None:
         """Press and release one key; modifiers: 1 alt, 2 ctrl, 4 meta, 8 shift."""
-        number = {"Enter": 13}.get(key, ord(key.upper()) if len(key) == 1 else 0)
+        number = {"Enter": 13, "Escape": 27}.get(key, ord(key.upper()) if len(key) == 1 else 0)
         code = code or ("Digit" + key if key.isdigit() else "Key" + key.upper() if len(key) == 1 else key)
         about = {"key": key, "code": code, "windowsVirtualKeyCode": number, "modifiers": modifiers}
-        text = {"text": "\r" if key == "Enter" else key} if not modifiers else {}
+        text = {"text": "\r" if key == "Enter" else key} if not modifiers and (key == "Enter" or len(key) == 1) else {}
         self.call("Input.dispatchKeyEvent", type="keyDown", **about, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **about)
 

@@ -47,7 +47,8 @@ def make_decisions(votes):
     return pl.DataFrame(
         [
             {
-                "candidate_id": key(i), "round": 1, "reviewer": who, "choice": "other" if said.startswith("n0") else said,
+                "candidate_id": key(i), "round": 1, "reviewer": who,
+                "choice": "other" if said.startswith("n0") else said,
                 "other_wnid": said if said.startswith("n0") else None, "seconds": 2.0,
                 "at": start + timedelta(seconds=number), "annotation_id": number,
             }

@@ -1,10 +1,10 @@
 import json
-import os
 import signal
 import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -26,7 +26,7 @@ def test_credentials_are_random_private_and_kept(tmp_path):
 
 def test_broken_credentials_say_what_to_do(tmp_path):
     (tmp_path / "credentials.json").write_text("{}")
-    with pytest.raises(BadInput, match="move .* away to start anew"):
+    with pytest.raises(BadInput, match=r"move .* away to start anew"):
         read_credentials(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="cannot use"):
@@ -64,7 +64,7 @@ def start_guard(tmp_path, stdin=subprocess.PIPE):
     note = tmp_path / "pid"
     child = f"import os, pathlib, time; pathlib.Path({str(note)!r}).write_text(str(os.getpid())); time.sleep(300)"
     guard = subprocess.Popen(
-        [sys.executable, "-m", "relaionet.annotations.server", "--guard", sys.executable, "-c", child],
+        [sys.executable, "-m", "relaionet.annotations.guard", sys.executable, "-c", child],
         stdin=stdin, start_new_session=True,
     )  # fmt: skip
     for _ in range(400):
@@ -94,7 +94,7 @@ def test_the_guard_ends_the_server_when_told(tmp_path):
 def test_the_guard_ends_the_server_when_its_parent_is_killed(tmp_path):
     script = f"""
 import pathlib, sys, time
-sys.path.insert(0, {os.path.dirname(__file__)!r})
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 import test_server
 guard, child = test_server.start_guard(pathlib.Path({str(tmp_path)!r}))
 time.sleep(300)
