@@ -12,12 +12,13 @@ from typing import Any
 import torch
 
 from relaionet.evaluators.backbones.dit import DiT, DiTConfig
+from relaionet.evaluators.backbones.unet import UNet, UNetConfig
 from relaionet.evaluators.flow_map import FlowMapSpec, make_grid, quantise, sample_padded
 from relaionet.evaluators.generators import Generated, Info, Request, Settings, check_settings
 from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
 from relaionet.manifests.store import file_sha256
 
-BACKBONES = {"dit": (DiT, DiTConfig)}
+BACKBONES: dict[str, tuple[type[torch.nn.Module], type]] = {"dit": (DiT, DiTConfig), "unet": (UNet, UNetConfig)}
 CHUNK_SIZE = 16
 
 
@@ -152,7 +153,7 @@ def make_flow_map(
     if backbone not in BACKBONES:
         raise BadInput(f"generator '{name}': backbone '{backbone}' is unknown.{nearest_name(backbone, BACKBONES)}")
     kind, config_kind = BACKBONES[backbone]
-    config: DiTConfig = _fill(config_kind, network, f"generator '{name}', [network]")
+    config: DiTConfig | UNetConfig = _fill(config_kind, network, f"generator '{name}', [network]")
     spec: FlowMapSpec = _fill(FlowMapSpec, sampler, f"generator '{name}', [sampler]")
     if config.in_channels != 3:
         raise BadInput(f"generator '{name}': a state of {config.in_channels} channels needs a codec; only 3 is pixels.")

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,13 +21,11 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from relaionet.evaluators.backbones.dit import DiT, DiTConfig
+from relaionet.evaluators.backbones.unet import UNet, UNetConfig
 from relaionet.evaluators.miniature.pictures import TRAIN_SEED, draw_pool
 from relaionet.manifests.store import write_json
 
-FLOW_NET = DiTConfig(
-    input_size=32, patch_size=4, in_channels=3, out_channels=3, hidden_size=128, depth=6, num_heads=4, num_classes=20
-)
+FLOW_NET = UNetConfig(widths=(64, 128, 128), blocks=1, num_classes=20)
 MEANFLOW_NET = replace(FLOW_NET, second_time=True, guidance_input=True)
 NULL = FLOW_NET.num_classes
 
@@ -53,16 +52,16 @@ class TrainConfig:
     batch_size: int = 64
     learning_rate: float = 2e-3
     warmup_steps: int = 100
-    ema: float = 0.995
+    ema: float = 0.997
     null_frac: float = 0.1
-    whole_frac: float = 0.25
+    whole_frac: float = 0.35
     instant_frac: float = 0.3
     guidance_max: float = 6.0
     per_class: int = 1800
     seed: int = 1
 
 
-Loss = Callable[[DiT, torch.Tensor, torch.Tensor], torch.Tensor]  # (network, pictures [N, 3, 32, 32], labels [N])
+Loss = Callable[[UNet, torch.Tensor, torch.Tensor], torch.Tensor]  # (network, pictures [N, 3, 32, 32], labels [N])
 
 
 def make_batches(pool: NDArray[np.uint8], config: TrainConfig) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -77,16 +76,45 @@ def make_batches(pool: NDArray[np.uint8], config: TrainConfig) -> Iterator[tuple
                 yield flat[rows].float() / 127.5 - 1, labels[rows]
 
 
-def make_optimizers(network: DiT, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """Muon for the weight matrices of the blocks, AdamW for everything else."""
-    matrices = [p for name, p in network.blocks.named_parameters() if p.ndim == 2 and "adaLN" not in name]
-    chosen = {id(p) for p in matrices}
-    rest = [p for p in network.parameters() if id(p) not in chosen]
-    rate = config.learning_rate
-    return [
-        torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=rate, weight_decay=0.0, betas=(0.9, 0.98)),
-    ]
+class Optimizer:
+    """Muon for the kernels of convolutions and inner linear maps, seen as matrices, and AdamW for everything else.
+
+    Args:
+        network: what is trained.
+        config: learning rate.
+    """
+
+    def __init__(self, network: UNet, config: TrainConfig) -> None:
+        self.config = config
+        inner = ("down", "up", "bottom", "shrink", "grow")
+        self.kernels = [p for name, p in network.named_parameters() if p.ndim >= 2 and name.split(".")[0] in inner]
+        chosen = {id(p) for p in self.kernels}
+        # torch's Muon takes matrices only: these share the kernels' storage
+        self.matrices = [torch.nn.Parameter(p.detach().view(len(p), -1)) for p in self.kernels]
+        rest = [p for p in network.parameters() if id(p) not in chosen]
+        rate = config.learning_rate
+        self.muon = torch.optim.Muon(self.matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+        self.adamw = torch.optim.AdamW(rest, lr=rate, weight_decay=0.0, betas=(0.9, 0.98))
+
+    def step(self, step: int) -> None:
+        """One step at the rate of this step; gradients are cleared."""
+        for matrix, kernel in zip(self.matrices, self.kernels, strict=True):
+            matrix.grad = None if kernel.grad is None else kernel.grad.view(matrix.shape)
+            kernel.grad = None
+        for optimizer in (self.muon, self.adamw):
+            for group in optimizer.param_groups:
+                group["lr"] = self.config.learning_rate * _rate(step, self.config)
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of both."""
+        return {"muon": self.muon.state_dict(), "adamw": self.adamw.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put a state back."""
+        self.muon.load_state_dict(state["muon"])
+        self.adamw.load_state_dict(state["adamw"])
 
 
 def _rate(step: int, config: TrainConfig) -> float:
@@ -99,7 +127,7 @@ def _rate(step: int, config: TrainConfig) -> float:
 def make_flow_loss(config: TrainConfig) -> Loss:
     """Flow matching: mean squared error of the velocity, times from a logit-normal."""
 
-    def loss(network: DiT, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def loss(network: UNet, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         e = torch.randn_like(x)
         t = torch.sigmoid(torch.randn(len(x)) * 1.0 + 0.1)
         seen = torch.where(torch.rand(len(x)) < config.null_frac, NULL, labels)
@@ -109,7 +137,7 @@ def make_flow_loss(config: TrainConfig) -> Loss:
     return loss
 
 
-def make_meanflow_loss(teacher: DiT, config: TrainConfig) -> Loss:
+def make_meanflow_loss(teacher: UNet, config: TrainConfig) -> Loss:
     """The MeanFlow identity u = v - (t - r) du/dt, with v the teacher's guided velocity.
 
     Source: Geng et al. 2025, equations 6 to 11; adaptive weight of their section 4.3 with p = 1.
@@ -120,7 +148,7 @@ def make_meanflow_loss(teacher: DiT, config: TrainConfig) -> Loss:
         with_class, without = both.float().chunk(2)
         return without + scale.view(-1, 1, 1, 1) * (with_class - without)
 
-    def loss(network: DiT, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def loss(network: UNet, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         n = len(x)
         times = torch.sigmoid(torch.randn(2, n) * 1.0 + torch.tensor([[0.3], [-0.6]]))
         t, r = times.max(dim=0).values, times.min(dim=0).values
@@ -152,36 +180,30 @@ def make_meanflow_loss(teacher: DiT, config: TrainConfig) -> Loss:
 
 
 def train_generator(
-    network: DiT, loss_of: Loss, pool: NDArray[np.uint8], config: TrainConfig, checkpoint: Path
+    network: UNet, loss_of: Loss, pool: NDArray[np.uint8], config: TrainConfig, checkpoint: Path
 ) -> tuple[dict[str, torch.Tensor], float, float]:
     """Train, going on from the checkpoint where there is one.
 
     Returns:
         Averaged weights, mean loss of the last 200 steps, and seconds spent over all runs.
     """
-    optimizers = make_optimizers(network, config)
+    optimizer = Optimizer(network, config)
     average = {name: value.clone() for name, value in network.state_dict().items()}
     first, spent_s, recent = 0, 0.0, 0.0
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         network.load_state_dict(saved["network"])
         average, first, spent_s, recent = saved["average"], saved["step"], saved["seconds"], saved["loss"]
-        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
+        optimizer.load_state_dict(saved["optimizer"])
     torch.manual_seed(config.seed * 1_000_003 + first)
     started = time.monotonic()
     batches = make_batches(pool, replace(config, seed=config.seed + first))
     for step in range(first, config.steps):
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * _rate(step, config)
         with torch.autocast("cpu", torch.bfloat16):
             loss = loss_of(network, *next(batches))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
+        optimizer.step(step)
         decay = min(config.ema, (step + 1) / (step + 10))
         for name, value in network.state_dict().items():
             average[name].lerp_(value, 1 - decay)
@@ -192,22 +214,22 @@ def train_generator(
         if (step + 1) % 200 == 0 or step + 1 == config.steps:
             state = {
                 "network": network.state_dict(), "average": average, "step": step + 1, "loss": recent,
-                "seconds": spent_s + time.monotonic() - started, "optimizers": [o.state_dict() for o in optimizers],
+                "seconds": spent_s + time.monotonic() - started, "optimizer": optimizer.state_dict(),
             }  # fmt: skip
             torch.save(state, checkpoint.with_suffix(".part"))
             checkpoint.with_suffix(".part").replace(checkpoint)
     return average, recent, spent_s + time.monotonic() - started
 
 
-def make_task(which: str, config: TrainConfig, flow_checkpoint: Path) -> tuple[DiT, Loss]:
+def make_task(which: str, config: TrainConfig, flow_checkpoint: Path) -> tuple[UNet, Loss]:
     """Network and loss of `flow` or `meanflow`; the latter starts from the averaged flow in `flow_checkpoint`."""
     torch.manual_seed(config.seed)
-    flow = DiT(FLOW_NET)
+    flow = UNet(FLOW_NET)
     if which == "flow":
         return flow, make_flow_loss(config)
     saved = torch.load(flow_checkpoint, weights_only=True)["average"]
     flow.load_state_dict(saved)
-    network = DiT(MEANFLOW_NET)
+    network = UNet(MEANFLOW_NET)
     network.load_state_dict(saved, strict=False)
     for embedder in (network.s_embedder, network.w_embedder):
         torch.nn.init.zeros_(embedder.mlp[2].weight)  # type: ignore[union-attr,arg-type]
@@ -222,14 +244,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/training"), help="checkpoints and drawn pictures")
     parser.add_argument("--steps", type=int, default=TrainConfig.steps)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--compile", action="store_true", help="faster where a C++ compiler is installed")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     config = TrainConfig(steps=options.steps)
     pool = draw_pool(config.per_class, TRAIN_SEED, options.work / "pool.npy")
     network, loss_of = make_task(options.which, config, options.work / "flow.pt")
-    if options.compile:
-        network.compile()
     checkpoint = options.work / f"{options.which}.pt"
     average, loss, seconds = train_generator(network, loss_of, pool, config, checkpoint)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from relaionet.evaluators.backbones.dit import DiT, DiTConfig, sincos_positions
+from relaionet.evaluators.backbones.unet import UNet, UNetConfig
 
 SMALL = DiTConfig(
     input_size=8, patch_size=2, in_channels=4, out_channels=4, hidden_size=24, depth=2, num_heads=2, num_classes=5
@@ -129,3 +130,36 @@ def test_derivative_along_the_flow_agrees_with_differences():
     eps = 1e-2
     numeric = (forward(x + eps * tangent, t + eps) - forward(x - eps * tangent, t - eps)) / (2 * eps)
     torch.testing.assert_close(slope, numeric, atol=0.02 * float(slope.detach().abs().max()), rtol=0)
+
+
+def random_unet(**changes) -> UNet:
+    torch.manual_seed(0)
+    network = UNet(UNetConfig(input_size=16, widths=(8, 16), num_heads=2, condition_size=12, num_classes=5, **changes))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return network.eval()
+
+
+def small_pictures() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(1)), torch.rand(3), torch.arange(3)
+
+
+def test_fresh_unet_gives_zero_and_keeps_the_shape():
+    x, t, label = small_pictures()
+    out = UNet(UNetConfig(input_size=16, widths=(8, 16), num_heads=2, num_classes=5))(x, t, label)
+    assert out.shape == x.shape
+    assert not out.any()
+
+
+def test_every_input_reaches_the_unet_s_output():
+    network = random_unet(second_time=True, guidance_input=True)
+    x, t, label = small_pictures()
+    second, guidance = torch.full((3,), 0.3), torch.full((3,), 2.0)
+    before = network(x, t, label, second, guidance)
+    for changed in (
+        (x, t + 0.3, label, second, guidance),
+        (x, t, label + 1, second, guidance),
+        (x, t, label, second + 0.3, guidance),
+        (x, t, label, second, guidance + 3),
+    ):
+        assert not torch.allclose(before, network(*changed), atol=1e-5)
