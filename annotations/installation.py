@@ -52,13 +52,15 @@ def _lock_text() -> str:
 
 
 def _digest() -> str:
-    return hashlib.sha256(f"{sys.version_info[:2]}\n{_lock_text()}".encode()).hexdigest()
+    return hashlib.sha256(_lock_text().encode()).hexdigest()
 
 
 def is_installed(home: Path | None = None) -> bool:
     """True when the environment is complete and was made from the lock of this version of the project."""
-    marker = studio_folder(home) / _MARKER
-    return marker.exists() and marker.read_text().strip() == _digest() and studio_command(home).exists()
+    marker, command = studio_folder(home) / _MARKER, studio_command(home)
+    # its Python is a link to the one that made it, which may be gone since
+    there = marker.exists() and command.exists() and command.with_name("python").exists()
+    return there and marker.read_text().strip() == _digest()
 
 
 def empty_database(home: Path | None = None) -> Path:
