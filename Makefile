@@ -11,7 +11,7 @@ export NO_ALBUMENTATIONS_UPDATE = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check bench lock format clean setup
+.PHONY: demo test check bench lock format clean setup studio
 
 setup: .venv/.done
 
@@ -21,11 +21,15 @@ setup: .venv/.done
 	$(BIN)/pip install --quiet --no-deps -e .
 	touch $@
 
-demo: setup
+# Label Studio pins its own versions of everything, so it lives in an environment of its own, once per user
+studio: setup
+	$(BIN)/relaionet review install
+
+demo: studio
 	$(BIN)/relaionet demo --out runs/demo
 
-test: setup
-	$(BIN)/python -m pytest
+test: studio
+	$(BIN)/python -m pytest -q --durations=15
 
 check: setup
 	$(BIN)/ruff format --check .
