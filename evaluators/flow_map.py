@@ -9,11 +9,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 
-from relaionet.manifests.errors import BadInput
+from relaionet.manifests.errors import BadInput, nearest_name
 
 VERSION = "1"
 
@@ -57,7 +57,11 @@ class FlowMapSpec:
     quantise: Literal["round", "truncate"] = "round"
 
     def __post_init__(self) -> None:
-        """Raises BadInput where the fields contradict each other."""
+        """Raises BadInput where a field is none of its choices or the fields contradict each other."""
+        for name, kind in get_type_hints(type(self)).items():
+            value, choices = getattr(self, name), get_args(kind)
+            if get_origin(kind) is Literal and value not in choices:
+                raise BadInput(f"sampler: {name} is '{value}'.{nearest_name(str(value), map(str, choices))}")
         if self.step_rule.startswith("jump") and self.second_time == "none":
             raise BadInput(f"step_rule '{self.step_rule}' needs a second time; set second_time to r or h.")
         if self.shift <= 0:

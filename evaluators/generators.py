@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from relaionet.manifests.errors import BadInput, nearest_name
+from relaionet.manifests.errors import BadInput, ReLAIONetError, nearest_name
 
 ENTRY_POINT_GROUP = "relaionet.generators"
 ADAPTERS = {
@@ -176,6 +176,8 @@ def import_factory(text: str) -> Callable[..., Any]:
         raise BadInput(
             f"'{text}': module '{error.name}' is not installed here; install it or set PYTHONPATH to its folder."
         ) from error
+    except Exception as error:  # importing a stranger's module runs its code
+        raise BadInput(f"'{text}': importing {module_name} fails: {type(error).__name__}: {error}.") from error
     found = getattr(module, attribute, None)
     if not callable(found):
         raise BadInput(f"'{text}': {module_name} has no factory '{attribute}'.{nearest_name(attribute, vars(module))}")
@@ -197,7 +199,12 @@ def _call(factory: Callable[..., Any], where: str, options: Mapping[str, Any], g
     if missing:
         raise BadInput(f"{where}: key '{missing[0]}' is missing.")
     filled = {name: value for name, value in given.items() if name in parameters or open_ended}
-    made = factory(**{**filled, **options})
+    try:
+        made = factory(**{**filled, **options})
+    except ReLAIONetError:
+        raise
+    except Exception as error:  # a stranger's code may raise anything
+        raise BadInput(f"{where}: making it fails: {type(error).__name__}: {error}.") from error
     if not isinstance(made, Generator) or not isinstance(made.info, Info):
         raise BadInput(
             f"{where}: made a {type(made).__name__}, which is no generator; it needs an attribute `info` of type "

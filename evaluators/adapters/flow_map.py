@@ -78,11 +78,16 @@ class FlowMapGenerator:
 
 def _fill(kind: type, values: Mapping[str, Any], where: str) -> Any:
     """A dataclass from a TOML table; an unknown key names the nearest known one."""
-    known = {field.name for field in dataclasses.fields(kind)}
-    for name in values:
+    known = {field.name: field.default for field in dataclasses.fields(kind)}
+    filled = {}
+    for name, value in values.items():
         if name not in known:
             raise BadInput(f"{where}: unknown key '{name}'.{nearest_name(name, known)}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        filled[name] = tuple(value) if isinstance(value, list) else value
+        expected = (int, float) if isinstance(known[name], float) else type(known[name])
+        if known[name] is not None and not isinstance(filled[name], expected):
+            raise BadInput(f"{where}: {name} = {value!r} is no {type(known[name]).__name__}; as in {known[name]!r}.")
+    return kind(**filled)
 
 
 def load_weights(network: torch.nn.Module, path: Path) -> None:

@@ -25,7 +25,7 @@ from relaionet.manifests.store import read_json, write_atomic
 from relaionet.pipeline.miniature.world import CLASSES
 
 REFERENCE_PER_CLASS = 100
-STEPS = (1, 2, 4, 8, 16)
+STEPS = (1, 2, 4, 8)
 GUIDANCES = (1.0, 2.0, 4.0)
 BATCH_SIZE = 64
 

@@ -1,11 +1,12 @@
 """Pictures of the made world at the miniature's 32 pixels, and the seed ranges that keep its uses apart.
 
-| seeds                     | what for                                                        |
-|---------------------------|-----------------------------------------------------------------|
-| below 7,000,000,000       | not used here: rows of a made world, training of the encoder    |
-| 7,000,000,000 + 10^6      | training of the generators and of the classifier                |
-| 7,100,000,000 + 10^6      | held-out pictures that the figures in weights/README.md are of  |
-| 8,000,000,000 + 10^9      | fresh pictures of the generator `miniature-world`               |
+| seeds                     | what for                                                                  |
+|---------------------------|---------------------------------------------------------------------------|
+| 10^9 to 3 * 10^9          | not used here: training and check of the encoder                          |
+| 7,000,000,000 + 10^6      | training of the generators and of the classifier                          |
+| 7,100,000,000 + 10^6      | held-out pictures that the figures in weights/README.md are of            |
+| 8,000,000,000 + 10^9      | fresh pictures of the generator `miniature-world`                         |
+| from 2^40                 | not used here: rows, reference and control pictures of a made world       |
 """
 
 from __future__ import annotations

@@ -246,7 +246,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    config = TrainConfig(steps=options.steps)
+    rate = {"flow": 2e-3, "meanflow": 1e-3}[options.which]
+    config = TrainConfig(steps=options.steps, learning_rate=rate)
     pool = draw_pool(config.per_class, TRAIN_SEED, options.work / "pool.npy")
     network, loss_of = make_task(options.which, config, options.work / "flow.pt")
     checkpoint = options.work / f"{options.which}.pt"

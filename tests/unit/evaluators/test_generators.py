@@ -38,12 +38,16 @@ def make_nothing():
 
 def make_strict(*, size):
     return Grey()
+
+def make_trouble():
+    raise OSError("no such checkpoint")
 """
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     (tmp_path / "my_grey_model.py").write_text(MODULE)
+    (tmp_path / "my_broken_model.py").write_text("def x(:")
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
     sys.modules.pop("my_grey_model", None)
@@ -102,6 +106,8 @@ def test_entry_point(folder, monkeypatch):
         ("my_grey_model:Grey", {"lavel": 1}, "unknown key 'lavel'. Did you mean 'level'"),
         ("my_grey_model:make_nothing", {}, "object, which is no generator"),
         ("my_grey_model:make_strict", {}, "key 'size' is missing"),
+        ("my_grey_model:make_trouble", {}, "making it fails: OSError: no such checkpoint"),
+        ("my_broken_model:Grey", {}, "importing my_broken_model fails: SyntaxError"),
         ("nowhere.toml", {}, "does not exist"),
     ],
 )
