@@ -96,11 +96,16 @@ class Page:
         self.call("Input.insertText", text=text)
 
     def click(self, script: str) -> None:
-        """Click with the mouse on the middle of the element the script returns."""
-        box = self.eval(
+        """Click with the mouse on the middle of the element the script returns, once it has stopped moving."""
+        where = (
             f"(() => {{ const r = ({script}).getBoundingClientRect();"
-            " return [r.x + r.width / 2, r.y + r.height / 2] })()"
+            " return [r.x + r.width / 2, r.y + r.height / 2, r.width] })()"
         )
+        box, before, still = self.eval(where), None, 0
+        while still < 3:
+            time.sleep(0.1)
+            before, box = box, self.eval(where)
+            still = still + 1 if box == before and box[2] > 0 else 0
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
