@@ -4,7 +4,7 @@ Rules, in order:
 
 1. One answer per reviewer and picture counts, the latest.
 2. An answer supports its class (`yes` the proposed one, `other` the one named) or one of the refusals (several,
-   drawing, unsafe, broken); `unsure` supports nothing but counts as an answer. Refusals of different kinds stand
+   drawing, unsafe, broken, none); `unsure` supports nothing but counts as an answer. Refusals of different kinds stand
    together against a class.
 3. Support of more than half of `votes_needed` settles, as no further answer could overturn it, if it is also more than
    half of the answers there are and its posterior is at least `min_confidence`.
@@ -29,11 +29,11 @@ from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import TASKS, VERDICTS, shape_table
 
 VERSION = "1"
-REFUSALS = ("several", "drawing", "unsafe", "broken")
+REFUSALS = ("several", "drawing", "unsafe", "broken", "none")
 _REFUSED = "refused"
 _WORDS = {
     "several": "shows several classes", "drawing": "a drawing or text only", "unsafe": "unsafe or private",
-    "broken": "a broken picture",
+    "broken": "a broken picture", "none": "shows none of the classes",
 }  # fmt: skip
 
 

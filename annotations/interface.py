@@ -31,7 +31,8 @@ CHOICES: dict[str, tuple[str, str]] = {
     "drawing": ("Drawing or text only", "4"),
     "unsafe": ("Unsafe or private", "5"),
     "broken": ("Broken picture", "6"),
-    "unsure": ("Cannot tell", "7"),
+    "none": ("None of the classes", "7"),
+    "unsure": ("Cannot tell", "8"),
 }
 """Stored value of an answer -> its words and its key."""
 

@@ -55,7 +55,7 @@ def simulate_answer(
 
     Args:
         data: of the task, as pushed.
-        truth: the true wnid, or several, drawing, unsafe or broken; None answers unsure.
+        truth: the true wnid, or several, drawing, unsafe, broken or none; None answers unsure.
         reviewer: its name.
         accuracy: 0 to 1.
         seed: of the mistakes.
@@ -134,7 +134,7 @@ def answer_tasks(
         url: of the server.
         admin_token: an administrator's token.
         project_name: of the review.
-        truth: candidate_id -> true wnid, several, drawing, unsafe, broken or None; for controls too.
+        truth: candidate_id -> true wnid, several, drawing, unsafe, broken, none or None (unsure); for controls too.
         config: who they are.
         overlap: answers wanted per task of the newest round; earlier rounds are left as they are.
         progress: told each time an answer is given.

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from relaionet.annotations.agreement import AgreementConfig
@@ -23,7 +22,7 @@ from relaionet.flows.curate_stages import (
 )  # fmt: skip
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.recipe import find_recipe, read_recipe
-from relaionet.flows.stage import Run, publish_counts, run_shards, share_cores
+from relaionet.flows.stage import Run, as_flow, publish_counts, run_shards, share_cores
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, PROPOSALS
 from relaionet.pipeline.candidates import CandidatesConfig
@@ -47,6 +46,7 @@ class CurateRecipe:
         reference: folder of pictures that must not be in the set (leaks), any depth; none where null.
         controls: parquet with columns path, wnid: pictures with known labels, mixed into the review; none where null.
         overlap: independent answers asked for per task.
+        overlap_again: the same for the pictures that are asked about again because the answers differed.
         offer_all_labels: let reviewers search all 1000 classes for "another class", not only those proposed in the set.
         workers: shards at work at once.
     """
@@ -59,6 +59,7 @@ class CurateRecipe:
     reference: Path | None = None
     controls: Path | None = None
     overlap: int = 3
+    overlap_again: int = 2
     offer_all_labels: bool = True
     workers: int = 2
     candidates: CandidatesConfig = field(default_factory=CandidatesConfig)
@@ -98,8 +99,7 @@ def run_curate(recipe: CurateRecipe, out: Path, *, push: bool | None = None, rep
     """
     run = Run(root=out, reporter=reporter or Reporter())
     check_recipe(recipe)
-    runner: Any = ThreadPoolTaskRunner(max_workers=recipe.workers)
-    curate.with_options(task_runner=runner)(run, recipe)
+    curate(run, recipe)
     if push is not False:
         from relaionet.flows.review import push_if_possible
 
@@ -121,9 +121,17 @@ def check_recipe(recipe: CurateRecipe) -> None:
         raise BadInput(f"workers is {recipe.workers}; it must be at least 1.")
 
 
-@flow(name="curate", validate_parameters=False)
-def curate(run: Run, recipe: CurateRecipe) -> Run:
-    """LAION rows in, review tasks out."""
+def curate(run: Run, recipe: CurateRecipe) -> None:
+    """The flow: LAION rows in, review tasks out."""
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=recipe.workers)
+    as_flow(
+        "curate", lambda: run_stages(run, recipe), task_runner=runner, title=recipe.name, source=recipe.source,
+        out=str(run.root),
+    )  # fmt: skip
+
+
+def run_stages(run: Run, recipe: CurateRecipe) -> None:
+    """One line per stage, in the order of the story."""
     run.reporter.headline(f"Curate {recipe.name}")
     share_cores(recipe.workers)
     write_run_record(run.root, recipe)
@@ -135,4 +143,3 @@ def curate(run: Run, recipe: CurateRecipe) -> Run:
     screen_all(run, recipe)
     make_review_tasks(run, recipe)
     publish_counts(run, "curate")
-    return run

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from prefect import flow
 
 from relaionet.annotations.installation import install_studio
 from relaionet.annotations.reviewers import ReviewersConfig, answer_tasks
@@ -26,7 +25,7 @@ from relaionet.flows.rebuild import rebuild
 from relaionet.flows.release import release_run
 from relaionet.flows.reporting import curation_facts, write_evaluation_report
 from relaionet.flows.review import Studio, make_next_round, push, review, review_facts
-from relaionet.flows.stage import Run
+from relaionet.flows.stage import Run, as_flow
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release import check_release
 from relaionet.manifests.store import Receipt, digest_of, read_json, write_json
@@ -36,7 +35,7 @@ from relaionet.pipeline.miniature.world import World, WorldConfig, make_world, o
 from relaionet.pipeline.split import SplitConfig
 
 REVIEWERS = ReviewersConfig(accuracies=(0.97, 0.95, 0.93, 0.96, 0.9), seed=0)
-ROUNDS = 2
+ROUNDS = 3
 ANSWERS = {"word": "drawing", "placeholder": "drawing", "pair": "several", "clutter": "none"}
 BOUNDS = {"miniature-world": "upper bound", "miniature-noise": "lower bound"}
 
@@ -57,12 +56,11 @@ def run_demo(out: Path, *, seed: int = 0, reporter: Reporter | None = None) -> d
     if out.exists() and any(out.iterdir()) and not (out / "world").is_dir():
         raise BadInput(f"{out} holds something that is no demo; choose another folder with --out.")
     run.reporter.say("reLAIONet on the miniature: a made world, simulated reviewers. No number is about reLAIONet.")
-    summary = demo(run, seed)
+    summary = as_flow("demo", lambda: demo(run, seed), seed=str(seed), out=str(out))
     say_summary(run, summary, time.perf_counter() - started)
     return summary
 
 
-@flow(name="demo", validate_parameters=False)
 def demo(run: Run, seed: int) -> dict[str, Any]:
     """Rows in, a proofread release out, generators scored."""
     with run.reporter.bar("world", None) as advance:
@@ -108,7 +106,9 @@ def starting_studio(run: Run) -> Iterator[Future[StudioServer] | None]:
 
 def review_by_simulation(run: Run, recipe: CurateRecipe, world: World, starting: Future[StudioServer] | None) -> None:
     """Push, let the simulated reviewers answer, pull and settle; a second round for what is undecided."""
-    digest = digest_of(input_digest(run, TASKS, "round1"), REVIEWERS, ROUNDS, recipe.agreement, recipe.overlap)
+    digest = digest_of(
+        input_digest(run, TASKS, "round1"), REVIEWERS, ROUNDS, recipe.agreement, recipe.overlap, recipe.overlap_again
+    )
     if run.store.is_done("reviewed", digest):
         run.count(VERDICTS, "review")
         return
@@ -139,10 +139,11 @@ def let_simulated_reviewers_answer(
     """Simulated reviewers answer what is open, through Label Studio's API."""
     started = time.perf_counter()
     tasks = run.store.read_all(TASKS)
-    open_count = tasks.filter(pl.col("round") == pl.col("round").max()).height * recipe.overlap
-    with run.reporter.bar("answers", open_count) as advance:
+    newest = int(tasks["round"].max())  # type: ignore[arg-type]
+    overlap = recipe.overlap if newest == 1 else recipe.overlap_again
+    with run.reporter.bar("answers", tasks.filter(round=newest).height * overlap) as advance:
         count = answer_tasks(
-            server.url, server.token, recipe.name, truth, config=REVIEWERS, overlap=recipe.overlap, progress=advance
+            server.url, server.token, recipe.name, truth, config=REVIEWERS, overlap=overlap, progress=advance
         )
     seconds = time.perf_counter() - started
     run.reporter.say(f"  {len(REVIEWERS.accuracies)} simulated reviewers gave {count:,} answers ({seconds:.0f} s)")

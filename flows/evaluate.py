@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from prefect import flow, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from relaionet.evaluators import sampling
@@ -24,7 +25,7 @@ from relaionet.evaluators.protocols import find_protocol
 from relaionet.flows.console import Reporter
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.recipe import find_recipe, read_recipe
-from relaionet.flows.stage import Run, share_cores
+from relaionet.flows.stage import Run, as_flow, share_cores
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.store import digest_of, read_json
 from relaionet.manifests.tables import ALIVE, SCORES
@@ -172,9 +173,16 @@ def device_of(recipe: EvaluateRecipe) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-@flow(name="evaluate", validate_parameters=False)
 def evaluate(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet]) -> pl.DataFrame:
-    """Generators over steps × guidance on one split."""
+    """The flow: generators over steps × guidance on one split; returns all scores."""
+    return as_flow(
+        "evaluate", lambda: score_sets(run, recipe, sets), title=recipe.name, split=str(recipe.split),
+        protocol=recipe.protocol, out=str(run.root),
+    )  # fmt: skip
+
+
+def score_sets(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet]) -> pl.DataFrame:
+    """Features of the real images, then one set after the other."""
     rows, split_name = read_rows(recipe)
     run.reporter.headline(f"Evaluate {len(sets)} sets of {rows.height:,} images on {split_name} ({recipe.protocol})")
     share_cores(1)
@@ -188,7 +196,11 @@ def evaluate(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet]) -> pl.Data
         )
     ]
     for one in sets:
-        parts.append(score_set(run, recipe, one, requests, models, reference, split_name))
+        parts.append(
+            run_set.with_options(name=one.slug)(
+                partial(score_set, run, recipe, one, requests, models, reference, split_name)
+            )
+        )
     return write_scores(run, pl.concat(parts))
 
 
@@ -220,6 +232,11 @@ def extract_reference(run: Run, rows: pl.DataFrame, models: Models) -> FeatureSe
 
 
 @task(cache_policy=NO_CACHE)
+def run_set(work: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+    """One set, as one Prefect task."""
+    return work()
+
+
 def score_set(
     run: Run, recipe: EvaluateRecipe, one: ScoredSet, requests: list[Request], models: Models, reference: FeatureSet,
     split_name: str,

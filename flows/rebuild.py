@@ -6,11 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from prefect import flow
-
 from relaionet.flows.console import Reporter
 from relaionet.flows.provenance import write_run_record
-from relaionet.flows.stage import Run, publish_counts
+from relaionet.flows.stage import Run, as_flow, publish_counts
 from relaionet.manifests.release import Release, check_release
 from relaionet.manifests.store import read_json
 from relaionet.manifests.tables import SPLIT
@@ -38,9 +36,16 @@ def run_rebuild(
     return run
 
 
-@flow(name="rebuild", validate_parameters=False)
 def rebuild(run: Run, release: Release, config: SplitConfig, download: DownloadConfig) -> dict[str, Any]:
-    """A release becomes images again."""
+    """The flow: a release becomes images again; returns what `split.json` says."""
+    return as_flow(
+        "rebuild", lambda: fetch_release(run, release, config, download), release=release.info.full_name,
+        policy=config.policy, out=str(run.root),
+    )  # fmt: skip
+
+
+def fetch_release(run: Run, release: Release, config: SplitConfig, download: DownloadConfig) -> dict[str, Any]:
+    """Fetch every row and judge it."""
     info = release.info
     run.reporter.headline(f"Rebuild {info.full_name}: {info.rows_count:,} rows of {info.classes_count} classes")
     was_done = (run.root / "split.json").exists()

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from prefect import flow
 
 from relaionet.annotations import agreement as votes
 from relaionet.annotations.decisions import read_decisions
@@ -32,7 +31,7 @@ from relaionet.annotations.tasks import interface_config, make_tasks
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate_stages import input_digest, read_controls
 from relaionet.flows.recipe import build
-from relaionet.flows.stage import Run, publish_counts
+from relaionet.flows.stage import Run, as_flow, publish_counts
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.store import digest_of, read_json, write_atomic
@@ -128,7 +127,9 @@ def push(run: Run, recipe: CurateRecipe, studio: Studio) -> PushResult:
     page = label_config(
         read_labels() if recipe.offer_all_labels else page_labels(tasks), interface_config(recipe.tasks)
     )
-    config = PushConfig(overlap=recipe.overlap, documents=studio.documents, tasks=recipe.tasks)
+    newest = int(tasks["round"].max())  # type: ignore[arg-type]
+    overlap = recipe.overlap if newest == 1 else recipe.overlap_again
+    config = PushConfig(overlap=overlap, documents=studio.documents, tasks=recipe.tasks)
     with run.reporter.bar("push", tasks.height) as advance:
         result = push_tasks(studio.client, recipe.name, tasks, run.images, page, config, progress=advance)
     run.reporter.say(
@@ -172,9 +173,13 @@ def run_review(root: Path, *, release: bool = False, reporter: Reporter | None =
     return run
 
 
-@flow(name="review", validate_parameters=False)
 def review(run: Run, recipe: CurateRecipe, studio: Studio) -> pl.DataFrame:
-    """Answers pulled and settled."""
+    """The flow: answers pulled and settled into verdicts."""
+    return as_flow("review", lambda: settle(run, recipe, studio), title=recipe.name, out=str(run.root))
+
+
+def settle(run: Run, recipe: CurateRecipe, studio: Studio) -> pl.DataFrame:
+    """Pull, settle, count."""
     run.reporter.headline(f"Review {recipe.name}")
     decisions = pull_decisions(run, recipe, studio.client)
     tasks = run.store.read_all(TASKS)

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
-from prefect import task
+from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
 from prefect.futures import wait
@@ -23,6 +23,7 @@ from relaionet.manifests.store import Store
 from relaionet.manifests.tables import Table, count_statuses
 
 ShardWork = Callable[..., bool]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +121,26 @@ def count_reasons(rows: pl.DataFrame, most: int = 12) -> dict[str, dict[str, int
         key = reason if len(reasons) < most else "other reasons"
         reasons[key] = reasons.get(key, 0) + count
     return counted
+
+
+def as_flow(name: str, work: Callable[[], T], *, task_runner: Any = None, **shown: str) -> T:
+    """Run `work` as a Prefect flow, inside the flow that is running where there is one.
+
+    Prefect sends a flow's parameters to its server and stores them, so they must be plain and small: never a key, a
+    client or a model. That is why `work` takes none.
+
+    Args:
+        name: of the flow.
+        work: what to do.
+        task_runner: where its tasks run; Prefect's threads where None.
+        **shown: what the Prefect server shows of the run.
+    """
+
+    @flow(name=name, task_runner=task_runner, validate_parameters=False)
+    def body(**_shown: str) -> T:
+        return work()
+
+    return body(**shown)
 
 
 def is_passing(_task: Any, _run: TaskRun, state: State[Any]) -> bool:

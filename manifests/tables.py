@@ -187,7 +187,7 @@ DECISIONS = Table(
     candidate_id        str   key
     round               i32   review round, from 1
     reviewer            str   stable pseudonym of the reviewer
-    choice              str   yes, other, several, drawing, unsafe, broken or unsure
+    choice              str   yes, other, several, drawing, unsafe, broken, none or unsure
     other_wnid          str   the class chosen instead, where choice is `other`
     seconds             f64   time spent
     at                  time  when the answer was given or last changed, UTC
