@@ -36,13 +36,12 @@ miniature's toys: no number here says anything about reLAIONet or about a publis
 
 Made by `train_classifier`, `train_generators flow` and `train_generators meanflow`, in this order, on drawings of the
 made world (seeds in `pictures.py`). Files are float16 safetensors of the averaged weights.
-The flow was stopped after 800 steps of a schedule of 2,600 and went on under one of 2,000. Images per second and
-training seconds are of one thread of a machine that others were using.
+Images per second and training seconds depend on what else the machine was doing.
 
 | file | {keys} |
 |---|{rule}|
 {training}
-
+{notes}
 ## On {count} images, {per_class} of each class
 
 Fréchet distance of the classifier's 64 features to {reference} held-out pictures of the world (biased by the number of
@@ -140,6 +139,7 @@ def draw_sheet(generator: Generator, settings: Settings, columns: int = 12) -> N
 def write_readme(figures: Sequence[Figure], per_class: int, weights: Path) -> None:
     """Write `README.md` beside the weights from the figures and the training records."""
     records = {name: read_json(weights / f"{name}.json") for name in ("classifier", "flow", "meanflow")}
+    notes = "".join(f"\n{name}: {record.pop('note')}\n" for name, record in records.items() if "note" in record)
     keys = list(dict.fromkeys(key for record in records.values() for key in record))
     training = [
         f"| {name}.safetensors | " + " | ".join(str(record.get(key, "")) for key in keys) + " |"
@@ -151,7 +151,7 @@ def write_readme(figures: Sequence[Figure], per_class: int, weights: Path) -> No
         for one in figures
     ]
     text = README.format(
-        keys=" | ".join(keys), rule="|".join(["---"] * len(keys)), training="\n".join(training),
+        keys=" | ".join(keys), rule="|".join(["---"] * len(keys)), training="\n".join(training), notes=notes,
         measured="\n".join(measured), count=per_class * len(CLASSES), per_class=per_class,
         reference=REFERENCE_PER_CLASS * len(CLASSES), threads=torch.get_num_threads(),
         classifier=records["classifier"]["accuracy on held-out pictures"],
