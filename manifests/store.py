@@ -130,13 +130,17 @@ class Store:
             return None
         try:
             return Receipt(**read_json(path))
-        except TypeError:
+        except (TypeError, Corrupt):
             raise Corrupt(f"{path} is no receipt; delete it and run again.") from None
 
     def is_done(self, name: str, digest: str, shard: str = "all") -> bool:
         """True when a receipt with this digest exists; the receipt is written last and forgotten first."""
         receipt = self.receipt(name, shard)
         return receipt is not None and receipt.digest == digest
+
+    def has_table(self, table: Table, digest: str, shard: str = "all") -> bool:
+        """True when a table's shard is done with this digest and its file is there."""
+        return self.is_done(table.name, digest, shard) and self.path(table, shard).is_file()
 
     def write_receipt(self, receipt: Receipt) -> None:
         """Write a receipt; call this last, when everything it vouches for is on disk."""
@@ -184,7 +188,7 @@ class Store:
         if receipt is None or not path.exists():
             raise BadInput(f"{path} was not finished; run the flow that makes it again.")
         if file_sha256(path) != receipt.sha256:
-            raise Corrupt(f"{path} is not what its receipt says; delete {path.parent} and run again.")
+            raise Corrupt(f"{path} is not what its receipt says; delete it and run again.")
         return pl.read_parquet(path)
 
     def shards(self, table: Table) -> list[str]:

@@ -56,9 +56,19 @@ def test_changed_bytes_and_broken_receipts_are_corrupt(tmp_path: Path) -> None:
     store.path(HITS).write_bytes(data[:-1] + b"x")
     with pytest.raises(Corrupt, match="not what its receipt says"):
         store.read(HITS)
-    (tmp_path / "hits" / "all.receipt.json").write_text('{"table": "hits"}')
-    with pytest.raises(Corrupt, match="is no receipt"):
-        store.receipt("hits")
+    for text in ('{"table": "hits"}', "[]", "{"):
+        (tmp_path / "hits" / "all.receipt.json").write_text(text)
+        with pytest.raises(Corrupt, match="is no receipt; delete it and run again"):
+            store.receipt("hits")
+
+
+def test_a_receipt_without_its_table_is_no_table(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write(hits(3), HITS, "d")
+    assert store.has_table(HITS, "d")
+    store.path(HITS).unlink()
+    assert store.is_done("hits", "d")
+    assert not store.has_table(HITS, "d")
 
 
 def test_a_refused_table_leaves_no_receipt_of_the_old_one_to_lie(tmp_path: Path) -> None:
