@@ -79,7 +79,7 @@ def build_split(
         SPLIT, one row per manifest row, in the manifest's order.
 
     Raises:
-        BadInput: `out` holds a split of another release or policy.
+        BadInput: `out` holds a split of another release or policy, or something else.
         Unavailable: the network is out of reach; what was done is kept.
         Corrupt: a file of a finished split is missing.
     """
@@ -87,12 +87,13 @@ def build_split(
     digest = digest_of(VERSION, release.info.digest, config)
     if (out / INFO_FILE).exists():
         _check_same(out, digest)
-        rows = Store(out).read_all(SPLIT)
+        rows = _read_tables(out)
         _check_files(out, rows)
         if progress is not None:
             progress(rows.height)
         return rows
     store, work = Store(out), Store(out / WORK_FOLDER)
+    _check_own(store)
     shards = []
     for number, start in enumerate(range(0, release.manifest.height, config.rows_per_shard)):
         rows = release.manifest.slice(start, config.rows_per_shard)
@@ -121,13 +122,13 @@ def _build_shard(
     progress: Callable[[int], None] | None,
 ) -> None:
     """Fetch and judge one shard; each half is skipped where its receipt says it is done."""
-    if store.is_done(SPLIT.name, digest, shard) and not _missing_files(store.root, store.read(SPLIT, shard)):
+    if store.has_table(SPLIT, digest, shard) and not _missing_files(store.root, store.read(SPLIT, shard)):
         if progress is not None:
             progress(rows.height)
         return
     fetch_digest = digest_of(DOWNLOAD_VERSION, rows["candidate_id"].to_list(), digest)
     images = work.root / IMAGES_FOLDER
-    fetched = work.read(DOWNLOADS, shard) if work.is_done(DOWNLOADS.name, fetch_digest, shard) else None
+    fetched = work.read(DOWNLOADS, shard) if work.has_table(DOWNLOADS, fetch_digest, shard) else None
     if fetched is None or not all((images / path).is_file() for path in fetched["path"].drop_nulls()):
         fetched = fetch_images(rows.select("candidate_id", "url"), download, images, progress)
         work.write(fetched, DOWNLOADS, fetch_digest, shard=shard)
@@ -183,11 +184,27 @@ def describe_split(table: pl.DataFrame, release: Release, config: SplitConfig) -
     }
 
 
+def _check_own(store: Store) -> None:
+    """Refuse a folder that holds something else: files that are not of the split are removed from its images."""
+    own = (store.root / WORK_FOLDER).exists() or store.shards(SPLIT)
+    if not own and store.root.is_dir() and any(not path.name.startswith(".") for path in store.root.iterdir()):
+        raise BadInput(f"{store.root} holds something that is no split; choose another folder.")
+
+
 def _check_same(out: Path, digest: str) -> None:
     info = read_json(out / INFO_FILE)
     if not isinstance(info, dict) or info.get("build_digest") != digest:
         held = info.get("release", "something else") if isinstance(info, dict) else "something else"
         raise BadInput(f"{out} holds a split of {held} under other settings; choose another folder or delete it.")
+
+
+def _read_tables(out: Path) -> pl.DataFrame:
+    """SPLIT of a finished split."""
+    store = Store(out)
+    for shard in store.shards(SPLIT):
+        if not store.path(SPLIT, shard).is_file():
+            raise Corrupt(f"{store.path(SPLIT, shard)} is missing; delete {out / INFO_FILE} and run again to rebuild.")
+    return store.read_all(SPLIT)
 
 
 def _missing_files(out: Path, rows: pl.DataFrame) -> list[str]:
@@ -205,9 +222,7 @@ def _check_files(out: Path, rows: pl.DataFrame) -> None:
 
 def _drop_strays(store: Store, shards: list[str]) -> None:
     """Remove images and shards an earlier, unfinished run of another kind left behind."""
-    for shard in set(store.shards(SPLIT)) - set(shards):
-        store.forget(SPLIT.name, shard)
-        store.path(SPLIT, shard).unlink(missing_ok=True)
+    store.keep_only(SPLIT, shards)
     kept = set(store.read_all(SPLIT).filter("kept")["path"])
     for file in (store.root / IMAGES_FOLDER).glob("*/*"):
         if file.relative_to(store.root).as_posix() not in kept:
@@ -232,7 +247,7 @@ def read_split(path: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
     if not (path / INFO_FILE).is_file():
         raise BadInput(f"{path} holds no finished split ({INFO_FILE} is missing); run `relaionet rebuild` again.")
     info = read_json(path / INFO_FILE)
-    rows = Store(path).read_all(SPLIT)
+    rows = _read_tables(path)
     _check_files(path, rows)
     kept = rows.filter("kept").select("candidate_id", "wnid", "class_index", "image_sha256", "path")
     return kept.with_columns(pl.format("{}/{}", pl.lit(str(path)), "path").alias("path")), info

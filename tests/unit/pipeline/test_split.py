@@ -180,9 +180,31 @@ def test_strays_of_an_unfinished_run_are_no_part_of_the_split(fault_server, tmp_
     stray = tmp_path / "split" / "images" / "n01440764" / f"{'a' * 64}.jpeg"
     stray.parent.mkdir(parents=True)
     stray.write_bytes(b"x")
+    (tmp_path / "split" / ".fetched").mkdir()
     build_split(release, SplitConfig(), tmp_path / "split", DownloadConfig(proxy=fault_server.url))
     assert not stray.exists()
     assert len(files(tmp_path / "split" / "images")) == 3
+
+
+def test_a_folder_of_something_else_is_left_alone(fault_server, tmp_path: Path) -> None:
+    release = release_of(fault_server, tmp_path / "release", 3)
+    mine = tmp_path / "photos" / "images" / "summer" / "beach.jpeg"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"x")
+    with pytest.raises(BadInput, match="choose another folder"):
+        build_split(release, SplitConfig(), tmp_path / "photos", DownloadConfig(proxy=fault_server.url))
+    assert mine.exists()
+
+
+def test_a_lost_table_of_a_finished_split_says_what_to_do(fault_server, tmp_path: Path) -> None:
+    release, out = release_of(fault_server, tmp_path / "release", 3), tmp_path / "split"
+    download = DownloadConfig(proxy=fault_server.url)
+    table = build_split(release, SplitConfig(), out, download)
+    (out / "split" / "00000.parquet").unlink()
+    with pytest.raises(Corrupt, match=r"delete .*split\.json"):
+        build_split(release, SplitConfig(), out, download)
+    (out / "split.json").unlink()
+    assert build_split(release, SplitConfig(), out, download).equals(table)
 
 
 def test_datasets_reads_the_image_folder(fault_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
