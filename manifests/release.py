@@ -188,6 +188,10 @@ def _read_info(path: Path) -> ReleaseInfo:
     for key, kind in expected.items():
         if not isinstance(told[key], kind):
             raise Corrupt(f"{path / INFO_FILE}: {key} is {type(told[key]).__name__}, expected {kind.__name__}.")
+    # a stranger's name is printed and names folders
+    if not NAME.fullmatch(told["name"]) or told["version"] < 1:
+        found = f"{told['name']!r:.80}, version {told['version']}"
+        raise Corrupt(f"{path / INFO_FILE}: {found} is no name of a release: expected letters as in 'relaionet', 1.")
     return ReleaseInfo(**{key: told[key] for key in names})
 
 

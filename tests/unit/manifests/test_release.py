@@ -120,6 +120,8 @@ def test_every_byte_is_checked(make_manifest: Make, tmp_path: Path, file: str, d
         ("files", {"manifest.parquet": "0" * 64}, "manifest.parquet is not what"),
         ("version", "1", "version is str, expected int"),
         ("files", None, "files is NoneType"),
+        ("name", "a\x1b[2J", "no name of a release"),
+        ("name", "../../a", "no name of a release"),
     ],
 )
 def test_what_release_json_says_is_checked(
