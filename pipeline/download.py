@@ -42,7 +42,7 @@ class DownloadConfig:
         timeout_s: seconds one request may take, from connecting to its last byte.
         retries: further tries after a failure that may pass (no answer, HTTP 429 and 5xx).
         threads: requests under way at once.
-        proxy: "http://host:port" all requests go through; None takes what the environment says.
+        proxy: "http://host:port" (not stored with a run) all requests go through; None takes what the environment says.
         max_bytes: longest body accepted, bytes.
         max_pixels: largest picture decoded, width × height.
         max_redirects: redirects followed per request.
@@ -100,7 +100,7 @@ def fetch_images(
     left = rows.filter(~pl.col("candidate_id").is_in(list(done)))
     if not left.is_empty():
         _check_proxy(config)
-        run_fetcher(left, asdict(config), images.absolute(), work, progress)
+        run_fetcher(left, asdict(replace(config, proxy=None)), config.proxy, images.absolute(), work, progress)
         done = read_ledgers(work, images)
     _check_complete(rows, done, work)
     shutil.rmtree(work)
@@ -128,7 +128,8 @@ def _check_proxy(config: DownloadConfig) -> None:
     try:
         socket.create_connection((parts.hostname or "", parts.port or 80), config.timeout_s).close()
     except (OSError, ValueError) as error:
-        raise Unavailable(f"proxy {config.proxy} does not answer ({error}); start it or leave `proxy` out.") from None
+        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # without a password
+        raise Unavailable(f"proxy {shown} does not answer ({error}); start it or leave `proxy` out.") from None
 
 
 def _check_complete(rows: pl.DataFrame, done: dict[str, dict[str, Any]], work: Path) -> None:

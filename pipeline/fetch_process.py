@@ -30,6 +30,7 @@ def _environment(proxy: str | None) -> dict[str, str]:
 def run_fetcher(
     rows: pl.DataFrame,
     settings: Mapping[str, Any],
+    proxy: str | None,
     images: Path,
     work: Path,
     progress: Callable[[int], None] | None = None,
@@ -38,7 +39,8 @@ def run_fetcher(
 
     Args:
         rows: candidate_id and url.
-        settings: fields of `DownloadConfig`.
+        settings: fields of `DownloadConfig` but for the proxy: they are written to a file, and it may hold a password.
+        proxy: "http://host:port" all requests go through; None takes what the environment says.
         images: absolute folder of the images.
         work: absolute folder of the ledgers; left as it is, so that another call can continue.
         progress: called with the number of rows done since the last call.
@@ -60,7 +62,7 @@ def run_fetcher(
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            env=_environment(settings["proxy"]),
+            env=_environment(proxy),
             start_new_session=True,
         )
         try:

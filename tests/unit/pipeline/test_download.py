@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -195,7 +196,16 @@ def test_a_proxy_that_does_not_answer_is_unavailable_not_gone(tmp_path: Path) ->
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     with pytest.raises(Unavailable, match=f"proxy http://127.0.0.1:{port} does not answer"):
-        fetch_images(make_rows([f"{HOST}/1.jpg"]), DownloadConfig(proxy=f"http://127.0.0.1:{port}"), tmp_path)
+        fetch_images(make_rows([f"{HOST}/1.jpg"]), DownloadConfig(proxy=f"http://me:secret@127.0.0.1:{port}"), tmp_path)
+
+
+def test_a_proxys_password_is_on_no_file(fault_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    proxy = fault_server.url.replace("://", "://me:secret@")
+    fetch_images(make_rows([f"{HOST}/1.jpg"]), DownloadConfig(proxy=proxy), tmp_path)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.name == "job.json" for path in files)
+    assert not any(b"secret" in path.read_bytes() for path in files)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_and_runs_later(fault_server, tmp_path: Path) -> None:
