@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import polars as pl
 from relaionet.annotations import tasks as review_tasks
 from relaionet.flows.console import Advance
 from relaionet.flows.stage import Run
+from relaionet.flows.vectors import get_encoder, get_label_vectors, read_vectors, vectors_of
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, read_labels
 from relaionet.manifests.store import Receipt, digest_of, file_sha256, write_atomic
@@ -30,12 +30,10 @@ from relaionet.manifests.tables import (
     alive,
 )  # fmt: skip
 from relaionet.pipeline import candidates, download, embed, propose, retrieve, screen
-from relaionet.pipeline.embedding_store import read_embeddings, write_embeddings
-from relaionet.pipeline.encoders import Encoder, load_encoder, logit_scale_of
+from relaionet.pipeline.embedding_store import embeddings_digest, has_embeddings, keep_embeddings, write_embeddings
+from relaionet.pipeline.encoders import Encoder, logit_scale_of
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from relaionet.flows.curate import CurateRecipe
 
 
@@ -47,32 +45,53 @@ def read_all_candidates(run: Run, recipe: CurateRecipe) -> tuple[list[str], int]
     """
     files = [(path.name, file_sha256(path)) for path in candidates.source_files(recipe.source)]
     digest = digest_of(files, recipe.candidates, candidates.VERSION)
+    size = recipe.candidates.rows_per_shard
     receipt = run.store.receipt("source")
-    if receipt is None or receipt.digest != digest:
-        started = time.perf_counter()
-        with run.reporter.bar("candidates", None) as advance:
-            rows = candidates.read_candidates(recipe.source, recipe.candidates, advance)
-        size = recipe.candidates.rows_per_shard
-        shards = [f"{number:05d}" for number in range(-(-rows.height // size))]
-        seconds = time.perf_counter() - started
-        for number, shard in enumerate(shards):
-            part = rows.slice(number * size, size)
-            run.store.write(part, CANDIDATES, digest, shard=shard, seconds=seconds * part.height / rows.height)
-        run.store.keep_only(CANDIDATES, shards)
-        run.store.write_receipt(
-            Receipt(table="source", shard="all", rows_count=rows.height, sha256=digest, digest=digest, seconds=seconds)
-        )
-        run.made.add(CANDIDATES.name)
+    rows_count = receipt.rows_count if receipt is not None and receipt.digest == digest else None
+    if rows_count is None or not all(
+        run.store.has_table(CANDIDATES, digest, shard) for shard in shard_names(rows_count, size)
+    ):
+        rows_count = write_candidates(run, recipe, digest)
+    shards = shard_names(rows_count, size)
+    for table in (CANDIDATES, DOWNLOADS, EMBEDDINGS, PROPOSALS):
+        run.store.keep_only(table, shards)
+    keep_embeddings(run.embeddings, [int(shard) for shard in shards])
     count = run.count(CANDIDATES)
-    return run.store.shards(CANDIDATES), count.statuses.get(ALIVE, 0)
+    return shards, count.statuses.get(ALIVE, 0)
+
+
+def shard_names(rows_count: int, size: int) -> list[str]:
+    """Names of the shards of a source."""
+    return [f"{number:05d}" for number in range(-(-rows_count // size))]
+
+
+def write_candidates(run: Run, recipe: CurateRecipe, digest: str) -> int:
+    """Read the source and write its shards, then the receipt of the whole; returns the number of rows."""
+    started = time.perf_counter()
+    with run.reporter.bar("candidates", None) as advance:
+        rows = candidates.read_candidates(recipe.source, recipe.candidates, advance)
+    size = recipe.candidates.rows_per_shard
+    seconds = time.perf_counter() - started
+    for number, shard in enumerate(shard_names(rows.height, size)):
+        part = rows.slice(number * size, size)
+        run.store.write(part, CANDIDATES, digest, shard=shard, seconds=seconds * part.height / rows.height)
+    run.store.write_receipt(
+        Receipt(table="source", shard="all", rows_count=rows.height, sha256=digest, digest=digest, seconds=seconds)
+    )
+    run.made.add(CANDIDATES.name)
+    return rows.height
 
 
 def download_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
     """Stage 2: the bytes of one shard's candidates."""
     # how the bytes are reached does not change them
     config = replace(recipe.download, proxy=None, threads=1)
-    digest = digest_of(input_digest(run, CANDIDATES, shard), config, download.VERSION)
-    rows = alive(run.store.read(CANDIDATES, shard))
+    rows = alive(run.store.read(CANDIDATES, shard)).select("candidate_id", "url")
+    digest = digest_of(rows.rows(), config, download.VERSION)
+    if run.store.has_table(DOWNLOADS, digest, shard):
+        stored = run.store.read(DOWNLOADS, shard)["path"].drop_nulls()
+        if not all((run.images / path).is_file() for path in stored):
+            run.store.forget(DOWNLOADS.name, shard)
     return run.make(
         DOWNLOADS, digest, lambda: download.fetch_images(rows, recipe.download, run.images, advance), shard=shard
     )
@@ -81,14 +100,18 @@ def download_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance)
 def embed_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
     """Stage 3: unit vectors and perceptual hashes of one shard's images."""
     encoder = get_encoder(recipe)
-    digest = digest_of(input_digest(run, DOWNLOADS, shard), encoder.fingerprint, recipe.embed, embed.VERSION)
+    about = alive(run.store.read(CANDIDATES, shard)).select("candidate_id", "url", "caption")
+    digest = digest_of(
+        input_digest(run, DOWNLOADS, shard), about.rows(), encoder.fingerprint, recipe.embed.max_pixels, embed.VERSION
+    )
+    if not has_embeddings(run.embeddings, int(shard)):
+        run.store.forget(EMBEDDINGS.name, shard)
 
     def make() -> pl.DataFrame:
         rows = alive(run.store.read(DOWNLOADS, shard))
         table, vectors = embed.embed_images(rows, encoder, run.images, recipe.embed, advance)
-        about = run.store.read(CANDIDATES, shard).filter(pl.col("status") == ALIVE)
-        kept = alive(table).select("candidate_id").join(about, on="candidate_id", maintain_order="left")
-        write_embeddings(run.embeddings, int(shard), vectors, kept.select("candidate_id", "url", "caption"))
+        kept = alive(table).select("candidate_id").join(about, on="candidate_id", how="left", maintain_order="left")
+        write_embeddings(run.embeddings, int(shard), vectors, kept)
         return table
 
     return run.make(EMBEDDINGS, digest, make, shard=shard)
@@ -97,13 +120,14 @@ def embed_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) ->
 def search_labels(run: Run, recipe: CurateRecipe) -> None:
     """Stage 4: a FAISS index of all images, searched for every label."""
     encoder = get_encoder(recipe)
+    shards = run.store.shards(EMBEDDINGS)
     digest = digest_of(
-        [input_digest(run, EMBEDDINGS, shard) for shard in run.store.shards(EMBEDDINGS)],
-        encoder.fingerprint, recipe.templates, recipe.retrieve, retrieve.VERSION,
+        [vectors_digest(run, shard) for shard in shards], encoder.fingerprint, recipe.templates, recipe.retrieve,
+        retrieve.VERSION,
     )  # fmt: skip
 
     def make() -> pl.DataFrame:
-        ids, vectors = read_embeddings(run.embeddings)
+        ids, vectors = read_vectors(run, shards, encoder)
         return retrieve.search_index(get_label_vectors(recipe), vectors, ids, read_labels(), recipe.retrieve)
 
     run.make(HITS, digest, make)
@@ -115,17 +139,18 @@ def search_labels(run: Run, recipe: CurateRecipe) -> None:
 def propose_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
     """Stage 5: the proposed label of one shard's images, or that it is unclear."""
     encoder = get_encoder(recipe)
+    about = alive(run.store.read(CANDIDATES, shard)).select("candidate_id", "wnid")
     digest = digest_of(
-        input_digest(run, EMBEDDINGS, shard), input_digest(run, HITS, "all"), encoder.fingerprint, recipe.templates,
-        recipe.propose, propose.VERSION,
+        vectors_digest(run, shard), input_digest(run, HITS, "all"), about.rows(), encoder.fingerprint,
+        recipe.templates, recipe.propose, propose.VERSION,
     )  # fmt: skip
 
     def make() -> pl.DataFrame:
-        about = alive(run.store.read(CANDIDATES, shard)).select("candidate_id", "wnid")
-        rows = alive(run.store.read(EMBEDDINGS, shard)).join(about, on="candidate_id", maintain_order="left")
+        rows = alive(run.store.read(EMBEDDINGS, shard))
+        rows = rows.join(about, on="candidate_id", how="left", maintain_order="left")
         hits = run.store.read(HITS).join(rows.select("candidate_id"), on="candidate_id", how="semi")
         table = propose.propose_labels(
-            rows, vectors_of(run, rows["candidate_id"].to_list()), get_label_vectors(recipe), read_labels(),
+            rows, vectors_of(run, [shard], encoder, rows["candidate_id"]), get_label_vectors(recipe), read_labels(),
             recipe.propose, encoder_scale=logit_scale_of(encoder), hits=hits,
         )  # fmt: skip
         advance(rows.height)
@@ -137,9 +162,10 @@ def propose_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) 
 def screen_all(run: Run, recipe: CurateRecipe) -> None:
     """Stage 6: duplicates in the set and leaks of the reference pictures, over all shards at once."""
     encoder = get_encoder(recipe)
+    shards = run.store.shards(PROPOSALS)
     digest = digest_of(
-        [input_digest(run, PROPOSALS, shard) for shard in run.store.shards(PROPOSALS)],
-        encoder.fingerprint, folder_digest(recipe.reference), recipe.screen, screen.VERSION,
+        input_digests(run, PROPOSALS, DOWNLOADS), [vectors_digest(run, shard) for shard in shards],
+        encoder.fingerprint, folder_digest(recipe.reference), recipe.embed.max_pixels, recipe.screen, screen.VERSION,
     )  # fmt: skip
 
     def make() -> pl.DataFrame:
@@ -147,7 +173,7 @@ def screen_all(run: Run, recipe: CurateRecipe) -> None:
         rows = rows.join(run.store.read_all(DOWNLOADS), on="candidate_id", maintain_order="left").join(
             run.store.read_all(EMBEDDINGS).select("candidate_id", "phash"), on="candidate_id", maintain_order="left"
         )
-        chosen = vectors_of(run, rows["candidate_id"].to_list())
+        chosen = vectors_of(run, shards, encoder, rows["candidate_id"])
         reference = embed_reference(recipe.reference, encoder, recipe.embed) if recipe.reference else None
         with run.reporter.bar(SCREENED.name, rows.height) as advance:
             return screen.screen_images(rows, chosen, run.images, recipe.screen, reference, advance)
@@ -160,7 +186,8 @@ def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
     """Stage 7: review tasks in shuffled order, hidden controls mixed in."""
     controls = read_controls(recipe.controls, run.images)
     digest = digest_of(
-        input_digest(run, SCREENED, "all"), controls.rows(), recipe.tasks, review_tasks.VERSION,
+        input_digests(run, SCREENED, PROPOSALS, DOWNLOADS, CANDIDATES), controls.rows(), recipe.tasks,
+        review_tasks.VERSION,
     )  # fmt: skip
 
     def make() -> pl.DataFrame:
@@ -190,11 +217,9 @@ def embed_reference(folder: Path, encoder: Encoder, config: embed.EmbedConfig) -
     return screen.Reference(ids=kept["path"].to_list(), vectors=vectors, phashes=kept["phash"].to_list())
 
 
-def vectors_of(run: Run, candidate_ids: list[str]) -> np.ndarray:
-    """Unit rows of these images in this order, [N, D] float16."""
-    ids, vectors = read_embeddings(run.embeddings)
-    place = {candidate_id: row for row, candidate_id in enumerate(ids)}
-    return vectors[[place[candidate_id] for candidate_id in candidate_ids]]
+def vectors_digest(run: Run, shard: str) -> str:
+    """What a stage that reads a shard's vectors was given; the table alone does not change when they do."""
+    return digest_of(input_digest(run, EMBEDDINGS, shard), embeddings_digest(run.embeddings, int(shard)))
 
 
 def input_digest(run: Run, table: Table, shard: str) -> str:
@@ -205,24 +230,9 @@ def input_digest(run: Run, table: Table, shard: str) -> str:
     return receipt.sha256
 
 
-@cache
-def _encoder(name: str, options: tuple[tuple[str, str], ...]) -> Encoder:
-    return load_encoder(name, **dict(options))
-
-
-def get_encoder(recipe: CurateRecipe) -> Encoder:
-    """The recipe's encoder, loaded once per process."""
-    return _encoder(recipe.encoder, tuple(sorted(recipe.encoder_options.items())))
-
-
-@cache
-def _label_vectors(name: str, options: tuple[tuple[str, str], ...], templates: tuple[str, ...]) -> np.ndarray:
-    return embed.embed_labels(_encoder(name, options), read_labels(), templates)
-
-
-def get_label_vectors(recipe: CurateRecipe) -> np.ndarray:
-    """Unit vectors of the 1000 labels, [1000, D] float32, made once per process."""
-    return _label_vectors(recipe.encoder, tuple(sorted(recipe.encoder_options.items())), recipe.templates)
+def input_digests(run: Run, *tables: Table) -> list[str]:
+    """`input_digest` of every shard of every table."""
+    return [input_digest(run, table, shard) for table in tables for shard in run.store.shards(table)]
 
 
 def folder_digest(folder: Path | None) -> str | None:
@@ -249,12 +259,17 @@ def read_controls(table: Path | None, images: Path) -> pl.DataFrame:
     schema = {"candidate_id": pl.String, "wnid": pl.String, "path": pl.String}
     if table is None:
         return pl.DataFrame(schema=schema)
+    try:
+        listed = pl.read_parquet(table).select(pl.col("path", "wnid").cast(pl.String)).drop_nulls()
+    except pl.exceptions.PolarsError as error:
+        why = str(error).strip().partition("\n")[0]
+        raise BadInput(f"controls {table}: expected parquet with columns path and wnid ({why}).") from None
     rows = []
-    for path, wnid in pl.read_parquet(table).select("path", "wnid").iter_rows():
+    for path, wnid in listed.iter_rows():
         data = (table.parent / path).read_bytes()
         candidate_id = sha256(data).hexdigest()
         place = f"{candidate_id[:2]}/{candidate_id}{Path(path).suffix}"
         if not (images / place).exists():
             write_atomic(images / place, data)
         rows.append((candidate_id, find_label(wnid).wnid, place))
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(rows, schema=schema, orient="row").unique("candidate_id", keep="first", maintain_order=True)

@@ -73,7 +73,7 @@ def embed_images(
     """
     import numpy as np
 
-    if not images.is_dir():
+    if rows.height and not images.is_dir():
         raise BadInput(f"the folder of the images, {images}, does not exist.")
     paths = [stored_path(images, path) for path in rows["path"]]
     vectors, found, reasons = [], [], []

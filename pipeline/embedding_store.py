@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.store import file_sha256, read_json, write_atomic, write_json
+from relaionet.manifests.store import digest_of, file_sha256, read_json, write_atomic, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,11 +58,32 @@ def _paths(folder: Path, shard: int | str) -> tuple[Path, Path, Path]:
     )
 
 
-def read_embeddings(folder: Path) -> tuple[list[str], np.ndarray]:
-    """Read all shards in order of their numbers, those of clip-retrieval itself too.
+def has_embeddings(folder: Path, shard: int) -> bool:
+    """True when the shard was written whole and its files are there."""
+    return all(path.is_file() for path in _paths(folder, shard))
+
+
+def embeddings_digest(folder: Path, shard: int) -> str:
+    """Digest of what was written: the vectors and the metadata of one shard."""
+    return digest_of(read_json(_paths(folder, shard)[2]))
+
+
+def keep_embeddings(folder: Path, shards: Collection[int]) -> None:
+    """Remove all other shards (left by a run that cut its source differently)."""
+    for path in (folder / "img_emb").glob("img_emb_*.npy"):
+        shard = _shard_of(path)
+        if int(shard) not in shards:
+            array_path, metadata_path, note_path = _paths(folder, shard)
+            for old in (note_path, array_path, metadata_path):
+                old.unlink(missing_ok=True)
+
+
+def read_embeddings(folder: Path, shards: Sequence[int] | None = None) -> tuple[list[str], np.ndarray]:
+    """Read shards in order of their numbers, those of clip-retrieval itself too.
 
     Args:
         folder: of the embeddings.
+        shards: numbers of the shards, ascending; None reads all there are.
 
     Returns:
         N candidate ids (sha256 of the url where the metadata has no candidate_id), and [N, D] rows, memory-mapped
@@ -73,7 +95,8 @@ def read_embeddings(folder: Path) -> tuple[list[str], np.ndarray]:
     """
     import numpy as np
 
-    names = [_shard_of(path) for path in (folder / "img_emb").glob("img_emb_*.npy")]
+    found = [_shard_of(path) for path in (folder / "img_emb").glob("img_emb_*.npy")]
+    names = found if shards is None else [name for name in found if int(name) in shards]
     if not names:
         raise BadInput(f"{folder} holds no embeddings; expected img_emb/img_emb_0.npy.")
     shards = [_read_shard(folder, name) for name in sorted(names, key=int)]
@@ -101,14 +124,14 @@ def _read_shard(folder: Path, shard: str) -> tuple[list[str], np.ndarray]:
         note = read_json(note_path)
         sums = (file_sha256(array_path), file_sha256(metadata_path))
         if sums != (note.get("array_sha256"), note.get("metadata_sha256")):
-            raise Corrupt(f"{array_path} or its metadata is not what {note_path.name} says; embed this shard again.")
+            raise Corrupt(f"{array_path} or its metadata is not what {note_path.name} says; delete it and run again.")
     try:
         vectors = np.load(array_path, mmap_mode="r", allow_pickle=False)
         metadata = pl.read_parquet(metadata_path)
     except (ValueError, OSError, pl.exceptions.PolarsError) as error:
         raise Corrupt(f"{array_path} or its metadata cannot be read: {error}.") from error
     if vectors.ndim != 2 or len(vectors) != metadata.height:
-        raise Corrupt(f"{array_path}: {vectors.shape} for {metadata.height} rows of metadata; embed this shard again.")
+        raise Corrupt(f"{array_path}: {vectors.shape} for {metadata.height} rows of metadata; delete it and run again.")
     return _ids(metadata, metadata_path), vectors
 
 

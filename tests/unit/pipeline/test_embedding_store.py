@@ -65,7 +65,7 @@ def test_damage_is_found(tmp_path: Path) -> None:
     array = tmp_path / "img_emb" / "img_emb_0.npy"
     whole = array.read_bytes()
     array.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(Corrupt, match="embed this shard again"):
+    with pytest.raises(Corrupt, match="delete it and run again"):
         read_embeddings(tmp_path)
     (tmp_path / "embeddings_0.json").unlink()  # of another maker: no note to compare with
     array.write_bytes(whole[:-12])

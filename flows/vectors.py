@@ -1,0 +1,59 @@
+"""The encoder of a run, loaded once per process, and the vectors it made."""
+
+from __future__ import annotations
+
+from threading import RLock
+from typing import TYPE_CHECKING, Any, cast
+
+import polars as pl
+
+from relaionet.flows.stage import Run
+from relaionet.manifests.labels import read_labels
+from relaionet.manifests.store import digest_of
+from relaionet.pipeline import embed
+from relaionet.pipeline.embedding_store import read_embeddings
+from relaionet.pipeline.encoders import Encoder, load_encoder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from relaionet.flows.curate import CurateRecipe
+
+_loaded: dict[str, Any] = {}
+_loading = RLock()  # shards at work at once must not load a model each
+
+
+def get_encoder(recipe: CurateRecipe) -> Encoder:
+    """The recipe's encoder, loaded once per process."""
+    key = digest_of("encoder", recipe.encoder, recipe.encoder_options)
+    with _loading:
+        if key not in _loaded:
+            _loaded[key] = load_encoder(recipe.encoder, **recipe.encoder_options)
+        return cast("Encoder", _loaded[key])
+
+
+def get_label_vectors(recipe: CurateRecipe) -> np.ndarray:
+    """Unit vectors of the 1000 labels, [1000, D] float32, made once per process."""
+    key = digest_of("labels", recipe.encoder, recipe.encoder_options, recipe.templates)
+    with _loading:
+        if key not in _loaded:
+            _loaded[key] = embed.embed_labels(get_encoder(recipe), read_labels(), recipe.templates)
+        return cast("np.ndarray", _loaded[key])
+
+
+def read_vectors(run: Run, shards: list[str], encoder: Encoder) -> tuple[list[str], np.ndarray]:
+    """candidate_ids and unit rows of some shards, [N, D] float16."""
+    import numpy as np
+
+    if not shards:
+        return [], np.zeros((0, encoder.dim), dtype=np.float16)
+    return read_embeddings(run.embeddings, [int(shard) for shard in shards])
+
+
+def vectors_of(run: Run, shards: list[str], encoder: Encoder, candidate_ids: pl.Series) -> np.ndarray:
+    """Unit rows of these images of these shards in this order, [N, D] float16."""
+    import numpy as np
+
+    ids, vectors = read_vectors(run, shards, encoder)
+    place = {candidate_id: row for row, candidate_id in enumerate(ids)}
+    return vectors[np.array([place[candidate_id] for candidate_id in candidate_ids], dtype=np.int64)]

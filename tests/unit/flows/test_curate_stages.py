@@ -1,0 +1,152 @@
+"""The stages of `curate`: what makes them run again, and that nothing of an earlier cut of the source is left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from rich.console import Console
+
+from relaionet.flows.console import Reporter
+from relaionet.flows.curate import CurateRecipe
+from relaionet.flows.curate_stages import (
+    download_shard,
+    make_review_tasks,
+    read_all_candidates,
+    read_controls,
+    vectors_digest,
+)  # fmt: skip
+from relaionet.flows.stage import Run
+from relaionet.flows.vectors import get_encoder
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, EMBEDDINGS, PROPOSALS, SCREENED, TASKS, Table
+from relaionet.pipeline.candidates import CandidatesConfig
+from relaionet.pipeline.embedding_store import write_embeddings
+
+ROWS = 7
+IDS = [f"{number:064x}" for number in range(ROWS)]
+
+
+def a_run(root: Path) -> Run:
+    return Run(root=root, reporter=Reporter(Console(quiet=True)))
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> CurateRecipe:
+    source = tmp_path / "rows.parquet"
+    pl.DataFrame(
+        {
+            "url": [f"http://pictures.example/{number}" for number in range(ROWS)],
+            "caption": ["a photo of a goldfish", None] * 3 + ["goldfish"],
+            "width": [100] * ROWS,
+            "height": [100] * ROWS,
+        }
+    ).write_parquet(source)
+    return CurateRecipe(source=str(source), encoder="miniature", candidates=cut(3))
+
+
+def cut(rows_per_shard: int) -> CandidatesConfig:
+    return CandidatesConfig(captions="any", rows_per_shard=rows_per_shard)
+
+
+def store(run: Run, table: Table, shard: str = "00000", **values: object) -> None:
+    """A table of all ids in which every column not named is null, and every status ok."""
+    given = {"candidate_id": IDS, "status": "ok"} | values
+    columns = [
+        pl.Series(name, given[name], dtype=column.dtype)
+        if isinstance(given.get(name), list)
+        else pl.repeat(given.get(name), ROWS, dtype=column.dtype, eager=True).alias(name)
+        for name, column in table.columns.items()
+    ]
+    run.store.write(pl.DataFrame(columns), table, "digest", shard=shard)
+
+
+def test_a_deleted_table_is_made_again_though_the_receipts_stand(tmp_path: Path, recipe: CurateRecipe) -> None:
+    run = a_run(tmp_path / "run")
+    assert read_all_candidates(run, recipe) == (["00000", "00001", "00002"], ROWS)
+    run.store.path(CANDIDATES, "00001").unlink()
+    assert read_all_candidates(a_run(run.root), recipe) == (["00000", "00001", "00002"], ROWS)
+    assert run.store.read_all(CANDIDATES).height == ROWS
+
+
+def test_a_source_cut_otherwise_leaves_no_shard_of_the_earlier_cut(tmp_path: Path, recipe: CurateRecipe) -> None:
+    run = a_run(tmp_path / "run")
+    for shard in read_all_candidates(run, recipe)[0]:
+        store(run, DOWNLOADS, shard)
+        write_embeddings(run.embeddings, int(shard), np.zeros((0, 2)), pl.DataFrame(schema=dict.fromkeys(
+            ("candidate_id", "caption", "url"), pl.String)))  # fmt: skip
+    read_all_candidates(run, replace(recipe, candidates=cut(5)))
+    assert run.store.shards(CANDIDATES) == run.store.shards(DOWNLOADS) == ["00000", "00001"]
+    assert len(list(run.embeddings.rglob("*_*.npy"))) == 2
+
+
+def test_a_source_without_rows_has_no_shards(tmp_path: Path, recipe: CurateRecipe) -> None:
+    pl.read_parquet(recipe.source).clear().write_parquet(recipe.source)
+    assert read_all_candidates(a_run(tmp_path / "run"), recipe) == ([], 0)
+
+
+def test_other_proposals_give_other_tasks_though_the_screens_say_the_same(tmp_path: Path, recipe: CurateRecipe) -> None:
+    run = a_run(tmp_path / "run")
+    store(run, CANDIDATES)
+    store(run, DOWNLOADS, path="00/a.png")
+    store(run, SCREENED)
+    for wnid in ("n01443537", "n01440764"):
+        store(run, PROPOSALS, wnid=wnid, top_wnids=[[wnid]] * ROWS)
+        make_review_tasks(a_run(run.root), recipe)
+        assert set(run.store.read(TASKS, "round1")["proposed_wnid"]) == {wnid}
+
+
+def test_other_vectors_are_another_input_though_the_table_is_the_same(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    store(run, EMBEDDINGS)
+    rows = pl.DataFrame({"candidate_id": IDS, "caption": "x", "url": "http://a.example"})
+    digests = set()
+    for value in (0.0, 1.0):
+        write_embeddings(run.embeddings, 0, np.full((ROWS, 2), value), rows)
+        digests.add(vectors_digest(run, "00000"))
+    assert len(digests) == 2
+
+
+def test_deleted_images_are_fetched_again(
+    tmp_path: Path, recipe: CurateRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[int] = []
+
+    def fetch(rows: pl.DataFrame, _config: object, images: Path, _progress: object) -> pl.DataFrame:
+        fetched.append(rows.height)
+        (images / "a.png").parent.mkdir(exist_ok=True)
+        (images / "a.png").write_bytes(b"picture")
+        given = {"candidate_id": rows["candidate_id"], "path": "a.png", "status": "ok"}
+        columns = {
+            name: given.get(name, pl.lit(None, dtype=column.dtype)) for name, column in DOWNLOADS.columns.items()
+        }
+        return rows.select("candidate_id").with_columns(
+            **{name: pl.lit(value) if isinstance(value, str) else value for name, value in columns.items()}
+        )
+
+    monkeypatch.setattr("relaionet.flows.curate_stages.download.fetch_images", fetch)
+    run = a_run(tmp_path / "run")
+    read_all_candidates(run, recipe)
+    assert download_shard(run, "00000", recipe, lambda _count: None)
+    assert not download_shard(run, "00000", recipe, lambda _count: None)
+    (run.images / "a.png").unlink()
+    assert download_shard(run, "00000", recipe, lambda _count: None)
+    assert fetched == [3, 3]
+
+
+def test_options_of_an_encoder_may_be_lists(recipe: CurateRecipe) -> None:
+    with pytest.raises(BadInput, match="takes no option sizes"):
+        get_encoder(replace(recipe, encoder_options={"sizes": [1, 2]}))
+
+
+def test_controls_that_are_no_table_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "controls.parquet"
+    path.write_bytes(b"no parquet at all")
+    with pytest.raises(BadInput, match=r"controls\.parquet.*path and wnid"):
+        read_controls(path, tmp_path / "images")
+    pl.DataFrame({"path": ["a"]}).write_parquet(path)
+    with pytest.raises(BadInput, match="wnid"):
+        read_controls(path, tmp_path / "images")
