@@ -20,9 +20,11 @@ from relaionet.flows.curate_stages import (
     screen_all,
     search_labels,
 )  # fmt: skip
+from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.recipe import find_recipe, read_recipe
 from relaionet.flows.stage import Run, as_flow, publish_counts, run_shards, share_cores
+from relaionet.flows.vectors import get_encoder
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, PROPOSALS
 from relaionet.pipeline.candidates import CandidatesConfig
@@ -99,7 +101,8 @@ def run_curate(recipe: CurateRecipe, out: Path, *, push: bool | None = None, rep
     """
     run = Run(root=out, reporter=reporter or Reporter())
     check_recipe(recipe)
-    curate(run, recipe)
+    with hold_folder(out):
+        curate(run, recipe)
     if push is not False:
         from relaionet.flows.review import push_if_possible
 
@@ -134,8 +137,10 @@ def run_stages(run: Run, recipe: CurateRecipe) -> None:
     """One line per stage, in the order of the story."""
     run.reporter.headline(f"Curate {recipe.name}")
     share_cores(recipe.workers)
-    write_run_record(run.root, recipe)
+    # a proxy changes nothing of what is made, and its address may hold a password
+    write_run_record(run.root, replace(recipe, download=replace(recipe.download, proxy=None)))
     shards, rows_count = read_all_candidates(run, recipe)
+    get_encoder(recipe)  # a wrong name is found before anything is fetched
     run_shards(run, DOWNLOADS, download_shard, shards, rows_count, recipe)
     run_shards(run, EMBEDDINGS, embed_shard, shards, rows_count, recipe)
     search_labels(run, recipe)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 from prefect import task
@@ -23,6 +23,7 @@ from relaionet.evaluators.metrics import score_generator, score_mmhm, score_real
 from relaionet.evaluators.metrics.score import VERSION as SCORE_VERSION
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.flows.console import Reporter
+from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.recipe import find_recipe, read_recipe
 from relaionet.flows.stage import Run, as_flow, share_cores
@@ -30,9 +31,6 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.store import digest_of, read_json
 from relaionet.manifests.tables import ALIVE, SCORES
 from relaionet.pipeline.split import read_split
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +125,10 @@ def run_evaluate(recipe: EvaluateRecipe, out: Path, *, reporter: Reporter | None
     """
     run = Run(root=out, reporter=reporter or Reporter())
     sets = plan_sets(recipe, out)
-    evaluate(run, recipe, sets)
-    if report:
+    with hold_folder(out):
+        evaluate(run, recipe, sets)
+        if not report:
+            return run
         from relaionet.flows.reporting import write_evaluation_report
 
         path = write_evaluation_report(run, recipe, sets)
@@ -190,17 +190,11 @@ def score_sets(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet]) -> pl.Da
     models = load_models(find_protocol(recipe.protocol), device=device_of(recipe), **recipe.weights)
     reference = extract_reference(run, rows, models)
     requests = sampling.make_requests(rows, base_seed=recipe.base_seed, split_name=split_name, prompt=recipe.prompt)
-    parts = [
-        score_shard(
-            run, "real", digest_of(reference.digest, models.protocol), lambda: score_real(reference, split_name)
-        )
-    ]
+    real = digest_of(reference.digest, models.protocol, split_name)
+    parts = [score_shard(run, "real", real, lambda: score_real(reference, split_name))]
     for one in sets:
-        parts.append(
-            run_set.with_options(name=one.slug)(
-                partial(score_set, run, recipe, one, requests, models, reference, split_name)
-            )
-        )
+        work = partial(score_set, run, recipe, one, requests, models, reference, split_name)
+        parts.append(run_set.with_options(name=one.slug)(work))
     return write_scores(run, pl.concat(parts))
 
 
@@ -253,7 +247,7 @@ def score_set(
     features = extract_samples(run, one, made, models)
     nfe = float(made["nfe"].mean())  # type: ignore[arg-type]
     scores = score_shard(
-        run, one.slug, digest_of(features.digest, reference.digest, nfe, models.protocol),
+        run, one.slug, digest_of(features.digest, reference.digest, nfe, models.protocol, one.name, split_name),
         lambda: score_generator(
             features, reference, generator=one.name, split=split_name, steps=one.settings.steps,
             guidance=one.settings.guidance, nfe=nfe,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from relaionet.flows.console import Reporter
+from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.stage import Run, as_flow, publish_counts
 from relaionet.manifests.release import Release, check_release
@@ -31,7 +32,9 @@ def run_rebuild(
     """
     run = Run(root=out, reporter=reporter or Reporter())
     config = SplitConfig(policy=cast(Literal["same_picture", "exact"], policy))
-    rebuild(run, check_release(release), config, DownloadConfig(proxy=proxy, threads=threads))
+    checked = check_release(release)
+    with hold_folder(out):
+        rebuild(run, checked, config, DownloadConfig(proxy=proxy, threads=threads))
     run.reporter.say(f"\nImages: {out / 'images'}\nCoverage: {out / 'split.json'}")
     return run
 

@@ -30,6 +30,7 @@ from relaionet.annotations.studio import (
 from relaionet.annotations.tasks import interface_config, make_tasks
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate_stages import input_digest, read_controls
+from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.recipe import build
 from relaionet.flows.stage import Run, as_flow, publish_counts
 from relaionet.manifests.errors import BadInput
@@ -68,7 +69,10 @@ def read_run_recipe(root: Path) -> CurateRecipe:
 
     if not (root / "run.json").is_file():
         raise BadInput(f"{root} holds no run; make one with `relaionet curate --recipe FILE --out {root}`.")
-    return build(CurateRecipe, read_json(root / "run.json")["recipe"], where=str(root / "run.json"))
+    record = read_json(root / "run.json")
+    if not isinstance(record, dict) or not isinstance(record.get("recipe"), dict):
+        raise BadInput(f"{root / 'run.json'} is not that of a curated run; name one with --run.")
+    return build(CurateRecipe, record["recipe"], where=str(root / "run.json"))
 
 
 @contextmanager
@@ -113,10 +117,11 @@ def run_push(root: Path, *, again: bool = False, reporter: Reporter | None = Non
     """
     run = Run(root=root, reporter=reporter or Reporter())
     recipe = read_run_recipe(root)
-    if again:
-        make_next_round(run, recipe)
-    with open_studio(run) as studio:
-        return push(run, recipe, studio)
+    with hold_folder(root):
+        if again:
+            make_next_round(run, recipe)
+        with open_studio(run) as studio:
+            return push(run, recipe, studio)
 
 
 def push(run: Run, recipe: CurateRecipe, studio: Studio) -> PushResult:
@@ -164,12 +169,13 @@ def run_review(root: Path, *, release: bool = False, reporter: Reporter | None =
     """Pull, settle, and say what is left; release the accepted rows where asked to."""
     run = Run(root=root, reporter=reporter or Reporter())
     recipe = read_run_recipe(root)
-    with open_studio(run) as studio:
-        review(run, recipe, studio)
-    if release:
-        from relaionet.flows.release import release_run
+    with hold_folder(root):
+        with open_studio(run) as studio:
+            review(run, recipe, studio)
+        if release:
+            from relaionet.flows.release import release_run
 
-        release_run(run, recipe)
+            release_run(run, recipe)
     return run
 
 
@@ -242,7 +248,7 @@ def show_status(root: Path) -> None:
     """Print progress, agreement, reviewers and what is left."""
     run = Run(root=root)
     recipe = read_run_recipe(root)
-    with open_studio(run) as studio:
+    with hold_folder(root), open_studio(run) as studio:
         rounds = read_progress(studio.client, recipe.name)
         if not rounds:
             raise BadInput(f"{studio.client.url} has no review '{recipe.name}'; `relaionet review push --run {root}`.")
