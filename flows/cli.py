@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from importlib import metadata
@@ -11,64 +10,9 @@ from typing import Any
 
 import click
 
+from relaionet.flows.error_text import EXIT_BAD, ErrorsAsText
+
 FOLDER = click.Path(file_okay=False, path_type=Path)
-EXIT_BAD, EXIT_STOPPED = 2, 130
-
-
-class ErrorsAsText(click.Group):
-    """A command group that shows the project's own errors as one readable text and exits with code 2."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command.
-
-        Raises:
-            SystemExit: 2 after an error the user can act on, 130 after Ctrl-C.
-        """
-        from relaionet.manifests.errors import ReLAIONetError
-
-        try:
-            return super().invoke(ctx)
-        except ReLAIONetError as error:
-            self._stop(f"{_kind(error)}: {error}", error, ctx)
-        except OSError as error:
-            text = _system_error(error)
-            if text is None:
-                raise
-            self._stop(text, error, ctx)
-        except KeyboardInterrupt:
-            click.echo("\nStopped. Nothing half-written is left; the same command continues from here.", err=True)
-            ctx.exit(EXIT_STOPPED)
-
-    @staticmethod
-    def _stop(text: str, error: BaseException, ctx: click.Context) -> None:
-        if ctx.find_root().params.get("debug"):
-            raise error
-        click.echo(f"relaionet: {text}", err=True)
-        ctx.exit(EXIT_BAD)
-
-
-def _kind(error: Exception) -> str:
-    return {"BadInput": "error", "Unavailable": "not available", "Corrupt": "damaged data"}.get(
-        type(error).__name__, "error"
-    )
-
-
-def _system_error(error: OSError) -> str | None:
-    """Words for the errors of the file system a user can do something about."""
-    where = f": {error.filename}" if error.filename else ""
-    words = {
-        errno.ENOSPC: f"the disk is full{where}. Free some space and run the same command again: it continues.",
-        errno.EDQUOT: f"your disk quota is used up{where}. Free some space and run the same command again.",
-        errno.EACCES: f"no permission{where}. Choose a folder you may write to (--out), or change its permissions.",
-        errno.EPERM: f"not permitted{where}. Choose a folder you may write to (--out).",
-        errno.EROFS: f"the file system is read-only{where}. Choose another folder (--out).",
-        errno.ENOTDIR: f"a file stands where a folder is needed{where}. Choose another --out.",
-        errno.EEXIST: f"a file stands where a folder is needed{where}. Choose another --out.",
-        errno.EISDIR: f"a folder stands where a file is needed{where}.",
-        errno.ENOENT: f"no such file or folder{where}.",
-        errno.ENAMETOOLONG: "the path is too long. Choose a shorter one.",
-    }
-    return words.get(error.errno) if error.errno is not None else None
 
 
 def _start(ctx: click.Context) -> None:

@@ -12,6 +12,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, labels_by_wnid
+from relaionet.manifests.release import read_release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import (
     CANDIDATES,
@@ -118,7 +119,7 @@ def show_value(key: str, value: object) -> str:
 def _rows(run: Path, table: Table) -> pl.DataFrame:
     if table is MANIFEST:
         paths = sorted((run / "releases").glob("*/manifest.parquet"))
-        return pl.concat([pl.read_parquet(path) for path in paths] or [table.empty()])
+        return pl.concat([read_release(path.parent).manifest for path in paths] or [table.empty()])
     if table is SPLIT:
         return Store(run / "split").read_all(table) if (run / "split").exists() else table.empty()
     return Store(run).read_all(table)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from relaionet.flows.folder_lock import hold_folder
 from tests.whole.conftest import Command, clean_environment, command_line
 
 
@@ -122,6 +123,27 @@ def test_miniature_serve_needs_a_world(relaionet: Command, tmp_path: Path) -> No
 def test_no_permission(relaionet: Command, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     check(relaionet("demo", "--out", tmp_path / "out"), "permission")
+
+
+def test_two_commands_in_one_folder(relaionet: Command, source_recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with hold_folder(out):
+        check(relaionet("curate", "--recipe", source_recipe, "--out", out, "--no-push"), "another relaionet", str(out))
+
+
+def test_a_prefect_server_that_does_not_answer(relaionet: Command, source_recipe: Path, tmp_path: Path) -> None:
+    done = relaionet("curate", "--recipe", source_recipe, "--out", tmp_path / "run", "--no-push",
+                     PREFECT_API_URL="http://127.0.0.1:9/api")  # fmt: skip
+    check(done, "Prefect server at http://127.0.0.1:9/api", "PREFECT_API_URL")
+
+
+def test_an_encoder_is_looked_at_before_anything_is_fetched(
+    relaionet: Command, source_recipe: Path, tmp_path: Path
+) -> None:
+    path = source_recipe.parent / "other.toml"
+    path.write_text(source_recipe.read_text().replace('encoder = "miniature"', 'encoder = "miniatur"'))
+    check(relaionet("curate", "--recipe", path, "--out", tmp_path / "run", "--no-push"), "'miniature'")
+    assert not (tmp_path / "run" / "downloads").exists()
 
 
 def test_full_disk(relaionet: Command, tmp_path: Path, source_recipe: Path) -> None:
