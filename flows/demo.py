@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,7 +28,7 @@ from relaionet.flows.reporting import curation_facts, write_evaluation_report
 from relaionet.flows.review import Studio, make_next_round, push, review, review_facts
 from relaionet.flows.stage import Run, as_flow
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.release import check_release
+from relaionet.manifests.release import Release, check_release
 from relaionet.manifests.store import Receipt, digest_of, read_json, write_json
 from relaionet.manifests.tables import TASKS, VERDICTS
 from relaionet.pipeline.miniature.server import serve_world
@@ -72,6 +73,7 @@ def demo(run: Run, seed: int) -> dict[str, Any]:
         review_by_simulation(run, recipe, world, studio)
     release = check_release(release_run(run, recipe, miniature=True, simulated_reviewers=True))
     split = Run(root=run.root / "split", reporter=run.reporter)
+    drop_split_of_another_release(split.root, release)
     with serve_world(world.folder, later=True) as server:
         rebuild(split, release, SplitConfig(), replace(recipe.download, proxy=server.proxy))
     run.counts += split.counts
@@ -80,6 +82,13 @@ def demo(run: Run, seed: int) -> dict[str, Any]:
     sets = plan_sets(scoring, evaluation.root)
     scores = evaluate(evaluation, scoring, sets)
     return write_results(run, recipe, world, evaluation, scoring, sets, scores)
+
+
+def drop_split_of_another_release(split: Path, release: Release) -> None:
+    """A demo whose settings changed has a new release; its old split is made anew, unlike a user's."""
+    path = split / "split.json"
+    if path.exists() and read_json(path).get("release_digest") != release.info.digest:
+        shutil.rmtree(split)
 
 
 def demo_recipe(run: Run, world: World) -> CurateRecipe:

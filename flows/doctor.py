@@ -114,7 +114,7 @@ def check_backport() -> Finding:
     if path is None:
         return Finding(about="dataclasses backport", state="ok", found="not installed")
     return Finding(
-        about="dataclasses backport", state="note", found=f"installed at {path}; the flows work around it",
+        about="dataclasses backport", state="note", found=f"installed at {path}; the flows do not mind",
         to_do="pip uninstall dataclasses (nothing here needs it, and it breaks a Prefect server you start yourself).",
     )  # fmt: skip
 

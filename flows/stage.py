@@ -18,6 +18,7 @@ from prefect.states import State
 
 from relaionet.flows.console import Advance, Reporter
 from relaionet.flows.environment import server_address
+from relaionet.flows.prefect_server import is_temporary, reporting_server
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import Table, count_statuses
@@ -137,10 +138,11 @@ def as_flow(name: str, work: Callable[[], T], *, task_runner: Any = None, **show
     """
 
     @flow(name=name, task_runner=task_runner, validate_parameters=False)
-    def body(**_shown: str) -> T:
+    def body(**shown: str) -> T:
         return work()
 
-    return body(**shown)
+    with reporting_server():
+        return body(**shown)
 
 
 def is_passing(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
@@ -199,7 +201,7 @@ def share_cores(workers: int) -> None:
 
 def publish_counts(run: Run, flow_name: str) -> None:
     """Show the counts as an artifact, where the flow reports to a Prefect server of the user's own."""
-    if server_address() is None:
+    if server_address() is None or is_temporary():
         return
     from prefect.artifacts import create_table_artifact
 

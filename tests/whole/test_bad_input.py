@@ -169,12 +169,12 @@ def test_ctrl_c_stops_in_words_and_the_next_run_continues(
     environment = clean_environment(PREFECT_HOME=str(prefect_home))
     process = subprocess.Popen(
         command_line("curate", "--recipe", source_recipe, "--out", out, "--no-push"),
-        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 90
     while not (out / "source").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: everything the command started gets it too
     _, printed = process.communicate(timeout=60)
     assert process.returncode == 130, printed[-1500:]
     assert "Traceback" not in printed

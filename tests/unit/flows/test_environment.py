@@ -1,49 +1,40 @@
-"""The `dataclasses` backport is worked around: a Python started as Prefect starts its server loads the right module."""
+"""What is set before a flow starts, and what is found."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from relaionet.flows import environment
+from relaionet.flows import doctor, environment
 
 
-@pytest.fixture
-def backport(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder first on the path in which `dataclasses` is the backport."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    (folder / "dataclasses.py").write_text("BACKPORT = True\n")
-    monkeypatch.setattr(environment.sysconfig, "get_paths", lambda: {"purelib": str(folder), "platlib": str(folder)})
-    monkeypatch.setenv("RELAIONET_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("PYTHONPATH", "")
-    return folder
-
-
-def loads_backport(folder: Path) -> bool:
-    """What Prefect's server does: put site-packages first, then import."""
-    code = f"import sys; sys.path.insert(0, {str(folder)!r}); import dataclasses; print(hasattr(dataclasses, 'BACKPORT'))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
-    return done.stdout.strip() == "True"
-
-
-def test_backport_would_be_loaded_and_is_not_after_preparing(backport: Path) -> None:
-    assert loads_backport(backport)
-    environment.prepare_environment()
-    assert not loads_backport(backport)
-
-
-def test_nothing_is_changed_without_the_backport(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backport_is_found_and_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         environment.sysconfig, "get_paths", lambda: {"purelib": str(tmp_path), "platlib": str(tmp_path)}
     )
-    monkeypatch.setenv("PYTHONPATH", "before")
-    environment.prepare_environment()
-    assert os.environ["PYTHONPATH"] == "before"
+    assert environment.find_backport() is None
+    assert doctor.check_backport().state == "ok"
+    (tmp_path / "dataclasses.py").write_text("BACKPORT = True\n")
+    finding = doctor.check_backport()
+    assert finding.state == "note"
+    assert str(tmp_path) in finding.found
+    assert "pip uninstall dataclasses" in finding.to_do
+
+
+@pytest.mark.parametrize(("version", "state"), [("0.150.0", "ok"), ("0.151.0", "problem"), ("1.0", "problem")])
+def test_doctor_knows_which_fastapi_prefect_needs(version: str, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_version", lambda name: version)
+    assert doctor.check_fastapi().state == state
+
+
+def test_doctor_never_shows_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_URL", "http://studio.example")
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "the-secret")
+    assert "the-secret" not in repr(doctor.check_studio_key())
+    monkeypatch.delenv("LABEL_STUDIO_API_KEY")
+    assert doctor.check_studio_key().state == "problem"
 
 
 def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
