@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +127,7 @@ def _build_shard(
         if progress is not None:
             progress(rows.height)
         return
+    started = time.perf_counter()
     fetch_digest = digest_of(DOWNLOAD_VERSION, rows["candidate_id"].to_list(), digest)
     images = work.root / IMAGES_FOLDER
     fetched = work.read(DOWNLOADS, shard) if work.has_table(DOWNLOADS, fetch_digest, shard) else None
@@ -136,7 +138,7 @@ def _build_shard(
     for source, target in zip(fetched["path"], judged["path"], strict=True):
         if target is not None:
             _place_file(images / source, store.root / target)
-    store.write(judged, SPLIT, digest, shard=shard)
+    store.write(judged, SPLIT, digest, shard=shard, seconds=time.perf_counter() - started)
 
 
 def _place_file(source: Path, target: Path) -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.release import Release, make_release, read_release
+from relaionet.manifests.store import Store
 from relaionet.manifests.tables import MANIFEST, SPLIT, check_table
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.perceptual_hash import phash_hex
@@ -200,6 +201,7 @@ def test_a_lost_table_of_a_finished_split_says_what_to_do(fault_server, tmp_path
     release, out = release_of(fault_server, tmp_path / "release", 3), tmp_path / "split"
     download = DownloadConfig(proxy=fault_server.url)
     table = build_split(release, SplitConfig(), out, download)
+    assert [receipt.seconds > 0 for receipt in Store(out).receipts(SPLIT)] == [True]
     (out / "split" / "00000.parquet").unlink()
     with pytest.raises(Corrupt, match=r"delete .*split\.json"):
         build_split(release, SplitConfig(), out, download)
