@@ -205,6 +205,11 @@ def load_models(protocol: ScoringProtocol, device: str = "cpu", **weights: str) 
     """
     from relaionet.pipeline.encoders import load_encoder
 
+    known = {protocol.fd_extractor, protocol.classifier, "inception", "pickscore"}
+    for name in weights:
+        if name not in known:
+            raise BadInput(f"weights: '{name}' is no model of protocol {protocol.name}.{nearest_name(name, known)}")
+
     def extractor(name: str) -> Extractor:
         return load_extractor(name, device, **({"weights": weights[name]} if name in weights else {}))
 

@@ -21,6 +21,7 @@ from relaionet.flows.console import Reporter
 from relaionet.flows.curate import CurateRecipe, curate, read_curate_recipe
 from relaionet.flows.curate_stages import input_digest, read_controls
 from relaionet.flows.evaluate import EvaluateRecipe, ScoredSet, evaluate, plan_sets, read_evaluate_recipe
+from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.provenance import package_versions
 from relaionet.flows.rebuild import rebuild
 from relaionet.flows.release import release_run
@@ -57,7 +58,8 @@ def run_demo(out: Path, *, seed: int = 0, reporter: Reporter | None = None) -> d
     if out.exists() and any(out.iterdir()) and not (out / "world").is_dir():
         raise BadInput(f"{out} holds something that is no demo; choose another folder with --out.")
     run.reporter.say("reLAIONet on the miniature: a made world, simulated reviewers. No number is about reLAIONet.")
-    summary = as_flow("demo", lambda: demo(run, seed), seed=str(seed), out=str(out))
+    with hold_folder(out):
+        summary = as_flow("demo", lambda: demo(run, seed), seed=str(seed), out=str(out))
     say_summary(run, summary, time.perf_counter() - started)
     return summary
 

@@ -144,6 +144,8 @@ def plan_sets(recipe: EvaluateRecipe, out: Path) -> list[ScoredSet]:
     """
     if not recipe.generators:
         raise BadInput("the recipe names no generators; add at least one [[generators]] table.")
+    if recipe.limit < 0:
+        raise BadInput(f"limit is {recipe.limit}; it must be 0 (all) or more.")
     find_protocol(recipe.protocol)
     sets: list[ScoredSet] = []
     for entry in recipe.generators:

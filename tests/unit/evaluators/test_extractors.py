@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from relaionet.evaluators.extractors import INCEPTION_FILE, EncoderExtractor, load_extractor
+from relaionet.evaluators.extractors import INCEPTION_FILE, EncoderExtractor, load_extractor, load_models
+from relaionet.evaluators.protocols import find_protocol
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 
 
@@ -109,3 +110,8 @@ def test_an_encoder_as_extractor_gives_its_own_rows() -> None:
     images = np.zeros((2, 3, 4, 4), np.uint8)
     images[1, 0] = 7
     assert EncoderExtractor(Encoder()).extract(images)["features"].tolist() == [[0, 0], [7, 7]]  # type: ignore[arg-type]
+
+
+def test_weights_of_an_unknown_model_are_named() -> None:
+    with pytest.raises(BadInput, match="Did you mean 'inception'"):
+        load_models(find_protocol("miniature"), inceptio="x")
