@@ -99,12 +99,12 @@ def read_embeddings(folder: Path, shards: Sequence[int] | None = None) -> tuple[
     names = found if shards is None else [name for name in found if int(name) in shards]
     if not names:
         raise BadInput(f"{folder} holds no embeddings; expected img_emb/img_emb_0.npy.")
-    shards = [_read_shard(folder, name) for name in sorted(names, key=int)]
-    widths = {vectors.shape[1] for _, vectors in shards}
+    read = [_read_shard(folder, name) for name in sorted(names, key=int)]
+    widths = {vectors.shape[1] for _, vectors in read}
     if len(widths) > 1:
         raise Corrupt(f"{folder}: shards of different width {sorted(widths)}; they come from different encoders.")
-    ids = [candidate_id for part, _ in shards for candidate_id in part]
-    return ids, shards[0][1] if len(shards) == 1 else np.concatenate([vectors for _, vectors in shards])
+    ids = [candidate_id for part, _ in read for candidate_id in part]
+    return ids, read[0][1] if len(read) == 1 else np.concatenate([vectors for _, vectors in read])
 
 
 def _shard_of(path: Path) -> str:
