@@ -58,12 +58,7 @@ def run_fetcher(
     command = [sys.executable, "-P", "-m", "relaionet.pipeline.download", str(work / "job.json")]
     with (work / "log.txt").open("wb") as log:
         process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env=_environment(proxy),
-            start_new_session=True,
+            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=_environment(proxy), start_new_session=True
         )
         try:
             _follow(process, ledger, progress)

@@ -53,11 +53,10 @@ def judge_rows(
         how="horizontal",
     )
     bits = pl.col("phash_distance")
-    near = bits <= config.max_phash_distance
     status = (
         pl.when(bits.is_null()).then(pl.lit("gone"))
         .when(pl.col("image_sha256") == pl.col("expected")).then(pl.lit("exact"))
-        .when(near).then(pl.lit("same_picture"))
+        .when(bits <= config.max_phash_distance).then(pl.lit("same_picture"))
         .otherwise(pl.lit("changed"))
     )  # fmt: skip
     reason = (
