@@ -24,6 +24,7 @@ from relaionet.manifests.labels import labels_by_wnid
 
 VERSION = "1"
 _TRIES = 4
+_Work = tuple[str, int, dict[str, Any]]  # reviewer, task id, task data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,22 +161,33 @@ def answer_tasks(
         name: connect_studio(url, join_reviewer(admin, admin_token, name))
         for name in sorted({item[0] for item in work})
     }
-    stop = threading.Event()
 
-    def answer(item: tuple[str, int, dict[str, Any]]) -> bool:
+    def answer(item: _Work) -> None:
         name, task, data = item
-        if stop.is_set():
-            return False
         result, seconds = simulate_answer(
             data, truth.get(data["candidate_id"]), name, accuracies[name], config.seed
         )  # fmt: skip
         _post(clients[name], task, {"result": result, "lead_time": seconds})
+
+    return _answer_all(work, answer, config.threads, progress)
+
+
+def _answer_all(
+    work: Sequence[_Work], answer: Callable[[_Work], None], threads: int, progress: Callable[[int], None] | None
+) -> int:
+    """Give all answers, several at once; after an error or Ctrl-C no further one is begun."""
+    stop = threading.Event()
+
+    def unless_stopped(item: _Work) -> bool:
+        if stop.is_set():
+            return False
+        answer(item)
         return True
 
     done = 0
-    with ThreadPoolExecutor(config.threads) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         try:
-            for given in pool.map(answer, work):
+            for given in pool.map(unless_stopped, work):
                 done += given
                 if progress and given:
                     progress(1)
@@ -197,7 +209,7 @@ def _post(client: StudioClient, task: int, body: dict[str, Any]) -> None:
 
 def _open_work(
     admin: StudioClient, project_name: str, project: int, names: Sequence[str], overlap: int, seed: int
-) -> list[tuple[str, int, dict[str, Any]]]:
+) -> list[_Work]:
     """Who answers which task: (reviewer, task id, task data); first everybody's first turn, then the second, …."""
     by_task: dict[int, set[str]] = {}
     by_candidate: dict[str, set[str]] = {}

@@ -81,7 +81,7 @@ def read_curate_recipe(name: str) -> CurateRecipe:
         BadInput: see `recipe.read_recipe`.
     """
     recipe = read_recipe(name, CurateRecipe)
-    folder = find_recipe(name).parent
+    folder = find_recipe(name).parent.resolve()
     return replace(
         recipe,
         source=recipe.source if "://" in recipe.source else str(folder / recipe.source),

@@ -106,7 +106,7 @@ def read_evaluate_recipe(name: str) -> EvaluateRecipe:
         BadInput: see `recipe.read_recipe`.
     """
     recipe = read_recipe(name, EvaluateRecipe)
-    folder = find_recipe(name).parent
+    folder = find_recipe(name).parent.resolve()
     entries = tuple(
         replace(entry, generator=str(folder / entry.generator)) if entry.generator.endswith(".toml") else entry
         for entry in recipe.generators

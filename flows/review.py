@@ -35,7 +35,7 @@ from relaionet.flows.recipe import build
 from relaionet.flows.stage import Run, as_flow, publish_counts
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.store import digest_of, read_json, write_atomic
+from relaionet.manifests.store import digest_of, read_json
 from relaionet.manifests.tables import DECISIONS, TASKS, VERDICTS
 
 if TYPE_CHECKING:
@@ -219,8 +219,10 @@ def review_salt(root: Path) -> str:
     """Secret of the review's pseudonyms, made once and kept with the run, readable by its owner alone."""
     path = root / "studio" / "pseudonyms.salt"
     if not path.exists():
-        write_atomic(path, secrets.token_hex(16).encode())
-        path.chmod(0o600)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(16))
     return path.read_text()
 
 

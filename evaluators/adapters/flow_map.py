@@ -118,6 +118,19 @@ def load_weights(network: torch.nn.Module, path: Path) -> None:
     network.load_state_dict({name: state[name] for name in wanted})
 
 
+def _make_network(
+    name: str, backbone: str, network: Mapping[str, Any]
+) -> tuple[torch.nn.Module, DiTConfig | UNetConfig]:
+    """The backbone of a name with its config, weights not loaded yet."""
+    if backbone not in BACKBONES:
+        raise BadInput(f"generator '{name}': backbone '{backbone}' is unknown.{nearest_name(backbone, BACKBONES)}")
+    kind, config_kind = BACKBONES[backbone]
+    config: DiTConfig | UNetConfig = _fill(config_kind, network, f"generator '{name}', [network]")
+    if config.in_channels != 3:
+        raise BadInput(f"generator '{name}': a state of {config.in_channels} channels needs a codec; only 3 is pixels.")
+    return kind(config), config
+
+
 def make_flow_map(
     *,
     name: str,
@@ -155,18 +168,12 @@ def make_flow_map(
     Raises:
         BadInput: an unknown key or name, missing weights, or weights that do not fit.
     """
-    if backbone not in BACKBONES:
-        raise BadInput(f"generator '{name}': backbone '{backbone}' is unknown.{nearest_name(backbone, BACKBONES)}")
-    kind, config_kind = BACKBONES[backbone]
-    config: DiTConfig | UNetConfig = _fill(config_kind, network, f"generator '{name}', [network]")
+    model, config = _make_network(name, backbone, network)
     spec: FlowMapSpec = _fill(FlowMapSpec, sampler, f"generator '{name}', [sampler]")
-    if config.in_channels != 3:
-        raise BadInput(f"generator '{name}': a state of {config.in_channels} channels needs a codec; only 3 is pixels.")
     indices = tuple(range(config.num_classes) if class_indices is None else class_indices)
     if len(indices) != config.num_classes:
         raise BadInput(f"generator '{name}': {len(indices)} class_indices for {config.num_classes} network labels.")
     path = (base or Path()) / weights
-    model = kind(config)
     load_weights(model, path)
     info = Info(
         name=name, native_size_px=config.input_size, guidance=spec.guidance,
