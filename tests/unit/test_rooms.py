@@ -80,6 +80,18 @@ def test_every_package_folder_is_declared() -> None:
     assert declared == found
 
 
+def test_every_data_file_is_shipped() -> None:
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    done = subprocess.run(["git", "ls-files", *ROOMS], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("no git checkout")
+    for path in (ROOT / name for name in done.stdout.splitlines() if not name.endswith(".py")):
+        package = next(folder for folder in path.parents if (folder / "__init__.py").exists())
+        name = "relaionet." + package.relative_to(ROOT).as_posix().replace("/", ".")
+        shipped = [found for pattern in patterns["*"] + patterns.get(name, []) for found in package.glob(pattern)]
+        assert path in shipped, f"{path.relative_to(ROOT)} would not be in the wheel"
+
+
 def test_lock_names_versions_and_no_index() -> None:
     for name in ("requirements.lock", "requirements-gpu.lock"):
         lines = (ROOT / name).read_text().splitlines()

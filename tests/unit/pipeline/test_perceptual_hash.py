@@ -40,5 +40,5 @@ def test_distance_counts_bits() -> None:
     assert phash_distance("0" * 16, "f" * 16) == HASH_BITS
     assert phash_distance("00000000000000ff", "00000000000000fe") == 1
     assert phash_distance("abc", "abc") == 0
-    with pytest.raises(ValueError, match="hex|base 16"):
+    with pytest.raises(ValueError, match=r"hex|base 16"):
         phash_distance("zz", "00")
