@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -28,13 +28,13 @@ class Table:
         name: folder and file name.
         columns: in the order they are written.
         statuses: status -> meaning; empty for tables whose rows have no status.
-        key: columns that together name a row once; empty where rows may repeat.
+        key: columns that together name a row once; none where rows may repeat.
     """
 
     name: str
     columns: Mapping[str, Column]
-    statuses: Mapping[str, str]
-    key: tuple[str, ...] = ()
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    key: tuple[str, ...] = ("candidate_id",)
 
     @property
     def schema(self) -> pl.Schema:

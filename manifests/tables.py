@@ -57,6 +57,7 @@ CANDIDATES = Table(
         "bad_url": "the URL is missing or is not http(s)",
         "repeated": "an earlier row has the same URL",
     },
+    key=(),  # a URL may stand in several rows; all but the first are `repeated`
 )
 
 DOWNLOADS = Table(
@@ -82,7 +83,6 @@ DOWNLOADS = Table(
         "slow": "not complete within the time limit",
         "broken": "bytes came but are no image that can be decoded within the limits",
     },
-    key=("candidate_id",),
 )
 
 EMBEDDINGS = Table(
@@ -96,7 +96,6 @@ EMBEDDINGS = Table(
         + _STATUS
     ),
     statuses={"ok": "embedded", "broken": "the stored bytes could not be decoded"},
-    key=("candidate_id",),
 )
 
 HITS = Table(
@@ -110,7 +109,6 @@ HITS = Table(
     rank                i32   0 is the nearest image of that class
     """
     ),
-    statuses={},
     key=("class_index", "candidate_id"),
 )
 
@@ -131,7 +129,6 @@ PROPOSALS = Table(
         + _STATUS
     ),
     statuses={"ok": "one class is proposed", "unclear": "no class stands out"},
-    key=("candidate_id",),
 )
 
 SCREENED = Table(
@@ -158,7 +155,6 @@ SCREENED = Table(
         "too_small": "too few pixels",
         "plain": "next to no contrast",
     },
-    key=("candidate_id",),
 )
 
 TASKS = Table(
@@ -176,7 +172,6 @@ TASKS = Table(
     caption             str   a stranger's text, shown escaped
     """
     ),
-    statuses={},
     key=("candidate_id", "round"),
 )
 
@@ -194,7 +189,6 @@ DECISIONS = Table(
     annotation_id       i64   Label Studio's id of the answer; an answer changed later is a further row
     """
     ),
-    statuses={},
     key=("annotation_id", "at"),
 )
 
@@ -218,7 +212,6 @@ VERDICTS = Table(
         "reject": "settled that it is no picture of one class",
         "again": "undecided: needs more answers",
     },
-    key=("candidate_id",),
 )
 
 MANIFEST = Table(
@@ -248,8 +241,6 @@ MANIFEST = Table(
     fetched_at          time  when the bytes were fetched, UTC
     """
     ),
-    statuses={},
-    key=("candidate_id",),
 )
 
 SPLIT = Table(
@@ -272,7 +263,6 @@ SPLIT = Table(
         "changed": "another picture now",
         "gone": "could not be fetched",
     },
-    key=("candidate_id",),
 )
 
 SAMPLES = Table(
@@ -309,7 +299,6 @@ SCORES = Table(
     n                   i64   images scored
     """
     ),
-    statuses={},
     key=("generator", "split", "protocol", "steps", "guidance", "metric"),
 )
 
