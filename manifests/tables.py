@@ -7,7 +7,14 @@ status and a reason of its own, so rows in = sum over statuses at every stage an
 from __future__ import annotations
 
 from relaionet.manifests.schema import (  # noqa: F401  most callers want a table and what is done with it together
-    ALIVE, Column, Table, alive, check_table, columns, count_statuses, shape_table,
+    ALIVE,
+    Column,
+    Table,
+    alive,
+    check_table,
+    columns,
+    count_statuses,
+    shape_table,
 )  # fmt: skip
 
 _STATUS = """
