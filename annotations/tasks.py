@@ -189,3 +189,21 @@ def task_data(row: dict[str, Any], config: TasksConfig | None = None) -> dict[st
 def interface_config(config: TasksConfig) -> InterfaceConfig:
     """The page that goes with these tasks."""
     return InterfaceConfig(runner_ups_count=config.runner_ups_count)
+
+
+def answered_tasks(tasks: pl.DataFrame, decisions: pl.DataFrame, overlap: int, overlap_again: int) -> pl.DataFrame:
+    """The newest task of each picture, where it has all its answers; to ask about the others anew would ask twice.
+
+    Args:
+        tasks: TASKS of all rounds.
+        decisions: DECISIONS of all rounds.
+        overlap: answers a picture gets in round 1.
+        overlap_again: answers it gets in each later round.
+
+    Returns:
+        TASKS rows, at most one per candidate.
+    """
+    given = decisions.group_by("candidate_id", "round").agg(given=pl.col("annotation_id").n_unique())
+    wanted = pl.when(pl.col("round") == 1).then(overlap).otherwise(overlap_again)
+    newest = tasks.sort("round").unique("candidate_id", keep="last")
+    return newest.join(given, on=["candidate_id", "round"]).filter(pl.col("given") >= wanted).drop("given")

@@ -27,7 +27,7 @@ from relaionet.annotations.studio import (
     pull_annotations,
     push_tasks,
 )  # fmt: skip
-from relaionet.annotations.tasks import interface_config, make_tasks
+from relaionet.annotations.tasks import answered_tasks, interface_config, make_tasks
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate_stages import input_digest, read_controls
 from relaionet.flows.folder_lock import hold_folder
@@ -91,7 +91,7 @@ def open_studio(run: Run) -> Iterator[Studio]:
         yield Studio(client=connect_studio(url, key))
         return
     install_studio(progress=run.reporter.say)
-    run.reporter.say("  Starting Label Studio on this machine …")
+    run.reporter.say("  Label Studio on this machine: started where it does not run yet …")
     with start_studio(run.root / "studio") as server:
         yield Studio(client=connect_studio(server.url, server.token), documents=server.documents, server=server)
 
@@ -152,17 +152,25 @@ def make_next_round(run: Run, recipe: CurateRecipe) -> int:
     tasks = run.store.read_all(TASKS)
     if again.is_empty():
         raise BadInput(f"{run.root}: no picture is undecided; pull the answers first, or release.")
-    rows = again.select("candidate_id").join(
-        tasks.sort("round").unique("candidate_id", keep="last"), on="candidate_id", maintain_order="left"
-    ).rename({"proposed_wnid": "wnid", "runner_up_wnids": "top_wnids", "image_path": "path"})  # fmt: skip
+    finished = answered_tasks(tasks, run.store.read_all(DECISIONS), recipe.overlap, recipe.overlap_again)
+    rows = again.select("candidate_id").join(finished, on="candidate_id", maintain_order="left").rename(
+        {"proposed_wnid": "wnid", "runner_up_wnids": "top_wnids", "image_path": "path"}
+    )  # fmt: skip
+    if rows.is_empty():
+        raise BadInput(
+            f"{run.root}: the {again.height:,} undecided pictures still wait for answers of the rounds there are; "
+            "finish those and pull first."
+        )
+    waiting = again.height - rows.height
+    run.reporter.say(f"  {'again':<12}{again.height:>7,} = {rows.height:,} asked again + {waiting:,} still open")
     number = int(tasks["round"].max()) + 1  # type: ignore[arg-type, operator]
     controls = read_controls(recipe.controls, run.images)
-    digest = digest_of(again["candidate_id"].sort().to_list(), controls.rows(), recipe.tasks, number)
+    digest = digest_of(rows["candidate_id"].sort().to_list(), controls.rows(), recipe.tasks, number)
     run.make(
         TASKS, digest, lambda: make_tasks(rows, controls, round_number=number, config=recipe.tasks),
         shard=f"round{number}",
     )  # fmt: skip
-    return again.height
+    return rows.height
 
 
 def run_review(root: Path, *, release: bool = False, reporter: Reporter | None = None) -> Run:
@@ -253,7 +261,9 @@ def show_status(root: Path) -> None:
     with hold_folder(root), open_studio(run) as studio:
         rounds = read_progress(studio.client, recipe.name)
         if not rounds:
-            raise BadInput(f"{studio.client.url} has no review '{recipe.name}'; `relaionet review push --run {root}`.")
+            raise BadInput(
+                f"{studio.client.url} has no review '{recipe.name}'; run `relaionet review push --run {root}`."
+            )
         decisions = pull_decisions(run, recipe, studio.client)
         for row in rounds:
             left = row["tasks"] - row["finished"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaionet.annotations.interface import CHOICES, class_words, label_config, page_labels
-from relaionet.annotations.tasks import TasksConfig, make_tasks, task_data
+from relaionet.annotations.tasks import TasksConfig, answered_tasks, make_tasks, task_data
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, read_labels
 from relaionet.manifests.tables import TASKS, check_table
@@ -137,3 +137,20 @@ def test_short_page_offers_every_class_a_task_needs():
 def test_page_without_classes_is_refused():
     with pytest.raises(BadInput, match="at least one class"):
         label_config([])
+
+
+def test_only_pictures_with_all_their_answers_are_asked_about_again():
+    first = make_tasks(make_rows(4))
+    one, two, three, four = first["candidate_id"]
+    second = make_tasks(make_rows(4).filter(pl.col("candidate_id").is_in([three, four])), round_number=2)
+    tasks = pl.concat([second, first])
+    answers = [(one, 1, 1), (two, 1, 2), (two, 1, 2), (three, 1, 3), (three, 1, 4), (four, 1, 5), (four, 2, 6)]
+    decisions = pl.DataFrame(
+        answers, schema={"candidate_id": pl.String, "round": pl.Int32, "annotation_id": pl.Int64}, orient="row"
+    )
+
+    # one answer of two, one changed answer of two, round 2 open, round 2 answered
+    assert answered_tasks(tasks, decisions, 2, 1)["candidate_id"].to_list() == [four]
+    assert set(answered_tasks(tasks, decisions, 1, 1)["candidate_id"]) == {one, two, four}
+    assert set(answered_tasks(first, decisions, 2, 1)["candidate_id"]) == {three}
+    assert answered_tasks(tasks, decisions, 2, 1).columns == tasks.columns

@@ -17,7 +17,7 @@ from PIL import Image
 
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.tables import DOWNLOADS, check_table
-from relaionet.pipeline.download import DownloadConfig, fetch_images
+from relaionet.pipeline.download import DownloadConfig, _check_complete, fetch_images
 
 HOST = "http://pictures.invalid"
 
@@ -133,7 +133,7 @@ def test_without_a_proxy_private_addresses_are_refused_unless_allowed(fault_serv
 LONG_FETCH = """
 import sys, polars as pl
 from pathlib import Path
-from relaionet.pipeline.download import DownloadConfig, fetch_images
+from relaionet.pipeline.download import DownloadConfig, _check_complete, fetch_images
 rows = pl.read_parquet(sys.argv[1])
 fetch_images(rows, DownloadConfig(proxy=sys.argv[2], threads=2), Path(sys.argv[3]), lambda n: print(n, flush=True))
 """
@@ -216,6 +216,20 @@ def test_a_folder_that_cannot_be_written_is_an_error_and_runs_later(fault_server
         fetch_images(rows, DownloadConfig(proxy=fault_server.url), tmp_path)
     folder.unlink()
     assert fetch_images(rows, DownloadConfig(proxy=fault_server.url), tmp_path)["status"].to_list() == ["ok", "ok"]
+
+
+@pytest.mark.parametrize(("answered", "is_cut_off"), [(False, True), (True, False)])
+def test_a_dead_network_is_no_verdict_on_the_rows(tmp_path: Path, answered: bool, is_cut_off: bool) -> None:
+    rows = make_rows([f"{HOST}/{number}.jpg" for number in range(4)])
+    unresolved, slow = {"offline": True, "status": "gone"}, {"offline": False, "status": "slow"}
+    last = {"offline": False, "status": "gone"} if answered else slow
+    done = dict(zip(rows["candidate_id"], [unresolved, slow, unresolved, last], strict=True))
+    (tmp_path / "work").mkdir()
+    if is_cut_off:
+        with pytest.raises(Unavailable, match="none of 4 hosts could be reached"):
+            _check_complete(rows, done, tmp_path / "work")
+    else:
+        _check_complete(rows, done, tmp_path / "work")
 
 
 def test_config_is_checked() -> None:
