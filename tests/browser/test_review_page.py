@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from relaionet.annotations.decisions import read_decisions
-from relaionet.annotations.interface import label_config
+from relaionet.annotations.interface import CHOICES, label_config
 from relaionet.annotations.projects import read_tasks
 from relaionet.annotations.studio import PushConfig, connect_studio, pull_annotations, push_tasks
 from relaionet.annotations.tasks import make_tasks
@@ -42,6 +42,9 @@ def review(studio, tmp_path_factory):
     return client, project, tasks
 
 
+RADIOS = len(CHOICES) + 2  # and the two runner-ups
+
+
 def log_in(page, studio, email, password):
     page.open(f"{studio.url}/user/login/")
     page.eval(f"document.querySelector('[name=email]').value = {json.dumps(email)}")
@@ -54,7 +57,7 @@ def show_task(page, count):
     """Wait until the count-th task of the stream is shown and can be answered."""
     page.wait(
         f"document.body.innerText.includes('{count} of {count}') && !document.querySelector('.relaionet input:checked')"
-        " && document.querySelectorAll('.relaionet input[type=radio]').length === 9"
+        f" && document.querySelectorAll('.relaionet input[type=radio]').length === {RADIOS}"
         " && [...document.querySelectorAll('.relaionet img')].some(one => one.naturalWidth > 1)",
         90,
     )

@@ -50,7 +50,7 @@ from relaionet.pipeline.propose import ProposeConfig, propose_labels
 from relaionet.pipeline.retrieve import RetrieveConfig, search_index
 from relaionet.pipeline.screen import ScreenConfig, screen_images
 
-REAL = Path(__file__).parents[2].parent / "shared" / "real"
+REAL = (Path(__file__).resolve().parents[3] / "shared" / "real").resolve()
 ENCODER = f"{REAL / 'encoder' / 'conse.py'}:ConseEncoder"
 # the encoder states no scale; at 20 its probabilities fit its accuracy best among 10, 20, 30, 50, 100
 PROPOSE = ProposeConfig(logit_scale=20.0)
