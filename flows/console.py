@@ -79,7 +79,7 @@ def show_trace(candidate_id: str, folder: Path | None) -> None:
     places = [folder] if folder is not None else [Path("runs"), Path()]
     runs = [run for place in places for run in find_runs(place)]
     if not runs:
-        raise BadInput(f"no run in {', '.join(map(str, places))}; name one with --run.")
+        raise BadInput(f"no run or split in {', '.join(map(str, places))}; name one with --run.")
     console = Console(highlight=False)
     found = False
     for run in runs:

@@ -16,6 +16,8 @@ from relaionet.manifests.tables import SPLIT
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.split import SplitConfig, build_split
 
+REASONS_SHOWN = 5
+
 
 def run_rebuild(
     release: Path, out: Path, *, policy: str, proxy: str | None, threads: int, reporter: Reporter | None = None
@@ -57,7 +59,9 @@ def fetch_release(run: Run, release: Release, config: SplitConfig, download: Dow
     if not was_done:
         run.made.add(SPLIT.name)
         write_run_record(run.root, {"split": config, "download": replace(download, proxy=None)})
-    run.count(SPLIT, "rebuild")
+    counted = run.count(SPLIT, "rebuild")
+    for reason, count in list(counted.reasons.get("gone", {}).items())[:REASONS_SHOWN]:
+        run.reporter.say(f"  {'':<12}{count:>7,} {reason}")
     found: dict[str, Any] = read_json(run.root / "split.json")
     kept, share = found["kept_count"], found["coverage_frac"]
     run.reporter.say(f"  kept        {kept:>7,} = {share:.1%} of the release; split digest {found['digest'][:12]}")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from relaionet.evaluators.sample_shards import ShardedImages
 
 REAL_COLUMN = "real image"
-PER_CLASS = 12
 ROWS_SHOWN = 20
 
 
@@ -36,9 +35,12 @@ def write_evaluation_report(run: Run, recipe: EvaluateRecipe, sets: Sequence[Sco
             and `provenance` of what came before.
     """
     rows, split_name = read_rows(recipe)
+    about_split = read_json(recipe.split / "split.json")
+    more.setdefault("is_miniature", bool(about_split["notes"].get("miniature")))
+    more.setdefault("is_simulated", bool(about_split["notes"].get("simulated_reviewers")))
     provenance = {
         "this evaluation": read_json(run.root / "run.json"),
-        f"split {split_name}": read_json(recipe.split / "split.json"),
+        f"split {split_name}": about_split,
         f"protocol {recipe.protocol}": asdict(find_protocol(recipe.protocol)),
         **more.pop("provenance", {}),
     }
@@ -61,13 +63,12 @@ def label_of(one: ScoredSet) -> str:
 
 
 def make_gallery(rows: pl.DataFrame) -> dict[str, list[Picture]]:
-    """Pictures of the split, by class."""
+    """All pictures of the split, by class; the page counts them and shows the first."""
     gallery: dict[str, list[Picture]] = {}
     for row in rows.iter_rows(named=True):
         name = find_label(row["wnid"]).name
-        pictures = gallery.setdefault(name, [])
-        if len(pictures) < PER_CLASS:
-            pictures.append(Picture(image=Path(row["path"]), alt=name, note=row["candidate_id"][:12]))
+        picture = Picture(image=Path(row["path"]), alt=name, note=row["candidate_id"][:12])
+        gallery.setdefault(name, []).append(picture)
     return gallery
 
 

@@ -32,6 +32,7 @@ from relaionet.manifests.tables import (
 STORY = (
     CANDIDATES, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS, DECISIONS, VERDICTS, MANIFEST, SPLIT,
 )  # fmt: skip
+SPLIT_FILE = "split.json"  # marks a rebuilt split, which can be asked about by itself
 SHORTEST_ID = 6
 LONGEST = 90
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -47,10 +48,12 @@ class Step:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Runs in a folder: the folder itself, or its sub-folders that hold candidates."""
-    if (folder / CANDIDATES.name).is_dir():
-        return [folder]
-    return sorted(path.parent for path in folder.glob(f"*/{CANDIDATES.name}") if path.is_dir())
+    """Runs and rebuilt splits in a folder: the folder itself, or the sub-folders that are one."""
+    return [folder] if _is_run(folder) else sorted(path for path in folder.glob("*/") if _is_run(path))
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / CANDIDATES.name).is_dir() or (folder / SPLIT_FILE).is_file()
 
 
 def resolve_id(run: Path, candidate_id: str) -> str | None:
@@ -65,7 +68,7 @@ def resolve_id(run: Path, candidate_id: str) -> str | None:
         candidate_id = sha256(candidate_id.encode()).hexdigest()
     if len(candidate_id) < SHORTEST_ID:
         raise BadInput(f"'{candidate_id}' is too short: give at least {SHORTEST_ID} digits of the id, or the URL.")
-    ids = Store(run).read_all(CANDIDATES)["candidate_id"].unique()
+    ids = pl.concat([_rows(run, table)["candidate_id"] for table in (CANDIDATES, SPLIT)]).unique()
     found = ids.filter(ids.str.starts_with(candidate_id.lower()))
     if found.len() > 1:
         raise BadInput(f"'{candidate_id}' fits {found.len()} rows: {', '.join(sorted(found)[:5])}. Give more digits.")
@@ -121,5 +124,6 @@ def _rows(run: Path, table: Table) -> pl.DataFrame:
         paths = sorted((run / "releases").glob("*/manifest.parquet"))
         return pl.concat([read_release(path.parent).manifest for path in paths] or [table.empty()])
     if table is SPLIT:
-        return Store(run / "split").read_all(table) if (run / "split").exists() else table.empty()
+        root = run if (run / SPLIT_FILE).is_file() else run / "split"
+        return Store(root).read_all(table) if root.exists() else table.empty()
     return Store(run).read_all(table)

@@ -197,7 +197,11 @@ def _check_same(out: Path, digest: str) -> None:
     info = read_json(out / INFO_FILE)
     if not isinstance(info, dict) or info.get("build_digest") != digest:
         held = info.get("release", "something else") if isinstance(info, dict) else "something else"
-        raise BadInput(f"{out} holds a split of {held} under other settings; choose another folder or delete it.")
+        policy = info.get("policy", "unknown") if isinstance(info, dict) else "unknown"
+        raise BadInput(
+            f"{out} holds a split of {held} under other settings (its policy: {policy}); choose another folder or "
+            "delete it."
+        )
 
 
 def _read_tables(out: Path) -> pl.DataFrame:
