@@ -135,6 +135,9 @@ def make_samples(
     Raises:
         BadInput: nothing usable is there.
     """
+    for key, value in (("steps", steps), ("guidance", guidance)):
+        if not isinstance(value, int | float):
+            raise BadInput(f"samples '{name}': {key} = {value!r}; expected the one number they were made with.")
     place = (base or Path()) / path
     read: Callable[[str], NDArray[np.uint8]]
     if place.is_dir():

@@ -124,6 +124,7 @@ def test_a_wrong_name_or_key_says_what_is_near(folder, name, options, message):
         ('type = "flowmap"', "Did you mean 'flow_map'"),
         ('type = "samples"\nname = "x"\npth = "y"', "unknown key 'pth'. Did you mean 'path'"),
         ('type = "samples"\nname = "x"', "key 'path' is missing"),
+        ('type = "samples"\nname = "x"\npath = "y"\nsteps = [4]', "expected the one number"),
         ('type = "python"\nfactory = "my_grey_model:Grey"\noptions = {lvl = 1}', "does not take these options"),
         ('type = "python"\nfactory = "my_grey_model:Grey"\npath = "gone"', "is no folder"),
     ],
