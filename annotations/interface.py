@@ -47,11 +47,11 @@ _STYLE = """
 .relaionet .side p, .relaionet .side h1, .relaionet .side h2, .relaionet .side h3 { margin: 0; }
 .relaionet .side .lsf-choices { display: flex; flex-direction: column; margin: 10px 0 0; }
 .relaionet .side .lsf-choice { order: 3; }
-.relaionet .side .lsf-choice:nth-child(n+8) { order: 2; }
+.relaionet .side .lsf-choice:nth-child(n+FIRST) { order: 2; }
 .relaionet .side .lsf-choice:first-child { order: 1; }
 .relaionet .side .lsf-choice__item { margin: 0; padding: 2px 0; }
 .relaionet .side .lsf-taxonomy { margin-top: 8px; }
-"""
+""".replace("FIRST", str(len(CHOICES) + 1))  # the runner-ups, which the page adds behind the fixed answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ def label_config(labels: Sequence[Label], config: InterfaceConfig | None = None)
 def _answers(side: ET.Element) -> None:
     answers = ET.SubElement(
         side, "Choices", name=ANSWER, toName="image", value="$runner_ups", choice="single-radio", required="true",
-        requiredMessage="Choose an answer first (keys 1 to 7).",
+        requiredMessage="Choose an answer first (keys 1 to 8).",
     )  # fmt: skip
     for value, (words, key) in CHOICES.items():
         ET.SubElement(answers, "Choice", value=words, alias=value, hotkey=key)

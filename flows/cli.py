@@ -54,7 +54,7 @@ def demo(ctx: click.Context, out: Path, seed: int) -> None:
 
 
 @main.command()
-@click.option("--recipe", required=True, help="TOML file, or the name of a built-in recipe.")
+@click.option("--recipe", required=True, help="TOML file; docs/ shows whole ones.")
 @click.option("--out", type=FOLDER, required=True, help="Folder of the run; run again to continue.")
 @click.option(
     "--push/--no-push", default=None, help="Push the tasks to Label Studio at the end.  [default: if one is set up]"
@@ -162,7 +162,7 @@ def rebuild(ctx: click.Context, release: Path, out: Path, policy: str, proxy: st
 
 
 @main.command()
-@click.option("--recipe", required=True, help="TOML file, or the name of a built-in recipe.")
+@click.option("--recipe", required=True, help="TOML file; docs/ shows whole ones.")
 @click.option("--out", type=FOLDER, required=True, help="Folder of the evaluation; run again to continue.")
 @click.pass_context
 def evaluate(ctx: click.Context, recipe: str, out: Path) -> None:
@@ -181,10 +181,12 @@ def generators() -> None:
 @generators.command("list")
 def generators_list() -> None:
     """List the registered generators."""
-    from relaionet.evaluators.generators import list_generators
+    from relaionet.evaluators.generators import list_generators, load_generator
 
     for name in list_generators():
-        click.echo(name)
+        info = load_generator(name).info
+        steps = "any" if info.steps is None else ", ".join(map(str, info.steps))
+        click.echo(f"{name:<24} {info.native_size_px} px, steps {steps}, guidance {info.guidance}, {info.licence}")
 
 
 @main.command()

@@ -24,6 +24,7 @@ from relaionet.flows.evaluate import EvaluateRecipe, ScoredSet, evaluate, plan_s
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.provenance import package_versions
 from relaionet.flows.rebuild import rebuild
+from relaionet.flows.recipe import demo_recipe_file
 from relaionet.flows.release import release_run
 from relaionet.flows.reporting import curation_facts, write_evaluation_report
 from relaionet.flows.review import Studio, make_next_round, push, review, review_facts
@@ -79,7 +80,9 @@ def demo(run: Run, seed: int) -> dict[str, Any]:
     with serve_world(world.folder, later=True) as server:
         rebuild(split, release, SplitConfig(), replace(recipe.download, proxy=server.proxy))
     run.counts += split.counts
-    scoring = replace(read_evaluate_recipe("evaluate-miniature"), split=split.root, base_seed=seed)
+    scoring = replace(
+        read_evaluate_recipe(str(demo_recipe_file("evaluate-miniature"))), split=split.root, base_seed=seed
+    )
     evaluation = Run(root=run.root / "evaluation", reporter=run.reporter)
     sets = plan_sets(scoring, evaluation.root)
     scores = evaluate(evaluation, scoring, sets)
@@ -94,8 +97,8 @@ def drop_split_of_another_release(split: Path, release: Release) -> None:
 
 
 def demo_recipe(run: Run, world: World) -> CurateRecipe:
-    """The built-in recipe `miniature`, pointed at this world."""
-    recipe = read_curate_recipe("miniature")
+    """The recipe `miniature`, pointed at this world."""
+    recipe = read_curate_recipe(str(demo_recipe_file("miniature")))
     return replace(recipe, source=str(world.rows), reference=world.reference, controls=world.controls)
 
 

@@ -16,31 +16,28 @@ T = TypeVar("T")
 SUFFIX = ".toml"
 
 
-def built_in_recipes() -> list[str]:
-    """Names of the recipes that come with the package."""
-    folder = files("relaionet.flows").joinpath("recipes")
-    return sorted(item.name.removesuffix(SUFFIX) for item in folder.iterdir() if item.name.endswith(SUFFIX))
+def demo_recipe_file(name: str) -> Path:
+    """One of the demo's own recipes, `miniature` or `evaluate-miniature`; the demo fills in where its files are."""
+    return Path(str(files("relaionet.flows").joinpath("recipes", name + SUFFIX)))
 
 
 def find_recipe(name: str) -> Path:
-    """The file of a recipe given as a path or as the name of a built-in one.
+    """The file of a recipe.
 
     Raises:
-        BadInput: there is no such file and no such built-in name.
+        BadInput: there is no such file.
     """
     path = Path(name)
     if path.is_file():
         return path
-    if path.suffix != SUFFIX and name in built_in_recipes():
-        return Path(str(files("relaionet.flows").joinpath("recipes", name + SUFFIX)))
-    raise BadInput(f"recipe {name} is no file and no built-in recipe.{nearest_name(name, built_in_recipes())}")
+    raise BadInput(f"recipe {name} is no file; docs/review.md and docs/evaluate.md show whole ones to start from.")
 
 
 def read_recipe(name: str | Path, kind: type[T]) -> T:
     """Read a recipe.
 
     Args:
-        name: path of a TOML file, or name of a built-in recipe.
+        name: path of a TOML file.
         kind: the dataclass it must fit; nested dataclasses are tables.
 
     Raises:

@@ -125,6 +125,8 @@ def _check_proxy(config: DownloadConfig) -> None:
     if config.proxy is None:
         return
     parts = urlsplit(config.proxy)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadInput(f"proxy '{config.proxy.rpartition('@')[2]}': expected http://host:port.")
     try:
         socket.create_connection((parts.hostname or "", parts.port or 80), config.timeout_s).close()
     except (OSError, ValueError) as error:

@@ -81,6 +81,13 @@ def test_a_reviewer_works_by_keys_alone(studio, review, page, tmp_path):
     assert "wading bird of marshes" in text
     assert "<img src=x onerror=" in text, "the caption is shown as text"
     assert "Skip" not in text
+    answers = page.eval(
+        "[...document.querySelectorAll('.relaionet .lsf-choice')]"
+        ".sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top).map(one => one.innerText)"
+    )
+    first = ("Yes, this class", "It is: construction crane", "It is: flamingo", "Another class")
+    assert all(one.startswith(words) for one, words in zip(answers, first, strict=False)), answers
+    assert answers[-1].startswith("Cannot tell")
     assert page.eval("document.title") != "taken"
     pictures = Path(tmp_path)
     page.picture(pictures / "page.png")

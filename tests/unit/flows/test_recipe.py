@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from relaionet.flows.recipe import build, built_in_recipes, find_recipe, read_recipe
+from relaionet.flows.recipe import build, demo_recipe_file, find_recipe, read_recipe
 from relaionet.manifests.errors import BadInput
 
 
@@ -60,8 +60,8 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, words: list[str]) -> 
         assert word in str(caught.value)
 
 
-def test_unknown_recipe_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no file and no built-in recipe"):
+def test_a_recipe_that_is_not_there_says_where_to_find_one(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is no file"):
         find_recipe(str(tmp_path / "nothing.toml"))
 
 
@@ -72,15 +72,12 @@ def test_binary_file_is_no_recipe(tmp_path: Path) -> None:
         read_recipe(path, Outer)
 
 
-def test_built_in_recipes_can_be_read() -> None:
+def test_the_demos_recipes_can_be_read() -> None:
     from relaionet.flows.curate import CurateRecipe
     from relaionet.flows.evaluate import EvaluateRecipe
 
-    names = built_in_recipes()
-    assert names
-    for name in names:
-        kind = EvaluateRecipe if name.startswith("evaluate") else CurateRecipe
-        assert isinstance(read_recipe(name, kind), kind)
+    assert read_recipe(demo_recipe_file("miniature"), CurateRecipe).encoder == "miniature"
+    assert len(read_recipe(demo_recipe_file("evaluate-miniature"), EvaluateRecipe).generators) == 4
 
 
 def test_build_says_where(tmp_path: Path) -> None:
