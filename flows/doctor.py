@@ -61,10 +61,10 @@ def check_packages() -> list[Finding]:
     needed = ("datasets", "img2dataset", "open_clip", "label_studio_sdk", "polars", "prefect", "torch_fidelity")
     optional = {"diffusers": "diffusers", "ray": "ray", "rapidocr_onnxruntime": "ocr"}
     missing = [name for name in needed if not has_module(name)]
-    absent = [f"{name} (pip install 'relaionet[{extra}]')" for name, extra in optional.items() if not has_module(name)]
+    absent = [f"{name} (pip install '.[{extra}]')" for name, extra in optional.items() if not has_module(name)]
     findings = [
         Finding(about="packages", state="problem", found=f"missing: {', '.join(missing)}",
-                to_do="Install with `make setup`, or `pip install 'relaionet[cpu]'`.")
+                to_do="Install with `make setup`, or `pip install '.[cpu]'` in a checkout.")
         if missing else Finding(about="packages", state="ok", found="all there")
     ]  # fmt: skip
     if absent:
