@@ -94,7 +94,7 @@ def check_faiss() -> Finding:
     found = [name for name in ("faiss-cpu", "faiss-gpu") if _version(name)]
     if len(found) == 1:
         return Finding(about="FAISS", state="ok", found=f"{found[0]} {_version(found[0])}")
-    to_do = "pip uninstall faiss-cpu faiss-gpu, then install one: relaionet[cpu] or relaionet[gpu]."
+    to_do = "pip uninstall faiss-cpu faiss-gpu, then install one of the two: make setup chooses."
     return Finding(about="FAISS", state="problem", found=" and ".join(found) or "none", to_do=to_do)
 
 
