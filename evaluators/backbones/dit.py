@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -110,6 +111,26 @@ class LabelEmbedder(nn.Module):
     def forward(self, label: torch.Tensor) -> torch.Tensor:
         """`[N]` int64 to `[N, D]`."""
         return self.embedding_table(label)
+
+
+def embed_condition(
+    network: Any, t: torch.Tensor, label: torch.Tensor, second_t: torch.Tensor | None, guidance: torch.Tensor | None
+) -> torch.Tensor:
+    """What a network is told besides the image, `[N, D]`: the sum of the embeddings it has.
+
+    Args:
+        network: has `t_embedder`, `y_embedder`, and `s_embedder` and `w_embedder` or None in their place.
+        t: `[N]` float time.
+        label: `[N]` int64.
+        second_t: `[N]` float second time.
+        guidance: `[N]` float, at least 1; enters as 1 - 1 / guidance, so that 1 is none.
+    """
+    condition: torch.Tensor = network.t_embedder(t) + network.y_embedder(label)
+    if network.s_embedder is not None and second_t is not None:
+        condition = condition + network.s_embedder(second_t)
+    if network.w_embedder is not None and guidance is not None:
+        condition = condition + network.w_embedder(1 - 1 / guidance)
+    return condition
 
 
 class Attention(nn.Module):
@@ -242,11 +263,7 @@ class DiT(nn.Module):
         Returns:
             `[N, out_channels, H, W]`: a velocity or an average velocity.
         """
-        condition = self.t_embedder(t) + self.y_embedder(label)
-        if self.s_embedder is not None and second_t is not None:
-            condition = condition + self.s_embedder(second_t)
-        if self.w_embedder is not None and guidance is not None:
-            condition = condition + self.w_embedder(1 - 1 / guidance)
+        condition = embed_condition(self, t, label, second_t, guidance)  # [N, D]
         tokens = self.x_embedder(x) + self.pos_embed  # [N, T, D]
         for block in self.blocks:
             tokens = block(tokens, condition)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from relaionet.evaluators.backbones.dit import Attention, LabelEmbedder, ScalarEmbedder
+from relaionet.evaluators.backbones.dit import Attention, LabelEmbedder, ScalarEmbedder, embed_condition
 
 NORM_GROUPS_COUNT = 8
 
@@ -132,11 +132,7 @@ class UNet(nn.Module):
         Returns:
             `[N, out_channels, H, W]`: a velocity or an average velocity.
         """
-        condition = self.t_embedder(t) + self.y_embedder(label)
-        if self.s_embedder is not None and second_t is not None:
-            condition = condition + self.s_embedder(second_t)
-        if self.w_embedder is not None and guidance is not None:
-            condition = condition + self.w_embedder(1 - 1 / guidance)
+        condition = embed_condition(self, t, label, second_t, guidance)  # [N, D]
         condition = functional.silu(condition)
         x = self.stem(functional.pixel_unshuffle(x, self.config.patch_size))
         carried = []
