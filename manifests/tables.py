@@ -6,16 +6,7 @@ status and a reason of its own, so rows in = sum over statuses at every stage an
 
 from __future__ import annotations
 
-from relaionet.manifests.schema import (  # noqa: F401  most callers want a table and what is done with it together
-    ALIVE,
-    Column,
-    Table,
-    alive,
-    check_table,
-    columns,
-    count_statuses,
-    shape_table,
-)  # fmt: skip
+from relaionet.manifests.schema import ALIVE, Table, alive, check_table, columns, count_statuses, shape_table  # noqa: F401
 
 _STATUS = """
     status              str   one of the table's statuses; `ok` goes on to the next stage
