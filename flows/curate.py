@@ -10,13 +10,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from relaionet.annotations.agreement import AgreementConfig
 from relaionet.annotations.tasks import TasksConfig
+from relaionet.flows.candidate_stages import choose_all, match_shard, read_all_candidates
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate_stages import (
     download_shard,
     embed_shard,
     make_review_tasks,
     propose_shard,
-    read_all_candidates,
     screen_all,
     search_labels,
 )  # fmt: skip
@@ -26,13 +26,15 @@ from relaionet.flows.recipe import find_recipe, read_recipe
 from relaionet.flows.stage import Run, as_flow, publish_counts, run_shards, share_cores
 from relaionet.flows.vectors import get_encoder
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, PROPOSALS
+from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, PROPOSALS, TEXT_MATCHES
 from relaionet.pipeline.candidates import CandidatesConfig
+from relaionet.pipeline.choose import ChooseConfig
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.embed import EmbedConfig
 from relaionet.pipeline.propose import ProposeConfig
 from relaionet.pipeline.retrieve import RetrieveConfig
 from relaionet.pipeline.screen import ScreenConfig
+from relaionet.pipeline.text_match import TextMatchConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,8 @@ class CurateRecipe:
     offer_all_labels: bool = True
     workers: int = 2
     candidates: CandidatesConfig = field(default_factory=CandidatesConfig)
+    text: TextMatchConfig = field(default_factory=TextMatchConfig)
+    choose: ChooseConfig = field(default_factory=ChooseConfig)
     download: DownloadConfig = field(default_factory=DownloadConfig)
     embed: EmbedConfig = field(default_factory=EmbedConfig)
     retrieve: RetrieveConfig = field(default_factory=RetrieveConfig)
@@ -141,6 +145,8 @@ def run_stages(run: Run, recipe: CurateRecipe) -> None:
     write_run_record(run.root, replace(recipe, download=replace(recipe.download, proxy=None)))
     shards, rows_count = read_all_candidates(run, recipe)
     get_encoder(recipe)  # a wrong name is found before anything is fetched
+    run_shards(run, TEXT_MATCHES, match_shard, shards, rows_count, recipe)
+    rows_count = choose_all(run, recipe)
     run_shards(run, DOWNLOADS, download_shard, shards, rows_count, recipe)
     run_shards(run, EMBEDDINGS, embed_shard, shards, rows_count, recipe)
     search_labels(run, recipe)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,81 +11,43 @@ import polars as pl
 
 from relaionet.annotations import tasks as review_tasks
 from relaionet.flows.console import Advance
-from relaionet.flows.stage import Run
+from relaionet.flows.stage import Run, input_digest, input_digests
 from relaionet.flows.vectors import get_encoder, get_label_vectors, read_vectors, vectors_of
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, read_labels
-from relaionet.manifests.store import Receipt, digest_of, file_sha256, write_atomic
+from relaionet.manifests.store import digest_of, file_sha256, write_atomic
 from relaionet.manifests.tables import (
-    ALIVE,
     CANDIDATES,
+    CHOSEN,
     DOWNLOADS,
     EMBEDDINGS,
     HITS,
     PROPOSALS,
     SCREENED,
     TASKS,
-    Table,
+    TEXT_MATCHES,
     alive,
 )  # fmt: skip
-from relaionet.pipeline import candidates, download, embed, propose, retrieve, screen
-from relaionet.pipeline.embedding_store import embeddings_digest, has_embeddings, keep_embeddings, write_embeddings
+from relaionet.pipeline import download, embed, propose, retrieve, screen
+from relaionet.pipeline.embedding_store import embeddings_digest, has_embeddings, write_embeddings
 from relaionet.pipeline.encoders import Encoder, logit_scale_of
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe
 
 
-def read_all_candidates(run: Run, recipe: CurateRecipe) -> tuple[list[str], int]:
-    """Stage 1: every row of the source with the class its caption names, cut into shards.
-
-    Returns:
-        Names of the shards, and how many rows in them are alive.
-    """
-    files = [(path.name, file_sha256(path)) for path in candidates.source_files(recipe.source)]
-    digest = digest_of(files, recipe.candidates, candidates.VERSION)
-    size = recipe.candidates.rows_per_shard
-    receipt = run.store.receipt("source")
-    rows_count = receipt.rows_count if receipt is not None and receipt.digest == digest else None
-    if rows_count is None or not all(
-        run.store.has_table(CANDIDATES, digest, shard) for shard in shard_names(rows_count, size)
-    ):
-        rows_count = write_candidates(run, recipe, digest)
-    shards = shard_names(rows_count, size)
-    for table in (CANDIDATES, DOWNLOADS, EMBEDDINGS, PROPOSALS):
-        run.store.keep_only(table, shards)
-    keep_embeddings(run.embeddings, [int(shard) for shard in shards])
-    count = run.count(CANDIDATES)
-    return shards, count.statuses.get(ALIVE, 0)
-
-
-def shard_names(rows_count: int, size: int) -> list[str]:
-    """Names of the shards of a source."""
-    return [f"{number:05d}" for number in range(-(-rows_count // size))]
-
-
-def write_candidates(run: Run, recipe: CurateRecipe, digest: str) -> int:
-    """Read the source and write its shards, then the receipt of the whole; returns the number of rows."""
-    started = time.perf_counter()
-    with run.reporter.bar("candidates", None) as advance:
-        rows = candidates.read_candidates(recipe.source, recipe.candidates, advance)
-    size = recipe.candidates.rows_per_shard
-    seconds = time.perf_counter() - started
-    for number, shard in enumerate(shard_names(rows.height, size)):
-        part = rows.slice(number * size, size)
-        run.store.write(part, CANDIDATES, digest, shard=shard, seconds=seconds * part.height / rows.height)
-    run.store.write_receipt(
-        Receipt(table="source", shard="all", rows_count=rows.height, sha256=digest, digest=digest, seconds=seconds)
-    )
-    run.made.add(CANDIDATES.name)
-    return rows.height
+def chosen_rows(run: Run, shard: str, *columns: str) -> pl.DataFrame:
+    """The rows of a shard that are to be fetched, with further columns of the candidates."""
+    rows = alive(run.store.read(CHOSEN, shard)).select("candidate_id")
+    about = alive(run.store.read(CANDIDATES, shard)).select("candidate_id", *columns)
+    return rows.join(about, on="candidate_id", how="left", maintain_order="left")
 
 
 def download_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
-    """Stage 2: the bytes of one shard's candidates."""
+    """Stage 4: the bytes of one shard's candidates."""
     # how the bytes are reached does not change them
     config = replace(recipe.download, proxy=None, threads=1)
-    rows = alive(run.store.read(CANDIDATES, shard)).select("candidate_id", "url")
+    rows = chosen_rows(run, shard, "url")
     digest = digest_of(rows.rows(), config, download.VERSION)
     if run.store.has_table(DOWNLOADS, digest, shard):
         stored = run.store.read(DOWNLOADS, shard)["path"].drop_nulls()
@@ -98,9 +59,9 @@ def download_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance)
 
 
 def embed_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
-    """Stage 3: unit vectors and perceptual hashes of one shard's images."""
+    """Stage 5: unit vectors and perceptual hashes of one shard's images."""
     encoder = get_encoder(recipe)
-    about = alive(run.store.read(CANDIDATES, shard)).select("candidate_id", "url", "caption")
+    about = chosen_rows(run, shard, "url", "caption")
     digest = digest_of(
         input_digest(run, DOWNLOADS, shard), about.rows(), encoder.fingerprint, recipe.embed.max_pixels, embed.VERSION
     )
@@ -118,7 +79,7 @@ def embed_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) ->
 
 
 def search_labels(run: Run, recipe: CurateRecipe) -> None:
-    """Stage 4: a FAISS index of all images, searched for every label."""
+    """Stage 6: a FAISS index of all images, searched for every label."""
     encoder = get_encoder(recipe)
     shards = run.store.shards(EMBEDDINGS)
     digest = digest_of(
@@ -137,9 +98,9 @@ def search_labels(run: Run, recipe: CurateRecipe) -> None:
 
 
 def propose_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
-    """Stage 5: the proposed label of one shard's images, or that it is unclear."""
+    """Stage 7: the proposed label of one shard's images, or that it is unclear."""
     encoder = get_encoder(recipe)
-    about = alive(run.store.read(CANDIDATES, shard)).select("candidate_id", "wnid")
+    about = alive(run.store.read(TEXT_MATCHES, shard)).select("candidate_id", "wnid")
     digest = digest_of(
         vectors_digest(run, shard), input_digest(run, HITS, "all"), about.rows(), encoder.fingerprint,
         recipe.templates, recipe.propose, propose.VERSION,
@@ -160,7 +121,7 @@ def propose_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) 
 
 
 def screen_all(run: Run, recipe: CurateRecipe) -> None:
-    """Stage 6: duplicates in the set and leaks of the reference pictures, over all shards at once."""
+    """Stage 8: duplicates in the set and leaks of the reference pictures, over all shards at once."""
     encoder = get_encoder(recipe)
     shards = run.store.shards(PROPOSALS)
     digest = digest_of(
@@ -183,7 +144,7 @@ def screen_all(run: Run, recipe: CurateRecipe) -> None:
 
 
 def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
-    """Stage 7: review tasks in shuffled order, hidden controls mixed in."""
+    """Stage 9: review tasks in shuffled order, hidden controls mixed in."""
     controls = read_controls(recipe.controls, run.images)
     digest = digest_of(
         input_digests(run, SCREENED, PROPOSALS, DOWNLOADS, CANDIDATES), controls.rows(), recipe.tasks,
@@ -220,19 +181,6 @@ def embed_reference(folder: Path, encoder: Encoder, config: embed.EmbedConfig) -
 def vectors_digest(run: Run, shard: str) -> str:
     """What a stage that reads a shard's vectors was given; the table alone does not change when they do."""
     return digest_of(input_digest(run, EMBEDDINGS, shard), embeddings_digest(run.embeddings, int(shard)))
-
-
-def input_digest(run: Run, table: Table, shard: str) -> str:
-    """What a stage's input was: the sha256 of the table before it."""
-    receipt = run.store.receipt(table.name, shard)
-    if receipt is None:
-        raise BadInput(f"{run.store.path(table, shard)} was not finished; run `relaionet curate` again.")
-    return receipt.sha256
-
-
-def input_digests(run: Run, *tables: Table) -> list[str]:
-    """`input_digest` of every shard of every table."""
-    return [input_digest(run, table, shard) for table in tables for shard in run.store.shards(table)]
 
 
 def folder_digest(folder: Path | None) -> str | None:

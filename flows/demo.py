@@ -19,7 +19,7 @@ from relaionet.annotations.server import StudioServer, start_studio
 from relaionet.annotations.studio import connect_studio
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate import CurateRecipe, curate, read_curate_recipe
-from relaionet.flows.curate_stages import input_digest, read_controls
+from relaionet.flows.curate_stages import read_controls
 from relaionet.flows.evaluate import EvaluateRecipe, ScoredSet, evaluate, plan_sets, read_evaluate_recipe
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.provenance import package_versions
@@ -28,7 +28,7 @@ from relaionet.flows.recipe import demo_recipe_file
 from relaionet.flows.release import release_run
 from relaionet.flows.reporting import curation_facts, write_evaluation_report
 from relaionet.flows.review import Studio, make_next_round, push, review, review_facts
-from relaionet.flows.stage import Run, as_flow
+from relaionet.flows.stage import Run, as_flow, input_digest
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release import Release, check_release
 from relaionet.manifests.store import Receipt, digest_of, read_json, write_json

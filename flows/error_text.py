@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import traceback
 from typing import Any
 
@@ -73,7 +74,14 @@ def _system_error(error: OSError) -> str | None:
         errno.ENOENT: f"no such file or folder{where}.",
         errno.ENAMETOOLONG: "the path is too long. Choose a shorter one.",
     }
-    return words.get(error.errno) if error.errno is not None else None
+    number = error.errno if error.errno is not None else _number_in_text(error)
+    return words.get(number) if number is not None else None
+
+
+def _number_in_text(error: OSError) -> int | None:
+    """The system's error number where a library (polars) states it in its text alone."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else None
 
 
 def _prefect_error(error: BaseException) -> str | None:

@@ -29,10 +29,10 @@ from relaionet.annotations.studio import (
 )  # fmt: skip
 from relaionet.annotations.tasks import answered_tasks, interface_config, make_tasks
 from relaionet.flows.console import Reporter
-from relaionet.flows.curate_stages import input_digest, read_controls
+from relaionet.flows.curate_stages import read_controls
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.recipe import build
-from relaionet.flows.stage import Run, as_flow, publish_counts
+from relaionet.flows.stage import Run, as_flow, input_digest, publish_counts
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.store import digest_of, read_json

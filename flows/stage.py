@@ -19,7 +19,7 @@ from prefect.states import State
 from relaionet.flows.console import Advance, Reporter
 from relaionet.flows.environment import server_address
 from relaionet.flows.prefect_server import is_temporary, reporting_server
-from relaionet.manifests.errors import Unavailable
+from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import Table, count_statuses
 
@@ -190,6 +190,19 @@ def run_shards(
         if any(results):
             run.made.add(table.name)
     run.count(table)
+
+
+def input_digest(run: Run, table: Table, shard: str) -> str:
+    """What a stage's input was: the sha256 of the table before it."""
+    receipt = run.store.receipt(table.name, shard)
+    if receipt is None:
+        raise BadInput(f"{run.store.path(table, shard)} was not finished; run `relaionet curate` again.")
+    return receipt.sha256
+
+
+def input_digests(run: Run, *tables: Table) -> list[str]:
+    """`input_digest` of every shard of every table."""
+    return [input_digest(run, table, shard) for table in tables for shard in run.store.shards(table)]
 
 
 def share_cores(workers: int) -> None:

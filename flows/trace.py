@@ -16,6 +16,7 @@ from relaionet.manifests.release import read_release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import (
     CANDIDATES,
+    CHOSEN,
     DECISIONS,
     DOWNLOADS,
     EMBEDDINGS,
@@ -25,12 +26,14 @@ from relaionet.manifests.tables import (
     SCREENED,
     SPLIT,
     TASKS,
+    TEXT_MATCHES,
     VERDICTS,
     Table,
 )  # fmt: skip
 
 STORY = (
-    CANDIDATES, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS, DECISIONS, VERDICTS, MANIFEST, SPLIT,
+    CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS, DECISIONS,
+    VERDICTS, MANIFEST, SPLIT,
 )  # fmt: skip
 SPLIT_FILE = "split.json"  # marks a rebuilt split, which can be asked about by itself
 SHORTEST_ID = 6

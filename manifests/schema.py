@@ -10,6 +10,10 @@ import polars as pl
 from relaionet.manifests.errors import BadInput, Corrupt
 
 ALIVE = "ok"
+STATUS = """
+    status              str   one of the table's statuses; `ok` goes on to the next stage
+    reason              str   why the status is what it is, in words; null where it is `ok`
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

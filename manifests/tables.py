@@ -6,44 +6,17 @@ status and a reason of its own, so rows in = sum over statuses at every stage an
 
 from __future__ import annotations
 
-from relaionet.manifests.schema import ALIVE, Table, alive, check_table, columns, count_statuses, shape_table  # noqa: F401
-
-_STATUS = """
-    status              str   one of the table's statuses; `ok` goes on to the next stage
-    reason              str   why the status is what it is, in words; null where it is `ok`
-"""
-
-CANDIDATES = Table(
-    name="candidates",
-    columns=columns(
-        """
-    candidate_id        str   sha256 of the URL, hex; the id of the row from here to the scores
-    url                 str   where the image was seen; null where the source row has none
-    caption             str   alt text of the source row, unescaped: a stranger's text
-    wnid                str   the one class named in the caption; null where none or two are
-    lemma               str   the words of the caption that matched
-    other_wnids         strs  further classes named in the caption, where two or more are
-    width_px            i32   as the source says, not measured
-    height_px           i32   as the source says, not measured
-    punsafe             f32   the source's probability of unsafe content, 0 to 1
-    pwatermark          f32   the source's probability of a watermark, 0 to 1
-    source              str   file the row was read from
-    source_row          i64   row number in that file, from 0
-    """
-        + _STATUS
-    ),
-    statuses={
-        "ok": "a label candidate",
-        "no_label": "the caption names no class",
-        "two_labels": "the caption names two or more classes",
-        "too_small": "the source says the image is too small",
-        "unsafe": "the source's unsafe probability is too high",
-        "watermark": "the source's watermark probability is too high",
-        "bad_url": "the URL is missing or is not http(s)",
-        "repeated": "an earlier row has the same URL",
-    },
-    key=(),  # a URL may stand in several rows; all but the first are `repeated`
-)
+from relaionet.manifests.candidate_tables import CANDIDATES, CHOSEN, NEIGHBOURS, TEXT_MATCHES
+from relaionet.manifests.schema import (  # noqa: F401
+    ALIVE,
+    STATUS,
+    Table,
+    alive,
+    check_table,
+    columns,
+    count_statuses,
+    shape_table,
+)  # fmt: skip
 
 DOWNLOADS = Table(
     name="downloads",
@@ -59,7 +32,7 @@ DOWNLOADS = Table(
     path                str   of the stored bytes, relative to the images folder
     fetched_at          time  when the row was fetched, UTC
     """
-        + _STATUS
+        + STATUS
     ),
     statuses={
         "ok": "bytes stored and decodable",
@@ -78,7 +51,7 @@ EMBEDDINGS = Table(
     row                 i64   row of the shard's `img_emb_N.npy`; null where the image was not embedded
     phash               str   64-bit perceptual hash (DCT) of the decoded image, 16 hex digits
     """
-        + _STATUS
+        + STATUS
     ),
     statuses={"ok": "embedded", "broken": "the stored bytes could not be decoded"},
 )
@@ -111,7 +84,7 @@ PROPOSALS = Table(
     caption_wnid        str   the class the caption names; null where it names none
     agrees_with_caption bool  nearest class = caption's class; null where the caption names none
     """
-        + _STATUS
+        + STATUS
     ),
     statuses={"ok": "one class is proposed", "unclear": "no class stands out"},
 )
@@ -131,7 +104,7 @@ SCREENED = Table(
     side_px             i32   shorter side, measured
     contrast            f32   standard deviation of the grey values, 0 to 127.5
     """
-        + _STATUS
+        + STATUS
     ),
     statuses={
         "ok": "goes to review",
@@ -190,7 +163,7 @@ VERDICTS = Table(
     confidence          f64   posterior of the settled answer given the reviewers' accuracy, 0 to 1
     reviewers           strs  pseudonyms of those who answered
     """
-        + _STATUS
+        + STATUS
     ),
     statuses={
         "accept": "settled on one class",
@@ -240,7 +213,7 @@ SPLIT = Table(
     phash_distance      i32   bits that differ from the manifest's perceptual hash, 0 to 64
     kept                bool  part of the split under the policy asked for
     """
-        + _STATUS
+        + STATUS
     ),
     statuses={
         "exact": "the same bytes",
@@ -261,7 +234,7 @@ SAMPLES = Table(
     nfe                 i32   forward calls of the network, measured
     row                 i64   row of `images.npy`; null where the sample failed
     """
-        + _STATUS
+        + STATUS
     ),
     statuses={"ok": "made", "failed": "the generator raised or returned something that is no image"},
     key=("sample_id",),
@@ -290,7 +263,8 @@ SCORES = Table(
 TABLES = {
     table.name: table
     for table in (
-        CANDIDATES, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS, DECISIONS, VERDICTS, MANIFEST, SPLIT,
+        NEIGHBOURS, CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS,
+        DECISIONS, VERDICTS, MANIFEST, SPLIT,
         SAMPLES, SCORES,
     )
 }  # fmt: skip

@@ -240,5 +240,12 @@ def read_candidates(
         )
         if progress is not None:
             progress(part.height)
-    judged = pl.concat(parts).with_columns(_first_of(_rulings(config)))
+    none = pl.lit([], dtype=pl.List(pl.String))
+    found_by = pl.when(pl.col("lemma").is_not_null()).then(pl.lit(["lemma"])).otherwise(none)
+    judged = pl.concat(parts).with_columns(
+        *_first_of(_rulings(config)),
+        found_by.alias("found_by"),
+        none.alias("possible_wnids"),
+        none.alias("sought_wnids"),
+    )
     return shape_table(judged, CANDIDATES)

@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from relaionet.flows.candidate_stages import choose_all, match_shard, read_all_candidates
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate import CurateRecipe
 from relaionet.flows.curate_stages import (
     download_shard,
     make_review_tasks,
-    read_all_candidates,
     read_controls,
     vectors_digest,
 )  # fmt: skip
@@ -130,6 +130,8 @@ def test_deleted_images_are_fetched_again(
     monkeypatch.setattr("relaionet.flows.curate_stages.download.fetch_images", fetch)
     run = a_run(tmp_path / "run")
     read_all_candidates(run, recipe)
+    match_shard(run, "00000", recipe, lambda _count: None)
+    choose_all(run, recipe)
     assert download_shard(run, "00000", recipe, lambda _count: None)
     assert not download_shard(run, "00000", recipe, lambda _count: None)
     (run.images / "a.png").unlink()

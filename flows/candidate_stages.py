@@ -1,0 +1,107 @@
+"""The stages of `curate` before anything is fetched: read the source, compare the texts, choose within budgets."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from relaionet.flows.console import Advance
+from relaionet.flows.stage import Run, input_digest, input_digests
+from relaionet.manifests.store import Receipt, digest_of, file_sha256
+from relaionet.manifests.tables import (
+    ALIVE,
+    CANDIDATES,
+    CHOSEN,
+    DOWNLOADS,
+    EMBEDDINGS,
+    PROPOSALS,
+    TEXT_MATCHES,
+    alive,
+)  # fmt: skip
+from relaionet.pipeline import candidates, choose, text_match
+from relaionet.pipeline.embedding_store import keep_embeddings
+
+if TYPE_CHECKING:
+    from relaionet.flows.curate import CurateRecipe
+
+
+def read_all_candidates(run: Run, recipe: CurateRecipe) -> tuple[list[str], int]:
+    """Stage 1: every row of the source with the class its caption names, cut into shards.
+
+    Returns:
+        Names of the shards, and how many rows in them are alive.
+    """
+    files = [(path.name, file_sha256(path)) for path in candidates.source_files(recipe.source)]
+    digest = digest_of(files, recipe.candidates, candidates.VERSION)
+    size = recipe.candidates.rows_per_shard
+    receipt = run.store.receipt("source")
+    rows_count = receipt.rows_count if receipt is not None and receipt.digest == digest else None
+    if rows_count is None or not all(
+        run.store.has_table(CANDIDATES, digest, shard) for shard in shard_names(rows_count, size)
+    ):
+        rows_count = write_candidates(run, recipe, digest)
+    shards = shard_names(rows_count, size)
+    for table in (CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, PROPOSALS):
+        run.store.keep_only(table, shards)
+    keep_embeddings(run.embeddings, [int(shard) for shard in shards])
+    count = run.count(CANDIDATES)
+    return shards, count.statuses.get(ALIVE, 0)
+
+
+def shard_names(rows_count: int, size: int) -> list[str]:
+    """Names of the shards of a source."""
+    return [f"{number:05d}" for number in range(-(-rows_count // size))]
+
+
+def write_candidates(run: Run, recipe: CurateRecipe, digest: str) -> int:
+    """Read the source and write its shards, then the receipt of the whole; returns the number of rows."""
+    started = time.perf_counter()
+    with run.reporter.bar("candidates", None) as advance:
+        rows = candidates.read_candidates(recipe.source, recipe.candidates, advance)
+    size = recipe.candidates.rows_per_shard
+    seconds = time.perf_counter() - started
+    for number, shard in enumerate(shard_names(rows.height, size)):
+        part = rows.slice(number * size, size)
+        run.store.write(part, CANDIDATES, digest, shard=shard, seconds=seconds * part.height / rows.height)
+    run.store.write_receipt(
+        Receipt(table="source", shard="all", rows_count=rows.height, sha256=digest, digest=digest, seconds=seconds)
+    )
+    run.made.add(CANDIDATES.name)
+    return rows.height
+
+
+def match_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
+    """Stage 2: what the captions of one shard are about."""
+    digest = digest_of(input_digest(run, CANDIDATES, shard), recipe.text, text_match.VERSION)
+
+    def make() -> pl.DataFrame:
+        rows = alive(run.store.read(CANDIDATES, shard))
+        return text_match.match_texts(rows, recipe.text, advance)
+
+    return run.make(TEXT_MATCHES, digest, make, shard=shard)
+
+
+def choose_all(run: Run, recipe: CurateRecipe) -> int:
+    """Stage 3: which candidates are fetched, over all shards at once; returns how many."""
+    shards = run.store.shards(TEXT_MATCHES)
+    digest = digest_of(input_digests(run, CANDIDATES, TEXT_MATCHES), recipe.choose, choose.VERSION)
+    if not all(run.store.has_table(CHOSEN, digest, shard) for shard in shards):
+        started = time.perf_counter()
+        parts = [chosen_input(run, shard) for shard in shards]
+        table = choose.choose_candidates(pl.concat(parts), recipe.choose)
+        seconds, start = time.perf_counter() - started, 0
+        for shard, part in zip(shards, parts, strict=True):
+            rows = table.slice(start, part.height)
+            run.store.write(rows, CHOSEN, digest, shard=shard, seconds=seconds * part.height / max(table.height, 1))
+            start += part.height
+        run.made.add(CHOSEN.name)
+    return run.count(CHOSEN).statuses.get(ALIVE, 0)
+
+
+def chosen_input(run: Run, shard: str) -> pl.DataFrame:
+    """What the choice looks at, of one shard."""
+    rows = alive(run.store.read(TEXT_MATCHES, shard)).select("candidate_id", "wnid", "cosine")
+    about = alive(run.store.read(CANDIDATES, shard)).select("candidate_id", "url", "caption")
+    return rows.join(about, on="candidate_id", how="left", maintain_order="left")
