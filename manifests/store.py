@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -75,7 +76,7 @@ def digest_of(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes | memoryview) -> None:
     """Write bytes to `path` so that it holds either the old content or all of the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -162,15 +163,13 @@ class Store:
         rows = check_table(shape_table(rows, table), table)
         self.forget(table.name, shard)
         path = self.path(table, shard)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            rows.write_parquet(part, compression="zstd", statistics=True)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        # through memory: polars words a full disk in many ways, Python's own files in one
+        data = io.BytesIO()
+        rows.write_parquet(data, compression="zstd", statistics=True)
+        write_atomic(path, data.getbuffer())
         receipt = Receipt(
-            table=table.name, shard=shard, rows_count=rows.height, sha256=file_sha256(path), digest=digest,
+            table=table.name, shard=shard, rows_count=rows.height, sha256=hashlib.sha256(data.getbuffer()).hexdigest(),
+            digest=digest,
             seconds=round(seconds, 3),
         )  # fmt: skip
         self.write_receipt(receipt)
