@@ -89,7 +89,7 @@ def choose_all(run: Run, recipe: CurateRecipe) -> int:
     digest = digest_of(input_digests(run, CANDIDATES, TEXT_MATCHES), recipe.choose, choose.VERSION)
     if not all(run.store.has_table(CHOSEN, digest, shard) for shard in shards):
         started = time.perf_counter()
-        parts = [chosen_input(run, shard) for shard in shards]
+        parts = [choice_keys(run, shard, recipe) for shard in shards]
         table = choose.choose_candidates(pl.concat(parts), recipe.choose)
         seconds, start = time.perf_counter() - started, 0
         for shard, part in zip(shards, parts, strict=True):
@@ -100,8 +100,10 @@ def choose_all(run: Run, recipe: CurateRecipe) -> int:
     return run.count(CHOSEN).statuses.get(ALIVE, 0)
 
 
-def chosen_input(run: Run, shard: str) -> pl.DataFrame:
-    """What the choice looks at, of one shard."""
+def choice_keys(run: Run, shard: str, recipe: CurateRecipe) -> pl.DataFrame:
+    """What the choice looks at, of one shard; a row that only a search found counts for the class that was sought."""
     rows = alive(run.store.read(TEXT_MATCHES, shard)).select("candidate_id", "wnid", "cosine")
-    about = alive(run.store.read(CANDIDATES, shard)).select("candidate_id", "url", "caption")
-    return rows.join(about, on="candidate_id", how="left", maintain_order="left")
+    about = alive(run.store.read(CANDIDATES, shard)).select("candidate_id", "url", "caption", "sought_wnids")
+    rows = rows.join(about, on="candidate_id", how="left", maintain_order="left")
+    sought = pl.col("sought_wnids").list.first()
+    return choose.make_keys(rows.with_columns(pl.coalesce("wnid", sought).alias("wnid")), recipe.choose)

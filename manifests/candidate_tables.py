@@ -86,12 +86,12 @@ CHOSEN = Table(
     candidate_id        str   key
     wnid                str   class the row counts for; null where the image is to decide
     place               i32   place in the order of choice of its class, from 0
+    stratum             i32   part of its class by text similarity it was taken from, 0 the least similar
     """
         + STATUS
     ),
     statuses={
         "ok": "is fetched",
         "over_budget": "its class is full",
-        "crowded": "too many of its class share its site or its caption",
     },
 )
