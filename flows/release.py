@@ -64,7 +64,7 @@ def make_manifest(run: Run) -> pl.DataFrame:
     for table, columns in (
         (CANDIDATES, ["url", "caption", "source", "source_row"]),
         (DOWNLOADS, ["image_sha256", "bytes_count", "width_px", "height_px", "format", "fetched_at"]),
-        (EMBEDDINGS, ["phash"]),
+        (EMBEDDINGS, ["phash", "thumbprint"]),
         (PROPOSALS, ["score"]),
     ):
         about = alive(run.store.read_all(table)).select("candidate_id", *columns)

@@ -29,6 +29,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
 VERSION_FOLDER = re.compile(r"(?P<name>.+)-v(?P<version>[1-9][0-9]{0,8})")
 MANIFEST_FILE, INFO_FILE, CARD_FILE, CROISSANT_FILE = "manifest.parquet", "release.json", "README.md", "croissant.json"
 MAX_URL_CHARS = 8192
+# columns later than the first release: a manifest without them is read as null there, and its digest is without them
+LATER_COLUMNS = ("thumbprint",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,9 @@ class Release:
 
 def content_digest(manifest: pl.DataFrame, name: str, notes: Mapping[str, Any]) -> str:
     """sha256 (hex) of a manifest's rows whatever their order and encoding, its name and its notes."""
-    lines = manifest.sort("candidate_id").select(MANIFEST.columns.keys()).write_ndjson()
+    unused = [name for name in LATER_COLUMNS if manifest[name].null_count() == manifest.height]
+    columns = [name for name in MANIFEST.columns if name not in unused]
+    lines = manifest.sort("candidate_id").select(columns).write_ndjson()
     return digest_of(hashlib.sha256(lines.encode()).hexdigest(), name, notes)
 
 
@@ -85,7 +89,8 @@ def check_manifest(rows: pl.DataFrame) -> pl.DataFrame:
     Raises:
         BadInput: a column is missing, or a row breaks a rule; the message names the first such row and the rule.
     """
-    rows = shape_table(rows, MANIFEST)
+    missing = [pl.lit(None, pl.String).alias(name) for name in LATER_COLUMNS if name not in rows.columns]
+    rows = shape_table(rows.with_columns(missing), MANIFEST)
     try:
         check_table(rows, MANIFEST)
     except Corrupt as error:
@@ -97,6 +102,7 @@ def check_manifest(rows: pl.DataFrame) -> pl.DataFrame:
         "candidate_id is no 64 hex digits": pl.col("candidate_id").str.contains(hex_64),
         "image_sha256 is no 64 hex digits": pl.col("image_sha256").str.contains(hex_64),
         "phash is no 16 hex digits": pl.col("phash").str.contains(r"^[0-9a-f]{16}$"),
+        "thumbprint is no 768 hex digits": pl.col("thumbprint").fill_null("0" * 768).str.contains(r"^[0-9a-f]{768}$"),
         "url is not http(s)": pl.col("url").str.contains(r"^(?i:https?)://[^\s/?#]+[^\s\x00-\x1f]*$"),
         f"url is longer than {MAX_URL_CHARS} characters": pl.col("url").str.len_chars() <= MAX_URL_CHARS,
         "wnid is no ImageNet-1k wnid": pl.col("known_index").is_not_null(),

@@ -50,6 +50,7 @@ EMBEDDINGS = Table(
     candidate_id        str   key
     row                 i64   row of the shard's `img_emb_N.npy`; null where the image was not embedded
     phash               str   64-bit perceptual hash (DCT) of the decoded image, 16 hex digits
+    thumbprint          str   16 × 16 grey values and 2 × 8 × 8 colour values of it, 768 hex digits
     """
         + STATUS
     ),
@@ -180,6 +181,7 @@ MANIFEST = Table(
     url                 str   where the image was seen
     image_sha256        str   of the bytes as served, hex
     phash               str   64-bit perceptual hash (DCT), 16 hex digits
+    thumbprint          str   16 × 16 grey values and 2 × 8 × 8 colour values, 768 hex digits; null where not taken
     bytes_count         i64   length of the bytes
     width_px            i32   measured
     height_px           i32   measured
@@ -209,8 +211,18 @@ SPLIT = Table(
     wnid                str   label
     class_index         i32   label, 0 to 999
     path                str   image file relative to the split's folder; null where not kept
+    aside_path          str   file of a picture that was fetched but is not kept, relative to the split's folder
     image_sha256        str   of the bytes now served; null where none came
+    bytes_count         i64   length of the bytes now served; null where none came
+    width_px            i32   of the picture now served
+    height_px           i32   of the picture now served
+    format              str   of the picture now served
     phash_distance      i32   bits that differ from the manifest's perceptual hash, 0 to 64
+    luma_distance       f32   largest difference of grey in any of 16 × 16 cells, beyond what edges allow, 0 to 255
+    chroma_distance     f32   largest difference of colour in any of 8 × 8 cells, 0 to 255
+    cosine              f32   of the two pictures' embeddings, -1 to 1; null where none was asked for
+    http_code           i32   the server's last answer; null where none came
+    may_come_back       bool  the reason may pass: `--retry` asks again; null where bytes came
     kept                bool  part of the split under the policy asked for
     """
         + STATUS

@@ -18,12 +18,13 @@ from relaionet.manifests.tables import EMBEDDINGS, shape_table
 from relaionet.pipeline.encoders import Encoder
 from relaionet.pipeline.image_bytes import BrokenImage, open_image
 from relaionet.pipeline.perceptual_hash import phash_hex
+from relaionet.pipeline.thumbprint import thumbprint_hex
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-VERSION = "1"
+VERSION = "2"
 TEMPLATES = ("a photo of a {name}", "a picture of a {name}", "{name}", "{name}: {gloss}")
 UNIT_TOLERANCE = 1e-2
 MAX_ASPECT = 50  # resizing the short side of a thinner picture would need memory without bound
@@ -48,6 +49,7 @@ class EmbedConfig:
 class _Decoded:
     pixels: torch.Tensor | None  # [3, H, W] float32
     phash: str | None
+    thumbprint: str | None
     reason: str | None
 
 
@@ -77,10 +79,12 @@ def embed_images(
         raise BadInput(f"the folder of the images, {images}, does not exist.")
     paths = [stored_path(images, path) for path in rows["path"]]
     vectors, found, reasons = [], [], []
+    thumbprints: list[str | None] = []
     for batch in _decode_ahead(paths, encoder, config):
         rows_ok, texts = _embed_batch(batch, encoder, config.batch_size)
         vectors.append(rows_ok)
         found += [decoded.phash for decoded in batch]
+        thumbprints += [decoded.thumbprint for decoded in batch]
         reasons += texts
         if progress:
             progress(len(batch))
@@ -88,6 +92,7 @@ def embed_images(
     table = rows.select("candidate_id").with_columns(
         row=pl.when(ok).then(ok.cum_sum().cast(pl.Int64) - 1),
         phash=pl.Series("phash", found, dtype=pl.String),
+        thumbprint=pl.Series("thumbprint", thumbprints, dtype=pl.String),
         status=pl.when(ok).then(pl.lit("ok")).otherwise(pl.lit("broken")),
         reason=pl.Series("reason", reasons, dtype=pl.String),
     )
@@ -110,14 +115,14 @@ def _decode(path: Path, encoder: Encoder, max_pixels: int) -> _Decoded:
     try:
         image = open_image(path.read_bytes(), max_pixels)
     except FileNotFoundError:
-        return _Decoded(None, None, "the stored file is missing")
+        return _Decoded(None, None, None, "the stored file is missing")
     except BrokenImage as error:
-        return _Decoded(None, None, str(error))
+        return _Decoded(None, None, None, str(error))
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}; check its permissions.") from error
     if max(image.size) > MAX_ASPECT * min(image.size):
-        return _Decoded(None, None, f"one side is more than {MAX_ASPECT} times the other")
-    return _Decoded(encoder.preprocess(image.convert("RGB")), phash_hex(image), None)
+        return _Decoded(None, None, None, f"one side is more than {MAX_ASPECT} times the other")
+    return _Decoded(encoder.preprocess(image.convert("RGB")), phash_hex(image), thumbprint_hex(image), None)
 
 
 def _decode_ahead(paths: Sequence[Path], encoder: Encoder, config: EmbedConfig) -> Iterator[list[_Decoded]]:

@@ -8,13 +8,29 @@ if TYPE_CHECKING:
     from PIL import Image
 
 HASH_BITS = 64
+ORIENTATION_TAG = 0x0112
+
+
+def make_upright(image: Image.Image) -> Image.Image:
+    """The picture as it is shown: its EXIF orientation applied, which servers that re-encode do for good.
+
+    Args:
+        image: decoded, any mode; returned as it is where it has no orientation.
+    """
+    from PIL import ImageOps
+
+    try:
+        turned = image.getexif().get(ORIENTATION_TAG, 1) != 1
+    except (OSError, SyntaxError, ValueError, LookupError, TypeError):  # EXIF data that is none
+        return image
+    return ImageOps.exif_transpose(image) if turned else image
 
 
 def phash_hex(image: Image.Image) -> str:
     """Perceptual hash of a picture.
 
     Args:
-        image: any size, at least 1 × 1, any mode; only its grey values count.
+        image: any size, at least 1 × 1, any mode; only its grey values count, as it is shown.
 
     Returns:
         16 hex digits: the signs of the 8 × 8 lowest DCT coefficients of the 32 × 32 grey picture against their median.
@@ -23,7 +39,7 @@ def phash_hex(image: Image.Image) -> str:
     """
     import imagehash
 
-    return str(imagehash.phash(image))
+    return str(imagehash.phash(make_upright(image)))
 
 
 def phash_distance(left: str, right: str) -> int:

@@ -25,6 +25,7 @@ def some_rows(broken: int = 1, ok: int = 3) -> pl.DataFrame:
             "candidate_id": [f"{i:064x}" for i in range(ok + broken)],
             "row": list(range(ok + broken)),
             "phash": ["0" * 16] * (ok + broken),
+            "thumbprint": ["0" * 768] * (ok + broken),
             "status": status,
             "reason": [None if s == "ok" else "cut off" for s in status],
         }

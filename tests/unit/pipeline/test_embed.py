@@ -100,7 +100,7 @@ def test_order_batch_threads_and_shards_change_nothing(
         table, vectors = embed_images(rows, Pixels(), images, config)
         return {
             name: (phash, status, reason, None if row is None else vectors[row].tobytes())
-            for name, row, phash, status, reason in table.iter_rows()
+            for name, row, phash, _, status, reason in table.iter_rows()
         }
 
     rows, config = frame(images), EmbedConfig(batch_size=batch_size, threads=threads)
