@@ -8,11 +8,12 @@ NEIGHBOURS = Table(
     name="neighbours",
     columns=columns(
         """
-    candidate_id        str   sha256 of the URL, hex
-    url                 str   where the image was seen
+    candidate_id        str   sha256 of the URL, hex; where there is none, of what was searched and the place in the answer
+    url                 str   where the image was seen; null where the answer has none
     caption             str   alt text, unescaped: a stranger's text
     wnid                str   class that was searched for
     query               str   text_search or image_search
+    asked               str   the text, or the file name of the picture, that was searched with
     rank                i32   0 is the nearest of that search
     cosine              f32   of the query and the image, -1 to 1, as the service says; null where it does not
     width_px            i32   as the service says, not measured
@@ -20,10 +21,17 @@ NEIGHBOURS = Table(
     punsafe             f32   the service's probability of unsafe content, 0 to 1
     pwatermark          f32   the service's probability of a watermark, 0 to 1
     source              str   index that was searched
-    source_row          i64   row in that index
+    source_row          i64   row in that index; null where the answer has none
     """
+        + STATUS
     ),
-    key=("candidate_id", "wnid", "query"),
+    statuses={
+        "ok": "found; together with class and kind of search the only such row",
+        "repeated": "a nearer result of the same class and kind of search has the same URL",
+        "malformed": "the answer's row is not what the service promises",
+        "failed": "the service has no answer to this query; a later run asks again",
+    },
+    key=(),  # one row per result of every query
 )
 
 CANDIDATES = Table(
