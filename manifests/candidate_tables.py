@@ -8,7 +8,7 @@ NEIGHBOURS = Table(
     name="neighbours",
     columns=columns(
         """
-    candidate_id        str   sha256 of the URL, hex; where there is none, of what was searched and the place in the answer
+    candidate_id        str   sha256 of the URL, hex; where there is none, of the place in the answer
     url                 str   where the image was seen; null where the answer has none
     caption             str   alt text, unescaped: a stranger's text
     wnid                str   class that was searched for
