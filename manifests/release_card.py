@@ -26,8 +26,12 @@ LIMITATIONS = (
 )
 
 
+def size_category(rows_count: int) -> str:
+    """Hugging Face's size category of so many rows."""
+    return next((category for limit, category in SIZES if rows_count < limit), "n>1M")
+
+
 def _front_matter(about: Mapping[str, Any]) -> str:
-    size = next((category for limit, category in SIZES if about["rows_count"] < limit), "n>1M")
     return f"""---
 pretty_name: {_title(about)}
 license: other
@@ -37,7 +41,7 @@ language:
 task_categories:
 - image-classification
 size_categories:
-- {size}
+- {size_category(about["rows_count"])}
 tags:
 - imagenet
 - out-of-distribution
@@ -57,7 +61,8 @@ def _title(about: Mapping[str, Any]) -> str:
     return f"{about['name']} v{about['version']}{made}"
 
 
-def _warnings(notes: Mapping[str, Any]) -> str:
+def warning_lines(notes: Mapping[str, Any]) -> str:
+    """What must be read first: that this is the miniature, that reviewers were simulated; "" where neither."""
     lines = []
     if notes.get("miniature"):
         lines.append(
@@ -106,7 +111,7 @@ def write_card(path: Path, about: Mapping[str, Any], rows: pl.DataFrame) -> None
     text = f"""{_front_matter(about)}
 # {_title(about)}
 
-{_warnings(notes)}{about["rows_count"]} images of {about["classes_count"]} ImageNet classes, by URL, with labels
+{warning_lines(notes)}{about["rows_count"]} images of {about["classes_count"]} ImageNet classes, by URL, with labels
 settled by review. Made {about["created"]}; digest `{about["digest"]}`.
 
 ## What it is
@@ -150,7 +155,7 @@ fetches every URL, compares bytes and pictures with the manifest, and states wha
     write_atomic(path, text.encode())
 
 
-_CONTEXT = {
+CROISSANT_CONTEXT = {
     "@language": "en", "@vocab": "https://schema.org/", "citeAs": "cr:citeAs", "column": "cr:column",
     "conformsTo": "dct:conformsTo", "cr": "http://mlcommons.org/croissant/",
     "data": {"@id": "cr:data", "@type": "@json"},
@@ -191,6 +196,24 @@ def _croissant_field(name: str) -> dict[str, Any]:
     return field | ({"repeated": True} if isinstance(column.dtype, pl.List) else {})
 
 
+def croissant_head(
+    *, name: str, description: str, version: str, licence: str, url: str, cite_as: str, published: str | None = None
+) -> dict[str, Any]:
+    """The fields every Croissant document of ours begins with, after its context."""
+    return {
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": name,
+        "description": description,
+        "version": version,
+        **({} if published is None else {"datePublished": published}),
+        "license": licence,
+        "creator": {"@type": "sc:Organization", "name": "reLAIONet"},
+        "url": url,
+        "citeAs": cite_as,
+    }
+
+
 def write_croissant(path: Path, about: Mapping[str, Any], manifest_sha256: str) -> None:
     """Write Croissant 1.0 metadata (JSON-LD).
 
@@ -202,17 +225,16 @@ def write_croissant(path: Path, about: Mapping[str, Any], manifest_sha256: str) 
     Source: https://docs.mlcommons.org/croissant/docs/croissant-spec.html, checked with mlcroissant.
     """
     document = {
-        "@context": _CONTEXT,
-        "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": about["name"],
-        "description": f"{_title(about)}: {about['rows_count']} image URLs with ImageNet-1k labels settled by review.",
-        "version": f"{about['version']}.0.0",
-        "datePublished": about["created"],
-        "license": LICENCE_NOTE,
-        "creator": {"@type": "sc:Organization", "name": "reLAIONet"},
-        "url": str(about["notes"].get("url", "manifest.parquet")),
-        "citeAs": f"{_title(about)}, digest {about['digest']}",
+        "@context": CROISSANT_CONTEXT,
+        **croissant_head(
+            name=about["name"],
+            description=f"{_title(about)}: {about['rows_count']} image URLs with ImageNet-1k labels settled by review.",
+            version=f"{about['version']}.0.0",
+            published=about["created"],
+            licence=LICENCE_NOTE,
+            url=str(about["notes"].get("url", "manifest.parquet")),
+            cite_as=f"{_title(about)}, digest {about['digest']}",
+        ),
         "distribution": [
             {
                 "@type": "cr:FileObject",

@@ -1,0 +1,116 @@
+"""Image folder by wnid with a metadata file, so that label ids are class_index even where classes are missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from relaionet.manifests.labels import labels_by_wnid
+from relaionet.manifests.store import file_sha256
+from relaionet.pipeline.form_features import TEXTS, arrow_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from relaionet.pipeline.forms import Picture
+
+IMAGES_FOLDER = "images"
+METADATA = f"{IMAGES_FOLDER}/metadata.parquet"
+
+
+class ImageFolderWriter:
+    """Writes image files; a shard's list of them stands in for it until the end."""
+
+    def file_name(self, number: int, count: int) -> str:
+        """The list of a shard's files."""
+        return f".receipts/{number:05d}.parquet"
+
+    def write_shard(self, out: Path, file: Path, pictures: Iterator[Picture]) -> None:
+        """Place the files of one shard, then list them."""
+        rows = []
+        for picture in pictures:
+            name = f"{picture.wnid}/{picture.candidate_id}.{picture.format}"
+            _place(picture, out / IMAGES_FOLDER / name)
+            told = {text: getattr(picture, text) for text in TEXTS}
+            rows.append({"file_name": name, "label": picture.class_index} | told)
+        write_metadata(file, rows)
+
+    def finish(self, out: Path, shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Join the lists into `images/metadata.parquet`."""
+        import pyarrow.parquet as pq
+
+        file = out / METADATA
+        _write_tables(file, (pq.read_table(out / shard["file"]) for shard in shards))
+        told = {"file": METADATA, "rows_count": sum(shard["rows_count"] for shard in shards)}
+        return [told | {"bytes_count": file.stat().st_size, "sha256": file_sha256(file)}]
+
+
+def write_metadata(file: Path, rows: list[dict[str, Any]]) -> None:
+    """Write a folder's list of images with their labels, atomically.
+
+    Args:
+        file: to write.
+        rows: file_name (relative to the file's folder), label and the columns of `form_features.TEXTS`.
+    """
+    import pyarrow as pa
+
+    _write_tables(file, [pa.Table.from_pylist(rows, arrow_schema("file_name"))])
+
+
+def _write_tables(file: Path, tables: Iterable[pa.Table]) -> None:
+    import pyarrow.parquet as pq
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.part")
+    with part.open("wb") as target:
+        with pq.ParquetWriter(target, arrow_schema("file_name"), compression="zstd") as writer:
+            for table in tables:
+                writer.write_table(table)
+        target.flush()
+        os.fsync(target.fileno())
+    part.replace(file)
+
+
+def write_split_metadata(split: Path, kept: pl.DataFrame) -> Path:
+    """Put `images/metadata.parquet` into a rebuilt split, so that `datasets` gives class_index as label ids.
+
+    Args:
+        split: its folder.
+        kept: SPLIT rows that are kept, `path` relative to the split.
+
+    Returns:
+        The file.
+    """
+    labels = labels_by_wnid()
+    rows = [
+        {
+            "file_name": path.removeprefix(f"{IMAGES_FOLDER}/"), "label": class_index, "wnid": wnid,
+            "class_name": labels[wnid].name, "candidate_id": candidate_id, "image_sha256": sha256,
+            "stored_sha256": sha256,
+        }
+        for candidate_id, wnid, class_index, sha256, path in kept.select(
+            "candidate_id", "wnid", "class_index", "image_sha256", "path"
+        ).iter_rows()
+    ]  # fmt: skip
+    write_metadata(split / METADATA, rows)
+    return split / METADATA
+
+
+def _place(picture: Picture, target: Path) -> None:
+    """Link the split's file where the bytes are the same, write them where not; whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.part")
+    part.unlink(missing_ok=True)
+    if picture.stored_sha256 != picture.image_sha256:
+        part.write_bytes(picture.data)
+    else:
+        try:
+            os.link(picture.path, part)
+        except OSError:  # another disk, or a file system without links
+            shutil.copyfile(picture.path, part)
+    part.replace(target)

@@ -1,0 +1,287 @@
+"""A finished split in the forms other programs read: image folder, WebDataset, parquet; each with card and metadata.
+
+<out>/images/<wnid>/<candidate_id>.<format> and images/metadata.parquet    imagefolder
+<out>/data/test-000000.tar … and data/index.json                           webdataset
+<out>/data/test-00000-of-00012.parquet …                                   parquet
+<out>/README.md, croissant.json                                            what people and machines read about it
+<out>/export.json                                                          written last: an export with it is whole
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import polars as pl
+
+from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
+from relaionet.manifests.store import Receipt, Store, digest_of, file_sha256, read_json, write_json
+from relaionet.pipeline.form_card import write_form_card, write_form_croissant
+from relaionet.pipeline.split import read_split
+
+VERSION = "1"
+INFO_FILE, RECEIPTS = "export.json", ".receipts"
+FORMS = ("imagefolder", "webdataset", "parquet")
+ALIASES = {"hf": "parquet"}
+SHARD_ROWS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormConfig:
+    """How a split is written.
+
+    Attributes:
+        form: "imagefolder", "webdataset" or "parquet"; "hf", what `datasets` and the Hub like best, is "parquet".
+        shard_bytes: bytes of images per tar or parquet file, about; one image more may be in it.
+        positions: "kept" writes the bytes as they were served; "stripped" leaves out where a photo was taken, which
+            is what may leave this machine.
+    """
+
+    form: str = "imagefolder"
+    shard_bytes: int = 256 * 2**20
+    positions: Literal["kept", "stripped"] = "kept"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "form", ALIASES.get(self.form, self.form))
+        if self.form not in FORMS:
+            raise BadInput(f"form = '{self.form}' is not known.{nearest_name(self.form, [*FORMS, *ALIASES])}")
+        if self.shard_bytes <= 0:
+            raise BadInput(f"shard_bytes = {self.shard_bytes}: expected more than 0.")
+        if self.positions not in ("kept", "stripped"):
+            raise BadInput(f"positions = '{self.positions}': expected 'kept' or 'stripped'.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One image on its way into a form.
+
+    Attributes:
+        candidate_id: 64 hex digits.
+        wnid: label.
+        class_index: label, 0 to 999.
+        class_name: for reading.
+        path: the split's file.
+        format: jpeg, png, …; also the split's file extension.
+        image_sha256: of the bytes as served.
+        stored_sha256: of `data`; another one only where positions were stripped.
+        data: the bytes to write.
+    """
+
+    candidate_id: str
+    wnid: str
+    class_index: int
+    class_name: str
+    path: Path
+    format: str
+    image_sha256: str
+    stored_sha256: str
+    data: bytes
+
+
+class Writer(Protocol):
+    """Writes shards of one form."""
+
+    def file_name(self, number: int, count: int) -> str:
+        """File of a shard relative to the export; of a shard of many files, the file that lists them."""
+        ...
+
+    def write_shard(self, out: Path, file: Path, pictures: Iterator[Picture]) -> None:
+        """Write one shard whole or not at all."""
+        ...
+
+    def finish(self, out: Path, shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Write what lists the shards; returns the files an export consists of besides them, or in their place."""
+        ...
+
+
+def export_split(
+    split: Path, config: FormConfig, out: Path, progress: Callable[[int], None] | None = None
+) -> dict[str, Any]:
+    """Write a finished split in another form.
+
+    Every image is read once and checked against the split's sha256 on the way; memory does not grow with the split.
+
+    Args:
+        split: folder of a finished split.
+        config: the form.
+        out: folder to write to. A run that was cut short continues there; a finished one is left as it is.
+        progress: called with the number of rows done since the last call.
+
+    Returns:
+        What `export.json` says: form, positions, rows_count, bytes_count, shards (file, rows_count, bytes_count,
+        sha256), the split's name, digest, release, policy and coverage, notes.
+
+    Raises:
+        BadInput: no finished split, or `out` holds another export or something else.
+        Corrupt: an image is not what the split says; a file of a finished export is missing.
+    """
+    rows, about = read_split(Path(split))
+    out = Path(out)
+    digest = digest_of(VERSION, config, about["digest"], about["release"], rows["candidate_id"].to_list())
+    if (out / INFO_FILE).exists():
+        info = _check_same(out, digest)
+        _check_whole(out, info)
+        if progress is not None:
+            progress(rows.height)
+        return info
+    _check_own(out, Path(split))
+    shards = _write_shards(rows, config, out, digest, progress)
+    writer = _writer(config.form)
+    files = writer.finish(out, shards)
+    info = _describe(about, config, rows, shards, files) | {"build_digest": digest}
+    write_form_card(out / "README.md", info)
+    write_form_croissant(out / "croissant.json", info)
+    write_json(out / INFO_FILE, info)
+    shutil.rmtree(out / RECEIPTS, ignore_errors=True)
+    return info
+
+
+def _writer(form: str) -> Writer:
+    if form == "webdataset":
+        from relaionet.pipeline.form_webdataset import WebDatasetWriter
+
+        return WebDatasetWriter()
+    if form == "parquet":
+        from relaionet.pipeline.form_parquet import ParquetWriter
+
+        return ParquetWriter()
+    from relaionet.pipeline.form_imagefolder import ImageFolderWriter
+
+    return ImageFolderWriter()
+
+
+def plan_shards(sizes: list[int], shard_bytes: int, most_rows: int = SHARD_ROWS) -> list[tuple[int, int]]:
+    """Cut rows into runs of about `shard_bytes` each.
+
+    Args:
+        sizes: bytes per row.
+        shard_bytes: a shard is closed when it holds this much.
+        most_rows: a shard is closed when it holds this many.
+
+    Returns:
+        (first, one past the last) per shard, in order, covering every row once.
+    """
+    shards, start, held = [], 0, 0
+    for place, size in enumerate(sizes):
+        held += size
+        if held >= shard_bytes or place + 1 - start >= most_rows:
+            shards.append((start, place + 1))
+            start, held = place + 1, 0
+    return shards + ([(start, len(sizes))] if start < len(sizes) else [])
+
+
+def _write_shards(
+    rows: pl.DataFrame, config: FormConfig, out: Path, digest: str, progress: Callable[[int], None] | None
+) -> list[dict[str, Any]]:
+    store, writer = Store(out), _writer(config.form)
+    plan = plan_shards([Path(path).stat().st_size for path in rows["path"]], config.shard_bytes)
+    shards = []
+    for number, (start, end) in enumerate(plan):
+        part, name = rows.slice(start, end - start), f"{number:05d}"
+        file = out / writer.file_name(number, len(plan))
+        receipt = store.receipt(RECEIPTS, name)
+        if receipt is None or receipt.digest != digest or not file.is_file():
+            store.forget(RECEIPTS, name)
+            started = time.perf_counter()
+            file.parent.mkdir(parents=True, exist_ok=True)
+            writer.write_shard(out, file, _counted(read_pictures(part, config.positions), progress))
+            receipt = Receipt(
+                table=RECEIPTS, shard=name, rows_count=part.height, sha256=file_sha256(file), digest=digest,
+                seconds=round(time.perf_counter() - started, 3),
+            )  # fmt: skip
+            store.write_receipt(receipt)
+        elif progress is not None:
+            progress(part.height)
+        told = {"file": file.relative_to(out).as_posix(), "rows_count": part.height}
+        shards.append(told | {"bytes_count": file.stat().st_size, "sha256": receipt.sha256})
+    return shards
+
+
+def read_pictures(rows: pl.DataFrame, positions: str) -> Iterator[Picture]:
+    """Read a split's images one by one.
+
+    Args:
+        rows: of `read_split`.
+        positions: as in `FormConfig`.
+
+    Raises:
+        Corrupt: bytes are not those of image_sha256.
+    """
+    from relaionet.manifests.labels import labels_by_wnid
+
+    labels = labels_by_wnid()
+    for candidate_id, wnid, class_index, sha256, path in rows.select(
+        "candidate_id", "wnid", "class_index", "image_sha256", "path"
+    ).iter_rows():
+        data = Path(path).read_bytes()
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise Corrupt(f"{path} is not the image the split says it is; delete it and `relaionet rebuild` again.")
+        stored = _strip(data) if positions == "stripped" else data
+        yield Picture(
+            candidate_id=candidate_id, wnid=wnid, class_index=class_index, class_name=labels[wnid].name,
+            path=Path(path), format=Path(path).suffix[1:], image_sha256=sha256, data=stored,
+            stored_sha256=sha256 if stored == data else hashlib.sha256(stored).hexdigest(),
+        )  # fmt: skip
+
+
+def _strip(data: bytes) -> bytes:
+    from relaionet.pipeline.image_privacy import strip_position
+
+    return strip_position(data)
+
+
+def _counted(pictures: Iterator[Picture], progress: Callable[[int], None] | None) -> Iterator[Picture]:
+    for picture in pictures:
+        yield picture
+        if progress is not None:
+            progress(1)
+
+
+def _describe(
+    about: dict[str, Any], config: FormConfig, rows: pl.DataFrame, shards: list[dict[str, Any]],
+    files: list[dict[str, Any]],
+) -> dict[str, Any]:  # fmt: skip
+    told = ("name", "release", "release_digest", "policy", "coverage_frac", "digest", "notes")
+    return {
+        "form": config.form,
+        "positions": config.positions,
+        "rows_count": rows.height,
+        "classes_count": rows["wnid"].n_unique(),
+        "bytes_count": sum(Path(path).stat().st_size for path in rows["path"]),
+        "split": {key: about[key] for key in told if key in about},
+        "class_counts": dict(rows.group_by("wnid").len().sort("wnid").iter_rows()),
+        "shards": files or shards,
+    }
+
+
+def _check_own(out: Path, split: Path) -> None:
+    """Refuse a folder that holds something else, above all the split itself."""
+    if out.resolve() == split.resolve() or split.resolve() in out.resolve().parents:
+        raise BadInput(f"{out} is the split or inside it; choose another folder.")
+    if (out / RECEIPTS).is_dir() or not out.exists():
+        return
+    if not out.is_dir() or any(not path.name.startswith(".") for path in out.iterdir()):
+        raise BadInput(f"{out} holds something that is no export; choose another folder.")
+
+
+def _check_same(out: Path, digest: str) -> dict[str, Any]:
+    info = read_json(out / INFO_FILE)
+    if not isinstance(info, dict) or info.get("build_digest") != digest:
+        form, positions = (info.get(key, "?") for key in ("form", "positions")) if isinstance(info, dict) else "??"
+        raise BadInput(
+            f"{out} holds another export ({form}, positions {positions}) or one of another split; choose another "
+            "folder or delete it."
+        )
+    return info
+
+
+def _check_whole(out: Path, info: dict[str, Any]) -> None:
+    for shard in info["shards"]:
+        file = out / shard["file"]
+        if not file.is_file() or file.stat().st_size != shard["bytes_count"]:
+            raise Corrupt(f"{file} is missing or cut; delete {out / INFO_FILE} and export again to write it anew.")
