@@ -17,6 +17,7 @@ from relaionet.manifests.schema import (  # noqa: F401
     count_statuses,
     shape_table,
 )  # fmt: skip
+from relaionet.manifests.split_tables import COMPARISONS, SPLIT
 
 DOWNLOADS = Table(
     name="downloads",
@@ -203,38 +204,6 @@ MANIFEST = Table(
     ),
 )
 
-SPLIT = Table(
-    name="split",
-    columns=columns(
-        """
-    candidate_id        str   key
-    wnid                str   label
-    class_index         i32   label, 0 to 999
-    path                str   image file relative to the split's folder; null where not kept
-    aside_path          str   file of a picture that was fetched but is not kept, relative to the split's folder
-    image_sha256        str   of the bytes now served; null where none came
-    bytes_count         i64   length of the bytes now served; null where none came
-    width_px            i32   of the picture now served
-    height_px           i32   of the picture now served
-    format              str   of the picture now served
-    phash_distance      i32   bits that differ from the manifest's perceptual hash, 0 to 64
-    luma_distance       f32   largest difference of grey in any of 16 × 16 cells, beyond what edges allow, 0 to 255
-    chroma_distance     f32   largest difference of colour in any of 8 × 8 cells, 0 to 255
-    cosine              f32   of the two pictures' embeddings, -1 to 1; null where none was asked for
-    http_code           i32   the server's last answer; null where none came
-    may_come_back       bool  the reason may pass: `--retry` asks again; null where bytes came
-    kept                bool  part of the split under the policy asked for
-    """
-        + STATUS
-    ),
-    statuses={
-        "exact": "the same bytes",
-        "same_picture": "other bytes, the same picture",
-        "changed": "another picture now",
-        "gone": "could not be fetched",
-    },
-)
-
 SAMPLES = Table(
     name="samples",
     columns=columns(
@@ -276,7 +245,7 @@ TABLES = {
     table.name: table
     for table in (
         NEIGHBOURS, CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS,
-        DECISIONS, VERDICTS, MANIFEST, SPLIT,
+        DECISIONS, VERDICTS, MANIFEST, COMPARISONS, SPLIT,
         SAMPLES, SCORES,
     )
 }  # fmt: skip

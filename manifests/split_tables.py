@@ -1,0 +1,55 @@
+"""What is found out when a release is rebuilt: how each picture now served compares, and the verdict on each row."""
+
+from __future__ import annotations
+
+from relaionet.manifests.schema import STATUS, Table, columns
+
+EVIDENCE = """
+    phash_distance      i32   bits that differ from the manifest's perceptual hash, 0 to 64
+    luma_distance       f32   largest difference of grey in any of 16 × 16 cells, beyond what edges allow, 0 to 255
+    chroma_distance     f32   largest difference of colour in any of 8 × 8 cells, 0 to 255
+    contrast            f32   standard deviation of the 16 × 16 grey values of the picture now served, 0 to 127.5
+    cosine              f32   of the two pictures' embeddings, -1 to 1; null where none was asked for
+"""
+
+COMPARISONS = Table(
+    name="comparisons",
+    columns=columns(
+        """
+    candidate_id        str   key
+    image_sha256        str   of the bytes now served
+"""
+        + EVIDENCE
+    ),
+)
+
+SPLIT = Table(
+    name="split",
+    columns=columns(
+        """
+    candidate_id        str   key
+    wnid                str   label
+    class_index         i32   label, 0 to 999
+    path                str   image file relative to the split's folder; null where not kept
+    aside_path          str   file of a picture that was fetched but is not kept, relative to the split's folder
+    image_sha256        str   of the bytes now served; null where none came
+    bytes_count         i64   length of the bytes now served; null where none came
+    width_px            i32   of the picture now served
+    height_px           i32   of the picture now served
+    format              str   of the picture now served
+"""
+        + EVIDENCE
+        + """
+    http_code           i32   the server's last answer; null where none came
+    may_come_back       bool  the reason may pass: `--retry` asks again; null where bytes came
+    kept                bool  part of the split under the policy asked for
+    """
+        + STATUS
+    ),
+    statuses={
+        "exact": "the same bytes",
+        "same_picture": "other bytes, the same picture",
+        "changed": "another picture now",
+        "gone": "could not be fetched",
+    },
+)
