@@ -100,6 +100,18 @@ def choose_all(run: Run, recipe: CurateRecipe) -> int:
     return run.count(CHOSEN).statuses.get(ALIVE, 0)
 
 
+def report_candidates(run: Run, recipe: CurateRecipe) -> None:
+    """Write the report of the steps so far where it is missing or something of them was made now."""
+    from relaionet.flows.candidates_report import PAGE, write_candidates_report
+
+    tables = (CANDIDATES, TEXT_MATCHES, CHOSEN)
+    if (run.root / PAGE).is_file() and not run.made & {table.name for table in tables}:
+        return
+    stages = [count for count in run.counts if count.stage in {table.name for table in tables}]
+    write_candidates_report(run, recipe.name, recipe.choose, stages, recipe.published_counts)
+    run.reporter.say(f"  {'':<12}report: {run.root / PAGE}")
+
+
 def choice_keys(run: Run, shard: str, recipe: CurateRecipe) -> pl.DataFrame:
     """What the choice looks at, of one shard; a row that only a search found counts for the class that was sought."""
     rows = alive(run.store.read(TEXT_MATCHES, shard)).select("candidate_id", "wnid", "cosine")

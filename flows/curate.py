@@ -10,7 +10,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from relaionet.annotations.agreement import AgreementConfig
 from relaionet.annotations.tasks import TasksConfig
-from relaionet.flows.candidate_stages import choose_all, match_shard, read_all_candidates
+from relaionet.flows.candidate_stages import choose_all, match_shard, read_all_candidates, report_candidates
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate_stages import (
     download_shard,
@@ -49,6 +49,8 @@ class CurateRecipe:
         templates: prompts a class is searched with; {name} and {gloss} are filled in.
         reference: folder of pictures that must not be in the set (leaks), any depth; none where null.
         controls: parquet with columns path, wnid: pictures with known labels, mixed into the review; none where null.
+        published_counts: file of published counts per class, "name<TAB>count" a line, that the report of the candidates
+            compares with; none where null.
         overlap: independent answers asked for per task.
         overlap_again: the same for the pictures that are asked about again because the answers differed.
         offer_all_labels: let reviewers search all 1000 classes for "another class", not only those proposed in the set.
@@ -62,6 +64,7 @@ class CurateRecipe:
     templates: tuple[str, ...] = ("a photo of a {name}", "a photo of a {name}, {gloss}")
     reference: Path | None = None
     controls: Path | None = None
+    published_counts: Path | None = None
     overlap: int = 3
     overlap_again: int = 2
     offer_all_labels: bool = True
@@ -91,6 +94,7 @@ def read_curate_recipe(name: str) -> CurateRecipe:
         source=recipe.source if "://" in recipe.source else str(folder / recipe.source),
         reference=recipe.reference and folder / recipe.reference,
         controls=recipe.controls and folder / recipe.controls,
+        published_counts=recipe.published_counts and folder / recipe.published_counts,
     )
 
 
@@ -124,6 +128,8 @@ def check_recipe(recipe: CurateRecipe) -> None:
         raise BadInput(f"reference {recipe.reference} is no folder of pictures.")
     if recipe.controls is not None and not recipe.controls.is_file():
         raise BadInput(f"controls {recipe.controls} is no parquet file.")
+    if recipe.published_counts is not None and not recipe.published_counts.is_file():
+        raise BadInput(f"published_counts {recipe.published_counts} is no file.")
     if recipe.workers < 1:
         raise BadInput(f"workers is {recipe.workers}; it must be at least 1.")
 
@@ -147,6 +153,7 @@ def run_stages(run: Run, recipe: CurateRecipe) -> None:
     get_encoder(recipe)  # a wrong name is found before anything is fetched
     run_shards(run, TEXT_MATCHES, match_shard, shards, rows_count, recipe)
     rows_count = choose_all(run, recipe)
+    report_candidates(run, recipe)
     run_shards(run, DOWNLOADS, download_shard, shards, rows_count, recipe)
     run_shards(run, EMBEDDINGS, embed_shard, shards, rows_count, recipe)
     search_labels(run, recipe)

@@ -1,0 +1,32 @@
+"""`relaionet candidates`: what became of the rows and classes of a source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--run", type=click.Path(file_okay=False, path_type=Path), default=Path("runs/demo"), show_default=True,
+    help="Folder of the run.",
+)  # fmt: skip
+@click.option(
+    "--published", type=click.Path(dir_okay=False, path_type=Path),
+    help="Published counts to compare with, one `name<TAB>count` per line.  [default: the recipe's]",
+)  # fmt: skip
+@click.pass_context
+def candidates(ctx: click.Context, run: Path, published: Path | None) -> None:
+    """Report what became of a source's rows: by status and reason, and class by class.
+
+    Writes candidates.html (one page that loads nothing) and candidates_by_class.csv and .parquet into the run's folder:
+    how many captions name each class, how many were lost to what, what was chosen, which classes have none and why.
+    `relaionet curate` writes them too; this writes them again, to compare with other published counts.
+    """
+    from relaionet.flows.candidates_report import report_run
+    from relaionet.flows.cli import start
+    from relaionet.flows.stage import Run
+
+    start(ctx)
+    report_run(Run(root=run), published)
