@@ -16,6 +16,7 @@ LICENCE_NOTE = (
     "Each image stays under the terms of its owner; whoever copies or shares it is bound by them. The labels are the "
     "release's."
 )
+IMAGE_ENCODINGS = ["image/jpeg", "image/png", "image/webp"]
 # what `load_dataset` is told to read, by form
 DATA_FILES = {
     "imagefolder": ["images/metadata.parquet", "images/*/*"],
@@ -156,11 +157,17 @@ def write_form_croissant(path: Path, info: Mapping[str, Any]) -> None:
             name=split["name"], version="1.0.0", licence=LICENCE_NOTE, url=str(split.get("notes", {}).get("url", ".")),
             description=f"{_title(info)}: {info['rows_count']} images with ImageNet-1k labels settled by review.",
             cite_as=f"{_title(info)}, split digest {split['digest']}",
+            published=_date(split),
         ),
         "distribution": files,
         "recordSet": record_sets,
     }  # fmt: skip
     write_atomic(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _date(split: Mapping[str, Any]) -> str | None:
+    last = (split.get("fetched") or [None])[-1]
+    return None if last is None else str(last)[:10]
 
 
 def _file_object(shard: Mapping[str, Any], encoding: str) -> dict[str, Any]:
@@ -170,7 +177,9 @@ def _file_object(shard: Mapping[str, Any], encoding: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _file_set(name: str, includes: str, encoding: str, contained_in: list[str] | None = None) -> dict[str, Any]:
+def _file_set(
+    name: str, includes: str, encoding: str | list[str], contained_in: list[str] | None = None
+) -> dict[str, Any]:
     place = {"containedIn": [{"@id": file} for file in contained_in]} if contained_in else {}
     return {
         "@type": "cr:FileSet", "@id": name, "name": name, **place, "encodingFormat": encoding, "includes": includes,
@@ -200,12 +209,14 @@ def _folder(info: Mapping[str, Any]) -> Parts:
     metadata = info["shards"][0]
     rows, files = {"fileObject": {"@id": metadata["file"]}}, {"fileSet": {"@id": "image-files"}}
     name = _field("images", "file_name", {**rows, "extract": {"column": "file_name"}})
-    image = _field("files", "image", {**files, "extract": {"fileProperty": "content"}}, "sc:ImageObject")
     path = _field("files", "path", {**files, "extract": {"fileProperty": "fullpath"}})
-    objects = [_file_object(metadata, "application/x-parquet"), _file_set("image-files", "images/n*/*", "image/*")]
+    objects = [
+        _file_object(metadata, "application/x-parquet"),
+        _file_set("image-files", "images/n*/*", IMAGE_ENCODINGS),
+    ]
     return objects, [
         _record_set("images", "candidate_id", [name, *_columns("images", rows)]),
-        _record_set("files", "path", [path, image]),
+        _record_set("files", "path", [path, _image("files", "image-files")]),
     ]
 
 
@@ -221,20 +232,23 @@ def _parquet(info: Mapping[str, Any]) -> Parts:
 def _tars(info: Mapping[str, Any]) -> Parts:
     tars = [shard for shard in info["shards"] if shard["file"].endswith(".tar")]
     objects, inside = [_file_object(shard, "application/x-tar") for shard in tars], [shard["file"] for shard in tars]
-    pictures, told = {"fileSet": {"@id": "image-files"}}, {"fileSet": {"@id": "label-files"}}
-    image = _field("files", "image", {**pictures, "extract": {"fileProperty": "content"}}, "sc:ImageObject")
-    path = _field("files", "path", {**pictures, "extract": {"fileProperty": "filename"}})
-    fields = [
-        _field(
-            "images", name, {**told, "extract": {"fileProperty": "content"}, "transform": {"jsonPath": f"$.{name}"}},
-            "sc:Integer" if name == "class_index" else "sc:Text",
-        )
-        for name in ("candidate_id", "class_index", "wnid", "class_name", "image_sha256", "stored_sha256")
-    ]  # fmt: skip
     sets = [
-        _file_set("image-files", "*.jpg", "image/*", inside),
-        _file_set("label-files", "*.json", "application/json", inside),
+        _file_set("jpg", "*.jpg", IMAGE_ENCODINGS, inside),
+        _file_set("cls", "*.cls", "text/plain", inside),
     ]
+    label = _field("labels", "label", {"fileSet": {"@id": "cls"}, "extract": {"fileProperty": "content"}}, "sc:Integer")
     return [*objects, *sets], [
-        _record_set("images", "candidate_id", fields), _record_set("files", "path", [path, image]),
-    ]  # fmt: skip
+        _record_set("images", "candidate_id", [_member_id("images", "jpg"), _image("images", "jpg")]),
+        _record_set("labels", "candidate_id", [_member_id("labels", "cls"), label]),
+    ]
+
+
+def _member_id(record_set: str, extension: str) -> dict[str, Any]:
+    source = {"fileSet": {"@id": extension}, "extract": {"fileProperty": "filename"}}
+    regex = {"transform": {"regex": rf"^([0-9a-f]{{64}})\.{extension}$"}}
+    return _field(record_set, "candidate_id", source | regex)
+
+
+def _image(record_set: str, file_set: str) -> dict[str, Any]:
+    source = {"fileSet": {"@id": file_set}, "extract": {"fileProperty": "content"}}
+    return _field(record_set, "image", source, "sc:ImageObject")

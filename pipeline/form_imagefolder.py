@@ -8,9 +8,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.store import file_sha256
 from relaionet.pipeline.form_features import TEXTS, arrow_schema
 
@@ -74,31 +71,6 @@ def _write_tables(file: Path, tables: Iterable[pa.Table]) -> None:
         target.flush()
         os.fsync(target.fileno())
     part.replace(file)
-
-
-def write_split_metadata(split: Path, kept: pl.DataFrame) -> Path:
-    """Put `images/metadata.parquet` into a rebuilt split, so that `datasets` gives class_index as label ids.
-
-    Args:
-        split: its folder.
-        kept: SPLIT rows that are kept, `path` relative to the split.
-
-    Returns:
-        The file.
-    """
-    labels = labels_by_wnid()
-    rows = [
-        {
-            "file_name": path.removeprefix(f"{IMAGES_FOLDER}/"), "label": class_index, "wnid": wnid,
-            "class_name": labels[wnid].name, "candidate_id": candidate_id, "image_sha256": sha256,
-            "stored_sha256": sha256,
-        }
-        for candidate_id, wnid, class_index, sha256, path in kept.select(
-            "candidate_id", "wnid", "class_index", "image_sha256", "path"
-        ).iter_rows()
-    ]  # fmt: skip
-    write_metadata(split / METADATA, rows)
-    return split / METADATA
 
 
 def _place(picture: Picture, target: Path) -> None:

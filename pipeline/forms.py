@@ -23,6 +23,7 @@ from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
 from relaionet.manifests.store import Receipt, Store, digest_of, file_sha256, read_json, write_json
 from relaionet.pipeline.form_card import write_form_card, write_form_croissant
 from relaionet.pipeline.split import read_split
+from relaionet.pipeline.split_card import describe_export
 
 VERSION = "1"
 INFO_FILE, RECEIPTS = "export.json", ".receipts"
@@ -95,7 +96,7 @@ class Writer(Protocol):
         ...
 
     def finish(self, out: Path, shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Write what lists the shards; returns the files an export consists of besides them, or in their place."""
+        """Write what lists the shards; returns the files the export consists of, told as shards are."""
         ...
 
 
@@ -131,9 +132,11 @@ def export_split(
         return info
     _check_own(out, Path(split))
     shards = _write_shards(rows, config, out, digest, progress)
-    writer = _writer(config.form)
-    files = writer.finish(out, shards)
-    info = _describe(about, config, rows, shards, files) | {"build_digest": digest}
+    files = _writer(config.form).finish(out, shards)
+    info = describe_export(
+        about, rows, form=config.form, positions=config.positions, shards=files,
+        bytes_count=sum(Path(path).stat().st_size for path in rows["path"]),
+    ) | {"build_digest": digest}  # fmt: skip
     write_form_card(out / "README.md", info)
     write_form_croissant(out / "croissant.json", info)
     write_json(out / INFO_FILE, info)
@@ -240,23 +243,6 @@ def _counted(pictures: Iterator[Picture], progress: Callable[[int], None] | None
         yield picture
         if progress is not None:
             progress(1)
-
-
-def _describe(
-    about: dict[str, Any], config: FormConfig, rows: pl.DataFrame, shards: list[dict[str, Any]],
-    files: list[dict[str, Any]],
-) -> dict[str, Any]:  # fmt: skip
-    told = ("name", "release", "release_digest", "policy", "coverage_frac", "digest", "notes")
-    return {
-        "form": config.form,
-        "positions": config.positions,
-        "rows_count": rows.height,
-        "classes_count": rows["wnid"].n_unique(),
-        "bytes_count": sum(Path(path).stat().st_size for path in rows["path"]),
-        "split": {key: about[key] for key in told if key in about},
-        "class_counts": dict(rows.group_by("wnid").len().sort("wnid").iter_rows()),
-        "shards": files or shards,
-    }
 
 
 def _check_own(out: Path, split: Path) -> None:

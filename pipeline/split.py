@@ -1,17 +1,18 @@
 """A release -> a split: images on this machine again, each with a verdict against the manifest, and what is covered.
 
 <out>/images/<wnid>/<candidate_id>.<format>   the rows kept
-<out>/split/*.parquet                         SPLIT, one row per manifest row
+<out>/aside/<wnid>/<candidate_id>.<format>    fetched but not kept: changed pictures, or what the policy leaves out
+<out>/split/all.parquet                       SPLIT, one row per manifest row
+<out>/downloads/*.parquet                     DOWNLOADS: every attempt at every row, in order; the last one counts
+<out>/comparisons/*.parquet                   COMPARISONS of each attempt
 <out>/split.json                              coverage, verdicts, digest; written last: a split with it is whole
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,14 +21,29 @@ import polars as pl
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.release import Release
 from relaionet.manifests.store import Store, digest_of, read_json, write_json
-from relaionet.manifests.tables import DOWNLOADS, SPLIT, count_statuses
-from relaionet.pipeline.download import VERSION as DOWNLOAD_VERSION
-from relaionet.pipeline.download import DownloadConfig, fetch_images
-from relaionet.pipeline.perceptual_hash import HASH_BITS
-from relaionet.pipeline.split_verdicts import judge_rows
+from relaionet.manifests.tables import ALIVE, SPLIT, shape_table
+from relaionet.pipeline.download import DownloadConfig
+from relaionet.pipeline.split_attempts import Attempts, Kind
+from relaionet.pipeline.split_facts import describe_split
+from relaionet.pipeline.split_files import (
+    ASIDE_FOLDER,
+    IMAGES_FOLDER,
+    WORK_FOLDER,
+    drop_strays,
+    find_damaged,
+    find_pictures,
+    picture_places,
+    place_files,
+    scan_files,
+)  # fmt: skip
+from relaionet.pipeline.split_vectors import PictureVectors
+from relaionet.pipeline.split_verdicts import VerdictConfig, judge_rows
 
-VERSION = "1"
-INFO_FILE, IMAGES_FOLDER, WORK_FOLDER = "split.json", "images", ".fetched"
+VERSION = "2"
+INFO_FILE = "split.json"
+Policy = Literal["same_picture", "exact"]
+POLICIES = ("same_picture", "exact")
+KEPT = {"same_picture": ["exact", "same_picture"], "exact": ["exact"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,27 +53,116 @@ class SplitConfig:
     Attributes:
         policy: "same_picture" keeps rows with the manifest's bytes and rows with other bytes of the same picture;
             "exact" keeps the manifest's bytes only.
-        max_phash_distance: bits (0 to 64) in which the perceptual hashes of the same picture may differ. Measured on
-            1,618 real photos and 40 of them resized and re-encoded: same picture at most 2, different pictures at
-            least 12 over 1.3 million pairs.
-        form: "imagefolder", one folder per wnid.
-        rows_per_shard: rows fetched and judged at a time; what is done of them survives a kill.
+        verdicts: how far apart two encodings of the same picture may be.
+        rows_per_shard: rows fetched and compared at a time; a shard that is done is never fetched again.
     """
 
-    policy: Literal["same_picture", "exact"] = "same_picture"
-    max_phash_distance: int = 6
-    form: Literal["imagefolder"] = "imagefolder"
+    policy: Policy = "same_picture"
+    verdicts: VerdictConfig = field(default_factory=VerdictConfig)
     rows_per_shard: int = 10_000
 
     def __post_init__(self) -> None:
-        if self.policy not in ("same_picture", "exact"):
+        if self.policy not in POLICIES:
             raise BadInput(f"policy = '{self.policy}': expected 'same_picture' or 'exact'.")
-        if self.form != "imagefolder":
-            raise BadInput(f"form = '{self.form}': expected 'imagefolder'.")
-        if not 0 <= self.max_phash_distance <= HASH_BITS:
-            raise BadInput(f"max_phash_distance = {self.max_phash_distance}: expected 0 to {HASH_BITS}.")
         if self.rows_per_shard <= 0:
             raise BadInput(f"rows_per_shard = {self.rows_per_shard}: expected more than 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitPlan:
+    """What is to be done for a split.
+
+    Attributes:
+        release: what is rebuilt.
+        config: what is kept.
+        out: folder of the split.
+        chunks: rows to fetch (candidate_id, url) and why: "first", "repair" of missing or damaged files, "retry".
+        table: SPLIT where the split is finished and nothing is to be done.
+        vectors: embeddings to compare as well.
+    """
+
+    release: Release
+    config: SplitConfig
+    out: Path
+    chunks: list[tuple[Kind, pl.DataFrame]]
+    table: pl.DataFrame | None
+    vectors: PictureVectors | None = None
+
+    @property
+    def rows_count(self) -> int:
+        """Rows to fetch."""
+        return sum(rows.height for _, rows in self.chunks)
+
+    def count(self, kind: Kind) -> int:
+        """Rows to fetch for one reason."""
+        return sum(rows.height for why, rows in self.chunks if why == kind)
+
+
+def plan_split(
+    release: Release,
+    config: SplitConfig,
+    out: Path,
+    *,
+    retry: Literal["passing", "all"] | None = None,
+    verify: bool = False,
+    vectors: PictureVectors | None = None,
+) -> SplitPlan:
+    """Look at what is there and say what is left to do; fetches and changes nothing.
+
+    Args:
+        release: from `read_release`.
+        config: what is kept.
+        out: folder of the split, finished, cut short, or not there yet.
+        retry: also fetch rows that were gone: "passing" those whose reason may pass, "all" every one of them.
+        verify: read every byte of every picture instead of looking at its length alone.
+        vectors: embeddings to compare as well.
+
+    Raises:
+        BadInput: `out` holds a split of another release, or something else.
+        Corrupt: a table is not what its receipt says.
+    """
+    out = Path(out)
+    attempts = Attempts(out, release)
+    _check_own(out, release, attempts)
+    files = scan_files(out)
+    state = attempts.state()
+    places = find_pictures(picture_places(state), files)
+    fetched = (state["fetch_status"] == ALIVE).fill_null(value=False)
+    lost = pl.Series("lost", [place is None for place in places], dtype=pl.Boolean) & fetched
+    if verify:
+        hashes = state["image_sha256"].to_list()
+        lost = lost | pl.Series("damaged", find_damaged(out, places, hashes), dtype=pl.Boolean)
+    wanted = {
+        "first": state["fetch_status"].is_null(),
+        "repair": lost,
+        "retry": _passing(state, retry) if retry is not None else None,
+    }
+    chunks: list[tuple[Kind, pl.DataFrame]] = []
+    for kind, mask in wanted.items():
+        rows = state.filter(mask).select("candidate_id", "url") if mask is not None else state.head(0)
+        size = rows.height if kind == "retry" else config.rows_per_shard
+        chunks += [(kind, rows.slice(start, size)) for start in range(0, rows.height, max(1, size))]  # type: ignore[misc]
+    table = None
+    if not chunks and attempts.are_compared(vectors) and (out / INFO_FILE).exists():
+        info = read_json(out / INFO_FILE)
+        if isinstance(info, dict) and info.get("build_digest") == _build_digest(release, config, attempts):
+            table = _read_table(out)
+            chunks = []
+            if table is not None and _misplaced(table, files):
+                table = None
+    return SplitPlan(release=release, config=config, out=out, chunks=chunks, table=table, vectors=vectors)
+
+
+def _passing(state: pl.DataFrame, retry: Literal["passing", "all"]) -> pl.Series:
+    gone = state["fetch_status"].is_not_null() & (state["fetch_status"] != ALIVE)
+    return gone if retry == "all" else gone & state["may_come_back"].fill_null(value=False)
+
+
+def _misplaced(table: pl.DataFrame, files: dict[str, int]) -> bool:
+    """True where a picture that is kept is not where the table says, or one lies among them that is not."""
+    kept = set(table.filter("kept")["path"])
+    there = {place for place in files if place.startswith(f"{IMAGES_FOLDER}/")}
+    return bool(kept - there)
 
 
 def build_split(
@@ -66,173 +171,106 @@ def build_split(
     out: Path,
     download: DownloadConfig,
     progress: Callable[[int], None] | None = None,
+    *,
+    retry: Literal["passing", "all"] | None = None,
+    verify: bool = False,
+    vectors: PictureVectors | None = None,
 ) -> pl.DataFrame:
     """Fetch every row of a release and keep what is still the picture the reviewers saw.
+
+    A run that was cut short continues. A finished split is not fetched again: another policy or threshold judges anew
+    what is there; a missing picture alone is fetched.
 
     Args:
         release: from `read_release`.
         config: what is kept.
-        out: folder of the split. A run that was cut short continues there; a finished one is read, not fetched again.
+        out: folder of the split.
         download: limits and manners of fetching.
-        progress: called with the number of rows done since the last call.
+        progress: called with the number of rows fetched since the last call.
+        retry: as in `plan_split`.
+        verify: as in `plan_split`.
+        vectors: as in `plan_split`.
 
     Returns:
         SPLIT, one row per manifest row, in the manifest's order.
 
     Raises:
-        BadInput: `out` holds a split of another release or policy, or something else.
+        BadInput: `out` holds a split of another release, or something else.
         Unavailable: the network is out of reach; what was done is kept.
-        Corrupt: a file of a finished split is missing.
     """
-    out = Path(out)
-    digest = digest_of(VERSION, release.info.digest, config)
-    if (out / INFO_FILE).exists():
-        _check_same(out, digest)
-        rows = _read_tables(out)
-        _check_files(out, rows)
-        if progress is not None:
-            progress(rows.height)
-        return rows
-    store, work = Store(out), Store(out / WORK_FOLDER)
-    _check_own(store)
-    shards = []
-    for number, start in enumerate(range(0, release.manifest.height, config.rows_per_shard)):
-        rows = release.manifest.slice(start, config.rows_per_shard)
-        shards.append(f"{number:05d}")
-        _build_shard(rows, config, download, store, work, shards[-1], digest, progress)
-    _drop_strays(store, shards)
-    table = pl.concat([store.read(SPLIT, shard) for shard in shards] or [SPLIT.empty()])
-    fetched = work.read_all(DOWNLOADS)["fetched_at"]
-    info = describe_split(table, release, config) | {
-        "build_digest": digest,
-        "fetched": [None if at is None else str(at) for at in (fetched.min(), fetched.max())],
-    }
-    write_json(out / INFO_FILE, info)
-    shutil.rmtree(out / WORK_FOLDER, ignore_errors=True)
+    plan = plan_split(release, config, out, retry=retry, verify=verify, vectors=vectors)
+    return carry_out(plan, download, progress)
+
+
+def carry_out(
+    plan: SplitPlan, download: DownloadConfig, progress: Callable[[int], None] | None = None
+) -> pl.DataFrame:
+    """Do what a plan says; arguments and results as for `build_split`."""
+    if plan.table is not None:
+        return plan.table
+    started = time.perf_counter()
+    attempts = Attempts(plan.out, plan.release)
+    for kind, rows in plan.chunks:
+        attempts.fetch(kind, rows, download, progress)
+        attempts.compare(plan.vectors, download.max_pixels)
+    attempts.compare(plan.vectors, download.max_pixels)
+    state = attempts.state()
+    table = _judge(attempts.with_evidence(picture_places(state)), plan.config)
+    _finish(plan, table, attempts, time.perf_counter() - started)
     return table
 
 
-def _build_shard(
-    rows: pl.DataFrame,
-    config: SplitConfig,
-    download: DownloadConfig,
-    store: Store,
-    work: Store,
-    shard: str,
-    digest: str,
-    progress: Callable[[int], None] | None,
-) -> None:
-    """Fetch and judge one shard; each half is skipped where its receipt says it is done."""
-    if store.has_table(SPLIT, digest, shard) and not _missing_files(store.root, store.read(SPLIT, shard)):
-        if progress is not None:
-            progress(rows.height)
-        return
-    started = time.perf_counter()
-    fetch_digest = digest_of(DOWNLOAD_VERSION, rows["candidate_id"].to_list(), digest)
-    images = work.root / IMAGES_FOLDER
-    fetched = work.read(DOWNLOADS, shard) if work.has_table(DOWNLOADS, fetch_digest, shard) else None
-    if fetched is None or not all((images / path).is_file() for path in fetched["path"].drop_nulls()):
-        fetched = fetch_images(rows.select("candidate_id", "url"), download, images, progress)
-        work.write(fetched, DOWNLOADS, fetch_digest, shard=shard)
-    judged = judge_rows(rows, fetched, images, config, download.max_pixels)
-    for source, target in zip(fetched["path"], judged["path"], strict=True):
-        if target is not None:
-            _place_file(images / source, store.root / target)
-    store.write(judged, SPLIT, digest, shard=shard, seconds=time.perf_counter() - started)
+def _judge(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
+    judged = judge_rows(rows, config.verdicts).with_columns(
+        kept=pl.col("status").is_in(KEPT[config.policy]), there=pl.col("image_sha256").is_not_null()
+    )
+    there = pl.col("fetch_status") == ALIVE
+    judged = judged.with_columns(
+        path=pl.when("kept").then("kept_place"),
+        aside_path=pl.when(there & ~pl.col("kept")).then("aside_place"),
+        may_come_back=pl.when(~there).then("may_come_back"),
+    )
+    return shape_table(judged, SPLIT)
 
 
-def _place_file(source: Path, target: Path) -> None:
-    """Give a file a second name, whole or not at all; it keeps the first, so that a killed run can do this again."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = source.with_name(f"{source.name}.part")
-    part.unlink(missing_ok=True)
-    try:
-        os.link(source, part)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, part)
-    part.replace(target)
+def _finish(plan: SplitPlan, table: pl.DataFrame, attempts: Attempts, seconds: float) -> None:
+    """Put every picture in its place, then write what the split says about itself, last of all."""
+    out, store = plan.out, Store(plan.out)
+    (out / INFO_FILE).unlink(missing_ok=True)
+    places = find_pictures(picture_places(attempts.state()), scan_files(out))
+    targets = table.select(pl.coalesce("path", "aside_path"))["path"].to_list()
+    moves = [(place, target) for place, target in zip(places, targets, strict=True) if place and target]
+    place_files(out, moves)
+    drop_strays(out, set(filter(None, targets)))
+    digest = _build_digest(plan.release, plan.config, attempts)
+    store.keep_only(SPLIT, ["all"])
+    store.write(table, SPLIT, digest, seconds=seconds)
+    told = describe_split(table, plan.release, plan.config, attempts.history())
+    write_json(out / INFO_FILE, told | {"build_digest": digest})
 
 
-def describe_split(table: pl.DataFrame, release: Release, config: SplitConfig) -> dict[str, Any]:
-    """What a split may say about itself in a paper.
-
-    Args:
-        table: SPLIT, whole.
-        release: what it was built from.
-        config: how.
-
-    Returns:
-        name, release, release_digest, policy, max_phash_distance, rows_count, kept_count, coverage_frac, verdicts
-        (status -> rows), classes (wnid -> rows_count, kept_count, coverage_frac), digest (of the kept rows alone),
-        notes (the release's).
-    """
-    kept = table.filter("kept").select("candidate_id", "image_sha256", "wnid").sort("candidate_id")
-    classes = table.group_by("wnid").agg(pl.len().alias("rows_count"), pl.col("kept").sum().alias("kept_count"))
-    classes = classes.sort("wnid").with_columns((pl.col("kept_count") / pl.col("rows_count")).alias("coverage_frac"))
-    return {
-        "name": release.info.full_name,
-        "release": release.info.full_name,
-        "release_digest": release.info.digest,
-        "policy": config.policy,
-        "max_phash_distance": config.max_phash_distance,
-        "form": config.form,
-        "rows_count": table.height,
-        "kept_count": kept.height,
-        "coverage_frac": kept.height / table.height if table.height else 0.0,
-        "verdicts": dict.fromkeys(SPLIT.statuses, 0) | count_statuses(table),
-        "classes": {row.pop("wnid"): row for row in classes.iter_rows(named=True)},
-        "digest": digest_of([list(row) for row in kept.iter_rows()]),
-        "notes": dict(release.info.notes),
-    }
+def _build_digest(release: Release, config: SplitConfig, attempts: Attempts) -> str:
+    return digest_of(VERSION, release.info.digest, config.policy, config.verdicts, attempts.digests())
 
 
-def _check_own(store: Store) -> None:
-    """Refuse a folder that holds something else: files that are not of the split are removed from its images."""
-    own = (store.root / WORK_FOLDER).exists() or store.shards(SPLIT)
-    if not own and store.root.is_dir() and any(not path.name.startswith(".") for path in store.root.iterdir()):
-        raise BadInput(f"{store.root} holds something that is no split; choose another folder.")
+def _check_own(out: Path, release: Release, attempts: Attempts) -> None:
+    """Refuse a folder that holds something else: what is not of the split is removed from its images."""
+    held = read_json(out / INFO_FILE) if (out / INFO_FILE).exists() else {}
+    held = held if isinstance(held, dict) else {}
+    if attempts.are_of_another_release() or held.get("release_digest", release.info.digest) != release.info.digest:
+        name = held.get("release", "another release")
+        raise BadInput(f"{out} holds a split of {name}, not of {release.info.full_name}; choose another folder.")
+    own = (out / WORK_FOLDER).exists() or held or attempts.shards()
+    if not own and out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
+        raise BadInput(f"{out} holds something that is no split; choose another folder.")
 
 
-def _check_same(out: Path, digest: str) -> None:
-    info = read_json(out / INFO_FILE)
-    if not isinstance(info, dict) or info.get("build_digest") != digest:
-        held = info.get("release", "something else") if isinstance(info, dict) else "something else"
-        policy = info.get("policy", "unknown") if isinstance(info, dict) else "unknown"
-        raise BadInput(
-            f"{out} holds a split of {held} under other settings (its policy: {policy}); choose another folder or "
-            "delete it."
-        )
-
-
-def _read_tables(out: Path) -> pl.DataFrame:
-    """SPLIT of a finished split."""
+def _read_table(out: Path) -> pl.DataFrame | None:
+    """SPLIT of a finished split; None where its file is lost."""
     store = Store(out)
-    for shard in store.shards(SPLIT):
-        if not store.path(SPLIT, shard).is_file():
-            raise Corrupt(f"{store.path(SPLIT, shard)} is missing; delete {out / INFO_FILE} and run again to rebuild.")
-    return store.read_all(SPLIT)
-
-
-def _missing_files(out: Path, rows: pl.DataFrame) -> list[str]:
-    return [path for path in rows.filter("kept")["path"] if not (out / path).is_file()]
-
-
-def _check_files(out: Path, rows: pl.DataFrame) -> None:
-    missing = _missing_files(out, rows)
-    if missing:
-        raise Corrupt(
-            f"{out}: {len(missing)} images are missing, first {missing[0]}; delete {out / INFO_FILE} and run again to "
-            "fetch the rows they belong to."
-        )
-
-
-def _drop_strays(store: Store, shards: list[str]) -> None:
-    """Remove images and shards an earlier, unfinished run of another kind left behind."""
-    store.keep_only(SPLIT, shards)
-    kept = set(store.read_all(SPLIT).filter("kept")["path"])
-    for file in (store.root / IMAGES_FOLDER).glob("*/*"):
-        if file.relative_to(store.root).as_posix() not in kept:
-            file.unlink()
+    if store.receipt(SPLIT.name) is None or not store.path(SPLIT).is_file():
+        return None
+    return store.read(SPLIT)
 
 
 def read_split(path: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -252,8 +290,18 @@ def read_split(path: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
     path = Path(path).absolute()
     if not (path / INFO_FILE).is_file():
         raise BadInput(f"{path} holds no finished split ({INFO_FILE} is missing); run `relaionet rebuild` again.")
-    info = read_json(path / INFO_FILE)
-    rows = _read_tables(path)
-    _check_files(path, rows)
-    kept = rows.filter("kept").select("candidate_id", "wnid", "class_index", "image_sha256", "path")
-    return kept.with_columns(pl.format("{}/{}", pl.lit(str(path)), "path").alias("path")), info
+    info, rows = read_json(path / INFO_FILE), _read_table(path)
+    if rows is None:
+        raise Corrupt(f"{Store(path).path(SPLIT)} is missing; run `relaionet rebuild` again, nothing is fetched twice.")
+    kept = rows.filter("kept").select("candidate_id", "wnid", "class_index", "image_sha256", "path", "bytes_count")
+    files = scan_files(path)
+    missing = [name for name, size in kept.select("path", "bytes_count").iter_rows() if files.get(name) != size]
+    if missing:
+        raise Corrupt(
+            f"{path}: {len(missing)} images are missing or not whole, first {missing[0]}; run `relaionet rebuild` "
+            "again: it fetches these alone."
+        )
+    return kept.drop("bytes_count").with_columns(pl.format("{}/{}", pl.lit(str(path)), "path").alias("path")), info
+
+
+__all__ = ["ASIDE_FOLDER", "SplitConfig", "SplitPlan", "build_split", "carry_out", "plan_split", "read_split"]
