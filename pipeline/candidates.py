@@ -19,7 +19,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import ALIVE, CANDIDATES, shape_table
 from relaionet.pipeline.lemma_match import name_classes
 
-VERSION = "1"
+VERSION = "2"
 BATCH_ROWS = 200_000
 
 
@@ -195,7 +195,7 @@ def _rulings(config: CandidatesConfig) -> list[tuple[str, pl.Expr, str]]:
     if config.captions == "match":
         rulings += [
             ("no_label", pl.col("lemma").is_null(), "the caption names no class"),
-            ("two_labels", pl.col("wnid").is_null(), "the caption names two or more classes"),
+            ("two_labels", pl.col("other_wnids").list.len() > 1, "the caption names two or more classes"),
         ]
     return rulings
 
@@ -245,7 +245,6 @@ def read_candidates(
     judged = pl.concat(parts).with_columns(
         *_first_of(_rulings(config)),
         found_by.alias("found_by"),
-        none.alias("possible_wnids"),
         none.alias("sought_wnids"),
     )
     return shape_table(judged, CANDIDATES)

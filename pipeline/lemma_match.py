@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from functools import cache
+from typing import Literal
 
 import polars as pl
 
@@ -19,6 +20,7 @@ from relaionet.manifests.labels import read_labels
 
 # a word this short is inside too many others ("ant", "ear"), so its left neighbour must be no letter or digit
 SHORT_WORD_CHARS = 4
+_NONE = pl.lit([], dtype=pl.List(pl.String))
 NO_WORD_CHARS = tuple(chr(code) for code in range(128) if not chr(code).isalnum())
 
 
@@ -118,39 +120,41 @@ def find_lemmas(captions: pl.Series) -> pl.DataFrame:
     return found.explode("pattern").join(patterns, on="pattern", how="left", maintain_order="left").drop("pattern")
 
 
-def name_classes(captions: pl.Series) -> pl.DataFrame:
+def name_classes(captions: pl.Series, rule: Literal["relaionet", "laionet"] = "relaionet") -> pl.DataFrame:
     """Say which class each caption names.
 
-    Lemmas of one class name it. A lemma of two classes (crane, maillot, cardigan, missile, …) names both, unless one
-    of the two is named by another lemma of the same caption, which then decides.
+    A lemma that can only mean one class is sure and decides. Where only words were found that may mean something else
+    (crane, maillot, missile, …), no class is named, and those that may be meant are listed.
 
     Args:
         captions: N strings or nulls.
+        rule: "relaionet", or "laionet" for the published rule of LAIONet.
 
     Returns:
-        N rows, in order: wnid (null unless exactly one class is named), lemma (the words found, ", " between),
-        other_wnids (all classes named, in class order, where two or more are; else empty).
+        N rows, in order: wnid (null unless exactly one class is surely named), lemma (the words found, ", " between;
+        null where there are none), other_wnids (all classes surely named, in class order, where two or more are; else
+        empty), possible_wnids (classes that may be meant, in class order, where none is surely named; else empty).
     """
     found = find_lemmas(captions)
-    sure = found.filter(pl.col("wnids").list.len() == 1).group_by("row").agg(pl.col("wnids").list.first().alias("sure"))
+    sure = pl.col("wnids").list.len() == 1
     named = (
-        found.join(sure, on="row", how="left", maintain_order="left")
-        .with_columns(pl.col("sure").fill_null([]))
-        .with_columns(decided=pl.col("wnids").list.set_intersection("sure"))
-        .with_columns(wnids=pl.when(pl.col("decided").list.len() > 0).then("decided").otherwise("wnids"))
-        .group_by("row")
-        .agg(pl.col("words").unique(maintain_order=True), pl.col("wnids").list.explode().unique().sort())
+        found.group_by("row")
+        .agg(
+            pl.col("words").unique(maintain_order=True),
+            pl.col("wnids").filter(sure).list.explode().unique().sort().alias("sure"),
+            pl.col("wnids").filter(~sure).list.explode().unique().sort().alias("possible"),
+        )
         .select(
             "row",
-            pl.when(pl.col("wnids").list.len() == 1).then(pl.col("wnids").list.first()).alias("wnid"),
+            pl.when(pl.col("sure").list.len() == 1).then(pl.col("sure").list.first()).alias("wnid"),
             pl.col("words").list.join(", ").alias("lemma"),
-            pl.when(pl.col("wnids").list.len() > 1).then("wnids").otherwise(pl.lit([], dtype=pl.List(pl.String)))
-            .alias("other_wnids"),
+            pl.when(pl.col("sure").list.len() > 1).then("sure").otherwise(_NONE).alias("other_wnids"),
+            pl.when(pl.col("sure").list.len() == 0).then("possible").otherwise(_NONE).alias("possible_wnids"),
         )
-    )  # fmt: skip
+    )
     rows = pl.DataFrame({"row": pl.int_range(captions.len(), dtype=pl.get_index_type(), eager=True)})
     return (
         rows.join(named, on="row", how="left", maintain_order="left")
-        .with_columns(pl.col("other_wnids").fill_null([]))
+        .with_columns(pl.col("other_wnids", "possible_wnids").fill_null([]))
         .drop("row")
     )

@@ -14,7 +14,7 @@ BIRD, MACHINE = "n02012849", "n03126707"
 def named(caption: str | None) -> tuple[str | None, list[str]]:
     row = name_classes(pl.Series([caption], dtype=pl.String)).row(0, named=True)
     wnid = row["wnid"]
-    return (labels_by_wnid()[wnid].name if wnid else None), row["other_wnids"]
+    return (labels_by_wnid()[wnid].name if wnid else None), row["other_wnids"] + row["possible_wnids"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,6 @@ def test_one_class_or_none(caption: str | None, name: str | None) -> None:
         ("maillot", ["n03710637", "n03710721"]),
         ("sunglasses", ["n04355933", "n04356056"]),
         ("tench and goldfish", ["n01440764", "n01443537"]),
-        ("crane with a tench", ["n01440764", BIRD, MACHINE]),
     ],
 )
 def test_two_classes_name_both(caption: str, wnids: list[str]) -> None:
@@ -71,7 +70,7 @@ def test_every_lemma_and_name_is_found_in_a_sentence() -> None:
     captions = pl.Series([f"photo: {lemma}, by me" for lemma, _ in pairs])
     table = name_classes(captions)
     for (lemma, wnid), row in zip(pairs, table.iter_rows(named=True), strict=True):
-        assert row["wnid"] == wnid or wnid in row["other_wnids"], lemma
+        assert row["wnid"] == wnid or wnid in row["other_wnids"] + row["possible_wnids"], lemma
 
 
 def plain_find(caption: str) -> list[str]:
