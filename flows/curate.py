@@ -21,6 +21,7 @@ from relaionet.flows.curate_stages import (
     search_labels,
 )  # fmt: skip
 from relaionet.flows.folder_lock import hold_folder
+from relaionet.flows.neighbour_stages import place_neighbours, search_all_neighbours
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.recipe import find_recipe, read_recipe
 from relaionet.flows.stage import Run, as_flow, publish_counts, run_shards, share_cores
@@ -31,6 +32,7 @@ from relaionet.pipeline.candidates import CandidatesConfig
 from relaionet.pipeline.choose import ChooseConfig
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.embed import EmbedConfig
+from relaionet.pipeline.neighbour_queries import NeighboursConfig, check_neighbours
 from relaionet.pipeline.propose import ProposeConfig
 from relaionet.pipeline.retrieve import RetrieveConfig
 from relaionet.pipeline.screen import ScreenConfig
@@ -69,6 +71,7 @@ class CurateRecipe:
     overlap_again: int = 2
     offer_all_labels: bool = True
     workers: int = 2
+    neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)
     candidates: CandidatesConfig = field(default_factory=CandidatesConfig)
     text: TextMatchConfig = field(default_factory=TextMatchConfig)
     choose: ChooseConfig = field(default_factory=ChooseConfig)
@@ -94,6 +97,7 @@ def read_curate_recipe(name: str) -> CurateRecipe:
         source=recipe.source if "://" in recipe.source else str(folder / recipe.source),
         reference=recipe.reference and folder / recipe.reference,
         controls=recipe.controls and folder / recipe.controls,
+        neighbours=place_neighbours(recipe.neighbours, folder),
         published_counts=recipe.published_counts and folder / recipe.published_counts,
     )
 
@@ -130,6 +134,7 @@ def check_recipe(recipe: CurateRecipe) -> None:
         raise BadInput(f"controls {recipe.controls} is no parquet file.")
     if recipe.published_counts is not None and not recipe.published_counts.is_file():
         raise BadInput(f"published_counts {recipe.published_counts} is no file.")
+    check_neighbours(recipe.neighbours)
     if recipe.workers < 1:
         raise BadInput(f"workers is {recipe.workers}; it must be at least 1.")
 
@@ -149,6 +154,7 @@ def run_stages(run: Run, recipe: CurateRecipe) -> None:
     share_cores(recipe.workers)
     # a proxy changes nothing of what is made, and its address may hold a password
     write_run_record(run.root, replace(recipe, download=replace(recipe.download, proxy=None)))
+    search_all_neighbours(run, recipe)
     shards, rows_count = read_all_candidates(run, recipe)
     get_encoder(recipe)  # a wrong name is found before anything is fetched
     run_shards(run, TEXT_MATCHES, match_shard, shards, rows_count, recipe)

@@ -196,14 +196,19 @@ def embed_labels(encoder: Encoder, labels: Sequence[Label], templates: Sequence[
     if not templates:
         raise BadInput("label prompts: at least one template is needed, such as 'a photo of a {name}'.")
     for template in templates:
-        _check_template(template)
+        check_template(template)
     prompts = [template.format(name=label.name, gloss=label.gloss) for label in labels for template in templates]
     rows = np.asarray(encoder.encode_texts(prompts), dtype=np.float32)  # [C * T, D]
     mean = rows.reshape(len(labels), len(templates), -1).mean(axis=1)
     return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
 
 
-def _check_template(template: str) -> None:
+def check_template(template: str) -> None:
+    """Check a prompt in which {name} and {gloss} are filled in.
+
+    Raises:
+        BadInput: it is malformed, uses neither, or has another field.
+    """
     try:
         fields = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
     except ValueError as error:

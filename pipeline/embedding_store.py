@@ -58,6 +58,23 @@ def _paths(folder: Path, shard: int | str) -> tuple[Path, Path, Path]:
     )
 
 
+def embedding_shards(folder: Path) -> dict[int, Path]:
+    """Number -> array file of every shard, in order of the numbers.
+
+    Raises:
+        BadInput: there is none.
+    """
+    found = {int(_shard_of(path)): path for path in (folder / "img_emb").glob("img_emb_*.npy")}
+    if not found:
+        raise BadInput(f"{folder} holds no embeddings; expected img_emb/img_emb_0.npy.")
+    return dict(sorted(found.items()))
+
+
+def metadata_path(array_path: Path) -> Path:
+    """Where the metadata of an array file lies."""
+    return _paths(array_path.parent.parent, _shard_of(array_path))[1]
+
+
 def has_embeddings(folder: Path, shard: int) -> bool:
     """True when the shard was written whole and its files are there."""
     return all(path.is_file() for path in _paths(folder, shard))

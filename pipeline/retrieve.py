@@ -132,23 +132,31 @@ def search_index(
 def top_labels(
     image_vectors: np.ndarray, label_vectors: np.ndarray, k: int, config: RetrieveConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest labels of every picture.
+    """The nearest labels of every picture: `nearest_rows` with pictures as queries, [N, D] and [C, D] unit rows."""
+    return nearest_rows(image_vectors, label_vectors, k, config)
+
+
+def nearest_rows(
+    queries: np.ndarray, base: np.ndarray, k: int, config: RetrieveConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest rows of every query.
 
     Args:
-        image_vectors: [N, D] unit rows.
-        label_vectors: [C, D] unit rows.
-        k: labels per picture; C where there are fewer.
+        queries: [Q, D] unit rows.
+        base: [N, D] unit rows.
+        k: rows per query; N where there are fewer.
         config: see there.
 
     Returns:
-        [N, k] float32 cosines, best first, and [N, k] int64 rows of `label_vectors`; ties by smaller row.
+        [Q, k] float32 cosines, best first, and [Q, k] int64 rows of `base`; ties by smaller row.
     """
     import numpy as np
 
-    _check_fit(label_vectors, image_vectors)
-    index = build_index(label_vectors, config)
-    order = np.arange(len(label_vectors))
-    return _nearest(index, label_vectors, image_vectors, min(k, len(label_vectors)), order, config)
+    _check_fit(queries, base)
+    k = min(k, len(base))
+    if k + SPARE_COUNT > MAX_FETCH:
+        config = replace(config, device="cpu")
+    return _nearest(build_index(base, config), base, queries, k, np.arange(len(base)), config)
 
 
 def nearest_images(
