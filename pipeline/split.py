@@ -24,6 +24,7 @@ from relaionet.manifests.store import Store, digest_of, read_json, write_json
 from relaionet.manifests.tables import ALIVE, SPLIT, shape_table
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.split_attempts import Attempts, Kind
+from relaionet.pipeline.split_card import write_split_card
 from relaionet.pipeline.split_facts import describe_split
 from relaionet.pipeline.split_files import (
     ASIDE_FOLDER,
@@ -202,9 +203,7 @@ def build_split(
     return carry_out(plan, download, progress)
 
 
-def carry_out(
-    plan: SplitPlan, download: DownloadConfig, progress: Callable[[int], None] | None = None
-) -> pl.DataFrame:
+def carry_out(plan: SplitPlan, download: DownloadConfig, progress: Callable[[int], None] | None = None) -> pl.DataFrame:
     """Do what a plan says; arguments and results as for `build_split`."""
     if plan.table is not None:
         return plan.table
@@ -221,9 +220,7 @@ def carry_out(
 
 
 def _judge(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
-    judged = judge_rows(rows, config.verdicts).with_columns(
-        kept=pl.col("status").is_in(KEPT[config.policy]), there=pl.col("image_sha256").is_not_null()
-    )
+    judged = judge_rows(rows, config.verdicts).with_columns(kept=pl.col("status").is_in(KEPT[config.policy]))
     there = pl.col("fetch_status") == ALIVE
     judged = judged.with_columns(
         path=pl.when("kept").then("kept_place"),
@@ -246,6 +243,7 @@ def _finish(plan: SplitPlan, table: pl.DataFrame, attempts: Attempts, seconds: f
     store.keep_only(SPLIT, ["all"])
     store.write(table, SPLIT, digest, seconds=seconds)
     told = describe_split(table, plan.release, plan.config, attempts.history())
+    write_split_card(out, table.filter("kept"), told)
     write_json(out / INFO_FILE, told | {"build_digest": digest})
 
 

@@ -57,6 +57,15 @@ def thumbprint_distances(left: str, right: str) -> tuple[float, float]:
     return max(0.0, float(luma.max())), float(np.abs(chromas[0] - chromas[1]).max())
 
 
+def thumbprint_contrast(text: str) -> float:
+    """Standard deviation of the 16 × 16 grey values of a thumbprint, 0 to 127.5.
+
+    Raises:
+        ValueError: it is no thumbprint.
+    """
+    return float(_planes(text)[0].std())
+
+
 def _planes(text: str) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
 
