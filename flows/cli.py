@@ -6,22 +6,22 @@ import os
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import click
 
-from relaionet.flows.error_text import EXIT_BAD, ErrorsAsText
+from relaionet.flows.cli_start import FOLDER, lazy_group, start
+from relaionet.flows.error_text import EXIT_BAD
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
+# name -> module:command; a command of its own goes into a module of its own, read when it is asked for
+COMMANDS = {
+    "candidates": "relaionet.flows.cli_candidates:candidates",
+    "review": "relaionet.flows.cli_review:review",
+}
 
 
-def _start(ctx: click.Context) -> None:
-    from relaionet.flows.environment import prepare_environment
-
-    prepare_environment(verbose=bool(ctx.find_root().params.get("verbose")))
-
-
-@click.group(cls=ErrorsAsText, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=lazy_group(COMMANDS), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(metadata.version("relaionet"), prog_name="relaionet")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.option("--verbose", is_flag=True, help="Show Prefect's own log.")
@@ -47,7 +47,7 @@ def demo(ctx: click.Context, out: Path, seed: int) -> None:
     Starts Label Studio itself and lets simulated reviewers answer through its API. Running it again into the same
     folder does no work over. Numbers it prints are about the miniature, never about reLAIONet.
     """
-    _start(ctx)
+    start(ctx)
     from relaionet.flows.demo import run_demo
 
     run_demo(out, seed=seed)
@@ -62,82 +62,10 @@ def demo(ctx: click.Context, out: Path, seed: int) -> None:
 @click.pass_context
 def curate(ctx: click.Context, recipe: str, out: Path, push: bool | None) -> None:
     """Turn LAION rows into review tasks: candidates, images, embeddings, proposals, screens."""
-    _start(ctx)
+    start(ctx)
     from relaionet.flows.curate import read_curate_recipe, run_curate
 
     run_curate(read_curate_recipe(recipe), out, push=push)
-
-
-@main.group()
-def review() -> None:
-    """Proofread the proposals of a run in Label Studio.
-
-    Uses the server at LABEL_STUDIO_URL with LABEL_STUDIO_API_KEY where these are set, else the run's own local server
-    (started by `relaionet review serve`).
-    """
-
-
-def _run_option(command: Any) -> Any:
-    return click.option("--run", type=FOLDER, default=Path("runs/demo"), show_default=True, help="Folder of the run.")(
-        command
-    )
-
-
-@review.command("serve")
-@_run_option
-@click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1.  [default: a free one]")
-@click.pass_context
-def review_serve(ctx: click.Context, run: Path, port: int | None) -> None:
-    """Start the run's own Label Studio on this machine and keep it running until Ctrl-C."""
-    _start(ctx)
-    from relaionet.flows.review import serve_studio
-
-    serve_studio(run, port)
-
-
-@review.command("install")
-@click.pass_context
-def review_install(ctx: click.Context) -> None:
-    """Install Label Studio into an environment of its own (about a minute; done by `serve` when needed)."""
-    _start(ctx)
-    from relaionet.flows.review import install_local_studio
-
-    install_local_studio()
-
-
-@review.command("push")
-@_run_option
-@click.option("--again", is_flag=True, help="First make a further round of the pictures that are undecided.")
-@click.pass_context
-def review_push(ctx: click.Context, run: Path, again: bool) -> None:
-    """Push the run's tasks; what is there already is not pushed again."""
-    _start(ctx)
-    from relaionet.flows.review import run_push
-
-    run_push(run, again=again)
-
-
-@review.command("pull")
-@_run_option
-@click.option("--release/--no-release", default=False, help="Release the accepted rows afterwards.")
-@click.pass_context
-def review_pull(ctx: click.Context, run: Path, release: bool) -> None:
-    """Pull every answer, settle the votes, and say what is left to review."""
-    _start(ctx)
-    from relaionet.flows.review import run_review
-
-    run_review(run, release=release)
-
-
-@review.command("status")
-@_run_option
-@click.pass_context
-def review_status(ctx: click.Context, run: Path) -> None:
-    """Show progress, agreement, reviewers and what is left."""
-    _start(ctx)
-    from relaionet.flows.review import show_status
-
-    show_status(run)
 
 
 @main.command()
@@ -155,7 +83,7 @@ def rebuild(ctx: click.Context, release: Path, out: Path, policy: str, proxy: st
 
     RELEASE is the folder of a release, or a folder of releases (the newest is taken).
     """
-    _start(ctx)
+    start(ctx)
     from relaionet.flows.rebuild import run_rebuild
 
     run_rebuild(release, out, policy=policy, proxy=proxy, threads=threads)
@@ -167,7 +95,7 @@ def rebuild(ctx: click.Context, release: Path, out: Path, policy: str, proxy: st
 @click.pass_context
 def evaluate(ctx: click.Context, recipe: str, out: Path) -> None:
     """Run registered generators on a split over steps x guidance, score them, and write a report."""
-    _start(ctx)
+    start(ctx)
     from relaionet.flows.evaluate import read_evaluate_recipe, run_evaluate
 
     run_evaluate(read_evaluate_recipe(recipe), out)
@@ -204,7 +132,7 @@ def trace(candidate_id: str, run: Path | None) -> None:
 @click.pass_context
 def doctor(ctx: click.Context, out: Path) -> None:
     """Say what is installed, what is missing and what to do; exits with 2 where something will fail."""
-    _start(ctx)
+    start(ctx)
     from relaionet.flows.doctor import check_installation
 
     marks = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}

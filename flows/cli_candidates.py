@@ -25,7 +25,7 @@ def candidates(ctx: click.Context, run: Path, published: Path | None) -> None:
     `relaionet curate` writes them too; this writes them again, to compare with other published counts.
     """
     from relaionet.flows.candidates_report import report_run
-    from relaionet.flows.cli import start
+    from relaionet.flows.cli_start import start
     from relaionet.flows.stage import Run
 
     start(ctx)
