@@ -31,6 +31,7 @@ class FaultServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.files: dict[str, bytes] = {}
+        self.codes: dict[str, int] = {}
         self.asked: Counter[str] = Counter()
         self.agents: set[str] = set()
 
@@ -52,6 +53,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.agents.add(self.headers.get("User-Agent", ""))
         if parts.hostname and parts.hostname.startswith("dead"):
             self.send_error(502)
+            return
+        if name in self.server.codes:
+            self.send_error(self.server.codes[name])
             return
         fault = name.strip("/").split("/")[0]
         handler = getattr(self, f"fault_{fault}", None)
