@@ -15,6 +15,7 @@ from relaionet.flows.error_text import EXIT_BAD
 # name -> module:command; a command of its own goes into a module of its own, read when it is asked for
 COMMANDS = {
     "candidates": "relaionet.flows.cli_candidates:candidates",
+    "rebuild": "relaionet.flows.cli_rebuild:rebuild",
     "review": "relaionet.flows.cli_review:review",
 }
 
@@ -66,27 +67,6 @@ def curate(ctx: click.Context, recipe: str, out: Path, push: bool | None) -> Non
     from relaionet.flows.curate import read_curate_recipe, run_curate
 
     run_curate(read_curate_recipe(recipe), out, push=push)
-
-
-@main.command()
-@click.argument("release", type=click.Path(path_type=Path))
-@click.option("--out", type=FOLDER, required=True, help="Folder of the split; run again to continue.")
-@click.option(
-    "--policy", type=click.Choice(["same_picture", "exact"]), default="same_picture", show_default=True,
-    help="Keep pictures whose bytes changed but which still show the same, or exact bytes only.",
-)  # fmt: skip
-@click.option("--proxy", help="HTTP proxy for the downloads, e.g. http://127.0.0.1:3128.")
-@click.option("--threads", type=click.IntRange(1, 512), default=32, show_default=True, help="Downloads at once.")
-@click.pass_context
-def rebuild(ctx: click.Context, release: Path, out: Path, policy: str, proxy: str | None, threads: int) -> None:
-    """Get the images of a release back, and say for each row: exact, same picture, changed or gone.
-
-    RELEASE is the folder of a release, or a folder of releases (the newest is taken).
-    """
-    start(ctx)
-    from relaionet.flows.rebuild import run_rebuild
-
-    run_rebuild(release, out, policy=policy, proxy=proxy, threads=threads)
 
 
 @main.command()

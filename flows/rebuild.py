@@ -2,68 +2,112 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from relaionet.flows.console import Reporter
 from relaionet.flows.folder_lock import hold_folder
-from relaionet.flows.provenance import write_run_record
-from relaionet.flows.stage import Run, as_flow, publish_counts
+from relaionet.flows.rebuild_report import say_plan, say_split
 from relaionet.manifests.release import Release, check_release
 from relaionet.manifests.store import read_json
-from relaionet.manifests.tables import SPLIT
+from relaionet.manifests.tables import DOWNLOADS, SPLIT
 from relaionet.pipeline.download import DownloadConfig
-from relaionet.pipeline.split import SplitConfig, build_split
+from relaionet.pipeline.split import INFO_FILE, POLICIES, Policy, SplitConfig, SplitPlan, carry_out, plan_split
 
-REASONS_SHOWN = 5
+if TYPE_CHECKING:
+    from relaionet.flows.stage import Run
+
+Retry = Literal["passing", "all"]
 
 
 def run_rebuild(
-    release: Path, out: Path, *, policy: str, proxy: str | None, threads: int, reporter: Reporter | None = None
-) -> Run:
-    """Check a release, then rebuild it.
+    release: Path,
+    out: Path,
+    *,
+    policy: str | None = None,
+    download: DownloadConfig | None = None,
+    retry: Retry | None = None,
+    verify: bool = False,
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Check a release, then rebuild it as far as it is not rebuilt yet.
 
     Args:
         release: folder of a release or of releases.
         out: folder of the split.
-        policy: `same_picture` or `exact`.
-        proxy: HTTP proxy for the downloads.
-        threads: downloads at once.
+        policy: `same_picture` or `exact`; None leaves a split its policy, and gives a new one `same_picture`.
+        download: limits and manners of fetching.
+        retry: also fetch rows that were gone: `passing` those whose reason may pass, `all` every one.
+        verify: read every byte of what is there.
         reporter: where progress is shown.
+
+    Returns:
+        What `split.json` says.
     """
-    run = Run(root=out, reporter=reporter or Reporter())
-    config = SplitConfig(policy=cast(Literal["same_picture", "exact"], policy))
+    reporter = reporter or Reporter()
+    config = SplitConfig(policy=policy_of(out, policy))
     checked = check_release(release)
     with hold_folder(out):
-        rebuild(run, checked, config, DownloadConfig(proxy=proxy, threads=threads))
-    run.reporter.say(f"\nImages: {out / 'images'}\nCoverage: {out / 'split.json'}")
-    return run
+        plan = plan_split(checked, config, out, retry=retry, verify=verify)
+        if not plan.chunks:  # no flow: a server for it would take longer than the work
+            return judge_anew(reporter, plan)
+        from relaionet.flows.stage import Run
+
+        return do_plan(Run(root=out, reporter=reporter), plan, download or DownloadConfig())
+
+
+def judge_anew(reporter: Reporter, plan: SplitPlan) -> dict[str, Any]:
+    """Do a plan that fetches nothing, and say what came of it."""
+    say_plan(reporter, plan)
+    started = time.perf_counter()
+    carry_out(plan, DownloadConfig())
+    told: dict[str, Any] = read_json(plan.out / INFO_FILE)
+    seconds, done = time.perf_counter() - started, plan.table is not None
+    reporter.counts("rebuild", told["rows_count"], told["verdicts"], seconds, done=done)
+    say_split(reporter, told, plan.out)
+    return told
+
+
+def policy_of(out: Path, asked: str | None) -> Policy:
+    """The policy asked for, else that of the split that is there, else `same_picture`."""
+    if asked is not None:
+        return cast(Policy, asked)
+    held = read_json(out / INFO_FILE) if (out / INFO_FILE).is_file() else None
+    found = held.get("policy") if isinstance(held, dict) else None
+    return cast(Policy, found) if found in POLICIES else "same_picture"
 
 
 def rebuild(run: Run, release: Release, config: SplitConfig, download: DownloadConfig) -> dict[str, Any]:
     """The flow: a release becomes images again; returns what `split.json` says."""
+    return do_plan(run, plan_split(release, config, run.root), download)
+
+
+def do_plan(run: Run, plan: SplitPlan, download: DownloadConfig) -> dict[str, Any]:
+    """Do what is left to do, as a flow; returns what `split.json` says."""
+    from relaionet.flows.stage import as_flow
+
     return as_flow(
-        "rebuild", lambda: fetch_release(run, release, config, download), release=release.info.full_name,
-        policy=config.policy, out=str(run.root),
+        "rebuild", lambda: fetch_release(run, plan, download), release=plan.release.info.full_name,
+        policy=plan.config.policy, out=str(run.root),
     )  # fmt: skip
 
 
-def fetch_release(run: Run, release: Release, config: SplitConfig, download: DownloadConfig) -> dict[str, Any]:
-    """Fetch every row and judge it."""
-    info = release.info
-    run.reporter.headline(f"Rebuild {info.full_name}: {info.rows_count:,} rows of {info.classes_count} classes")
-    was_done = (run.root / "split.json").exists()
-    with run.reporter.bar("rebuild", info.rows_count) as advance:
-        build_split(release, config, run.root, download, advance)
-    if not was_done:
+def fetch_release(run: Run, plan: SplitPlan, download: DownloadConfig) -> dict[str, Any]:
+    """Fetch the rows of a plan, judge all rows, and say what came of it."""
+    from relaionet.flows.provenance import write_run_record
+    from relaionet.flows.stage import publish_counts
+
+    say_plan(run.reporter, plan)
+    with run.reporter.bar("fetch", plan.rows_count) as advance:
+        carry_out(plan, download, advance)
+    if plan.table is None:
         run.made.add(SPLIT.name)
-        write_run_record(run.root, {"split": config, "download": replace(download, proxy=None)})
-    counted = run.count(SPLIT, "rebuild")
-    for reason, count in list(counted.reasons.get("gone", {}).items())[:REASONS_SHOWN]:
-        run.reporter.say(f"  {'':<12}{count:>7,} {reason}")
-    found: dict[str, Any] = read_json(run.root / "split.json")
-    kept, share = found["kept_count"], found["coverage_frac"]
-    run.reporter.say(f"  kept        {kept:>7,} = {share:.1%} of the release; split digest {found['digest'][:12]}")
+        write_run_record(run.root, {"split": asdict(plan.config), "download": replace(download, proxy=None)})
+    told: dict[str, Any] = read_json(run.root / INFO_FILE)
+    seconds = sum(receipt.seconds for table in (DOWNLOADS, SPLIT) for receipt in run.store.receipts(table))
+    run.note("rebuild", told["rows_count"], told["verdicts"], told["reasons"], seconds, SPLIT.name)
+    say_split(run.reporter, told, run.root)
     publish_counts(run, "rebuild")
-    return found
+    return told

@@ -27,8 +27,6 @@ from relaionet.pipeline.split_attempts import Attempts, Kind
 from relaionet.pipeline.split_card import write_split_card
 from relaionet.pipeline.split_facts import describe_split
 from relaionet.pipeline.split_files import (
-    ASIDE_FOLDER,
-    IMAGES_FOLDER,
     WORK_FOLDER,
     drop_strays,
     find_damaged,
@@ -148,9 +146,7 @@ def plan_split(
         info = read_json(out / INFO_FILE)
         if isinstance(info, dict) and info.get("build_digest") == _build_digest(release, config, attempts):
             table = _read_table(out)
-            chunks = []
-            if table is not None and _misplaced(table, files):
-                table = None
+            table = None if table is None or _is_misplaced(table, files) else table
     return SplitPlan(release=release, config=config, out=out, chunks=chunks, table=table, vectors=vectors)
 
 
@@ -159,11 +155,9 @@ def _passing(state: pl.DataFrame, retry: Literal["passing", "all"]) -> pl.Series
     return gone if retry == "all" else gone & state["may_come_back"].fill_null(value=False)
 
 
-def _misplaced(table: pl.DataFrame, files: dict[str, int]) -> bool:
-    """True where a picture that is kept is not where the table says, or one lies among them that is not."""
-    kept = set(table.filter("kept")["path"])
-    there = {place for place in files if place.startswith(f"{IMAGES_FOLDER}/")}
-    return bool(kept - there)
+def _is_misplaced(table: pl.DataFrame, files: dict[str, int]) -> bool:
+    """True where a picture that is kept is not where the table says."""
+    return not set(table.filter("kept")["path"]) <= files.keys()
 
 
 def build_split(
@@ -207,13 +201,12 @@ def carry_out(plan: SplitPlan, download: DownloadConfig, progress: Callable[[int
     """Do what a plan says; arguments and results as for `build_split`."""
     if plan.table is not None:
         return plan.table
-    started = time.perf_counter()
     attempts = Attempts(plan.out, plan.release)
     for kind, rows in plan.chunks:
         attempts.fetch(kind, rows, download, progress)
         attempts.compare(plan.vectors, download.max_pixels)
     attempts.compare(plan.vectors, download.max_pixels)
-    state = attempts.state()
+    started, state = time.perf_counter(), attempts.state()
     table = _judge(attempts.with_evidence(picture_places(state)), plan.config)
     _finish(plan, table, attempts, time.perf_counter() - started)
     return table
@@ -300,6 +293,3 @@ def read_split(path: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
             "again: it fetches these alone."
         )
     return kept.drop("bytes_count").with_columns(pl.format("{}/{}", pl.lit(str(path)), "path").alias("path")), info
-
-
-__all__ = ["ASIDE_FOLDER", "SplitConfig", "SplitPlan", "build_split", "carry_out", "plan_split", "read_split"]

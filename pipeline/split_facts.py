@@ -32,9 +32,9 @@ def describe_split(
 
     Returns:
         name, release, release_digest, policy, thresholds, rows_count, kept_count, coverage_frac, verdicts (status ->
-        rows), reasons (status -> reason -> rows), classes (wnid -> rows_count, kept_count, coverage_frac, and rows by
-        verdict), digest (of the kept rows alone), attempts, fetched (first and last time), citation, notes (the
-        release's).
+        rows), reasons (status -> reason -> rows), may_come_back_count (rows gone for a reason that may pass), classes
+        (wnid -> rows_count, kept_count, coverage_frac, and rows by verdict), digest (of the kept rows alone), attempts,
+        fetched (first and last time), citation, notes (the release's).
     """
     kept = table.filter("kept").select("candidate_id", "image_sha256", "wnid").sort("candidate_id")
     times = [time for attempt in attempts for time in (attempt["from"], attempt["to"]) if time is not None]
@@ -49,6 +49,7 @@ def describe_split(
         "coverage_frac": kept.height / table.height if table.height else 0.0,
         "verdicts": dict.fromkeys(VERDICTS, 0) | count_statuses(table),
         "reasons": _count_reasons(table),
+        "may_come_back_count": int(table["may_come_back"].fill_null(value=False).sum()),
         "classes": _describe_classes(table),
         "digest": digest_of([list(row) for row in kept.iter_rows()]),
         "attempts": attempts,

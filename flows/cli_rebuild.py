@@ -1,0 +1,63 @@
+"""`relaionet rebuild`: the images of a release, on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from relaionet.flows.cli_start import FOLDER, start
+
+
+@click.command()
+@click.argument("release", type=click.Path(path_type=Path))
+@click.option("--out", type=FOLDER, required=True, help="Folder of the split; run again to continue.")
+@click.option(
+    "--policy", type=click.Choice(["same_picture", "exact"]),
+    help="Keep pictures whose bytes changed but which still show the same, or the manifest's bytes only. Can be "
+    "changed later: nothing is fetched twice.  [default: same_picture, or that of the split in --out]",
+)  # fmt: skip
+@click.option(
+    "--retry", type=click.Choice(["passing", "all"]), is_flag=False, flag_value="passing",
+    help="Ask once more for rows that were gone: those whose reason may pass (a server that was down, a time-out), or "
+    "with `--retry all` every one. Nothing else is fetched.",
+)  # fmt: skip
+@click.option(
+    "--verify", is_flag=True, help="Read every byte of the pictures that are there; damaged ones are fetched again."
+)
+@click.option("--proxy", help="HTTP proxy for the downloads, e.g. http://127.0.0.1:3128.")
+@click.option("--threads", type=click.IntRange(1, 512), default=32, show_default=True, help="Downloads at once.")
+@click.option(
+    "--timeout", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
+    help="Seconds one image may take.",
+)  # fmt: skip
+@click.pass_context
+def rebuild(
+    ctx: click.Context,
+    release: Path,
+    out: Path,
+    policy: str | None,
+    retry: Literal["passing", "all"] | None,
+    verify: bool,
+    proxy: str | None,
+    threads: int,
+    timeout: float,
+) -> None:
+    """Get the images of a release back, and say for each row: exact, same picture, changed or gone.
+
+    RELEASE is the folder of a release, or a folder of releases (the newest is taken). Run the same command again after
+    Ctrl-C, a crash or a lost network: it continues. Run it again when it is done: it looks whether every picture is
+    there, and fetches those that are not.
+
+    \b
+    relaionet rebuild releases/relaionet-v1 --out split
+    relaionet rebuild releases/relaionet-v1 --out split --retry         a week later
+    relaionet rebuild releases/relaionet-v1 --out split --policy exact  judged anew, nothing fetched
+    """  # noqa: D301  (\b keeps click from wrapping the lines)
+    start(ctx)
+    from relaionet.flows.rebuild import run_rebuild
+    from relaionet.pipeline.download import DownloadConfig
+
+    download = DownloadConfig(proxy=proxy, threads=threads, timeout_s=timeout)
+    run_rebuild(release, out, policy=policy, download=download, retry=retry, verify=verify)
