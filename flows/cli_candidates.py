@@ -6,14 +6,13 @@ from pathlib import Path
 
 import click
 
+from relaionet.flows.cli_start import run_option, start
+
 
 @click.command()
+@run_option
 @click.option(
-    "--run", type=click.Path(file_okay=False, path_type=Path), default=Path("runs/demo"), show_default=True,
-    help="Folder of the run.",
-)  # fmt: skip
-@click.option(
-    "--published", type=click.Path(dir_okay=False, path_type=Path),
+    "--published", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Published counts to compare with, one `name<TAB>count` per line.  [default: the recipe's]",
 )  # fmt: skip
 @click.pass_context
@@ -24,9 +23,8 @@ def candidates(ctx: click.Context, run: Path, published: Path | None) -> None:
     how many captions name each class, how many were lost to what, what was chosen, which classes have none and why.
     `relaionet curate` writes them too; this writes them again, to compare with other published counts.
     """
+    start(ctx)
     from relaionet.flows.candidates_report import report_run
-    from relaionet.flows.cli_start import start
     from relaionet.flows.stage import Run
 
-    start(ctx)
     report_run(Run(root=run), published)
