@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from relaionet.manifests.errors import BadInput, Unavailable
+from relaionet.pipeline.image_privacy import strip_position
+from relaionet.pipeline.perceptual_hash import make_upright
 
 if TYPE_CHECKING:
     from relaionet.annotations.studio import StudioClient
@@ -24,8 +26,9 @@ _LONGEST_PX = 2048
 def stage_image(root: Path, path: str, candidate_id: str, folder: Path) -> Path:
     """Put one picture into `folder` as `<candidate_id>.<ext>`, unless it is there.
 
-    It is linked where the file system allows and copied otherwise; a format that browsers do not show (also SVG, which
-    can carry scripts, and anything unknown) is decoded and stored as PNG.
+    It is linked where the file system allows and copied otherwise, without the place it was taken at where it holds
+    one; a format that browsers do not show (also SVG, which can carry scripts, and anything unknown) is decoded and
+    stored as PNG.
 
     Args:
         root: folder that `path` is relative to.
@@ -45,20 +48,33 @@ def stage_image(root: Path, path: str, candidate_id: str, folder: Path) -> Path:
     if not source.is_relative_to(root.resolve()) or not source.is_file():
         raise BadInput(f"the picture of {candidate_id[:12]}… is not at {root / path}; fetch the images first.")
     suffix = source.suffix.lower()
-    target = folder / (candidate_id + (suffix if suffix in _SHOWN else ".png"))
-    if target.exists():
-        return target
+    for known in (suffix, ".png"):
+        if known in _SHOWN and (folder / (candidate_id + known)).exists():
+            return folder / (candidate_id + known)
     folder.mkdir(parents=True, exist_ok=True)
+    data = source.read_bytes()
+    shown = _without_position(data) if suffix in _SHOWN else None
+    target = folder / (candidate_id + (suffix if shown is not None else ".png"))
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        if suffix not in _SHOWN:
+        if shown is None:
             _convert(source, part)
-        else:
+        elif shown is data:
             _link(source, part)
+        else:
+            part.write_bytes(shown)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
     return target
+
+
+def _without_position(data: bytes) -> bytes | None:
+    """The file's bytes as they may leave this machine; None where they may only be decoded and encoded anew."""
+    try:
+        return strip_position(data)
+    except BadInput:
+        return None
 
 
 def _link(source: Path, target: Path) -> None:
@@ -73,8 +89,9 @@ def _convert(source: Path, target: Path) -> None:
 
     try:
         with Image.open(source) as image:
-            shown = image.convert("RGB")
+            shown = make_upright(image).convert("RGB")
             shown.thumbnail((_LONGEST_PX, _LONGEST_PX))
+            shown.info = {}  # EXIF and texts of the original stay here
             shown.save(target, format="PNG")
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise BadInput(f"{source} cannot be shown to reviewers: {error}.") from None

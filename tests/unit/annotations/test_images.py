@@ -35,6 +35,29 @@ def test_a_format_browsers_do_not_show_becomes_png(photos, tmp_path):
     assert Image.open(target).getpixel((0, 0)) == (255, 0, 0)
 
 
+def test_where_a_picture_was_taken_never_reaches_a_reviewer(photos, tmp_path):
+    exif = Image.Exif()
+    exif.get_ifd(0x8825)[2] = (48.0, 51.0, 30.0)
+    exif[0x0112] = 6
+    picture = Image.linear_gradient("L").resize((16, 8)).convert("RGB")
+    picture.save(photos / "gps.jpg", exif=exif)
+    picture.save(photos / "gps.png", exif=exif)
+    for number, name in enumerate(["gps.jpg", "gps.png"]):
+        target = stage_image(photos, name, f"{number}" * 64, tmp_path / "out")
+        assert target.suffix == name[3:]
+        with Image.open(photos / name) as before, Image.open(target) as after:
+            assert before.getexif().get_ifd(0x8825)
+            assert not after.getexif().get_ifd(0x8825)
+            assert after.getexif()[0x0112] == 6
+            assert before.tobytes() == after.tobytes()
+    data = (photos / "gps.jpg").read_bytes()
+    (photos / "odd.webp").write_bytes(b"P6 16 8 255\n" + bytes(16 * 8 * 3))  # a format that is not cleaned
+    target = stage_image(photos, "odd.webp", ONE, tmp_path / "out")
+    assert target.suffix == ".png"
+    assert stage_image(photos, "odd.webp", ONE, tmp_path / "out") == target
+    assert (photos / "gps.jpg").read_bytes() == data  # the original stays as it was served
+
+
 @pytest.mark.parametrize("path", ["none.jpg", "../secret.jpg", "d.svg", "."])
 def test_what_cannot_be_shown_is_refused_and_leaves_nothing(photos, tmp_path, path):
     with pytest.raises(BadInput):
