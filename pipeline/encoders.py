@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from relaionet.manifests.errors import BadInput, ReLAIONetError, Unavailable, nearest_name
 from relaionet.manifests.labels import read_labels
+from relaionet.pipeline.hub import HubAddress, check_name, fetch_snapshot
 from relaionet.pipeline.import_strings import call_factory, find_factory, is_factory
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ BUILT_IN = {"miniature": MINIATURE_WEIGHTS}
 GROUP = "relaionet.encoders"
 HUB, FOLDER = "hf-hub:", "local-dir:"
 NOT_THERE = frozenset({"RepositoryNotFoundError", "RevisionNotFoundError", "GatedRepoError", "HFValidationError"})
+HUB_FILES = ("open_clip_config.json", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model")
+HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
 @runtime_checkable
@@ -135,7 +138,8 @@ def load_encoder(name: str, device: str = "auto", **options: Any) -> Encoder:
         name: one of
             `miniature`, the model this project carries;
             `ViT-B-32/laion2b_s34b_b79k`, an open_clip name and a pretrained tag or a file with weights;
-            `hf-hub:organisation/model`; `local-dir:folder` in open_clip's layout;
+            `hf-hub:organisation/model[@revision]`, checked against the Hub's hashes; `local-dir:folder` in open_clip's
+            layout;
             `package.module:factory`, `path/to/file.py:factory` or an entry point of the group `relaionet.encoders`,
             called with the options. A factory that has a parameter `device`, or `class_names` (ImageNet's 1000
             names in class order), is given it.
@@ -154,7 +158,7 @@ def load_encoder(name: str, device: str = "auto", **options: Any) -> Encoder:
         folder = Path(spec.removeprefix(FOLDER)).expanduser()
         return _load_folder(folder, f"{FOLDER}{folder.name}", device, options)
     if spec.startswith(HUB):
-        return _load_open_clip(spec, None, spec, device, options)
+        return _load_hub(spec, device, options)
     if is_factory(spec, GROUP):
         return _load_factory(spec, device, options)
     model, _, weights = spec.partition("/")
@@ -193,6 +197,20 @@ def _pick_weights(model: str, weights: str) -> str:
     if not weights:
         raise BadInput(f"encoder '{model}' needs weights: write '{model}/<tag>'.{nearest_name('', tags)}")
     raise BadInput(f"'{weights}' is neither a tag of '{model}' nor a file.{nearest_name(weights, tags)}")
+
+
+def _load_hub(spec: str, device: str, options: Mapping[str, Any]) -> Encoder:
+    """Fetch a repository's files at one commit, checked, then load them from their folder."""
+    repo_id, _, revision = spec.removeprefix(HUB).partition("@")
+    check_name(repo_id, revision or None)
+    address = HubAddress(kind="model", repo_id=repo_id, revision=revision or None)
+    folder = fetch_snapshot(address, names=HUB_FILES)
+    pinned = HubAddress(kind="model", repo_id=repo_id, revision=folder.name)
+    for name in HUB_WEIGHTS:
+        fetch_snapshot(pinned, names=(name,))
+        if (folder / name).is_file():
+            break
+    return _load_folder(folder, spec, device, options)
 
 
 def _load_folder(folder: Path, name: str, device: str, options: Mapping[str, Any]) -> Encoder:
