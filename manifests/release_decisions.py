@@ -1,0 +1,128 @@
+"""The answers a release rests on, shipped with it, so that anyone can settle them again and check every label.
+
+Pseudonyms only: no name, address or token is ever in it. Answers about pictures that were not released are there too,
+as ids, because how reliable a reviewer is was estimated from all of them.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.labels import labels_by_wnid
+from relaionet.manifests.manifest_check import HEX_64, PSEUDONYM
+from relaionet.manifests.schema import Table, check_table, columns, shape_table
+
+DECISIONS_FILE = "decisions.parquet"
+CHOICES = r"^[a-z_]{1,20}$"
+
+RELEASED_DECISIONS = Table(
+    name="decisions",
+    columns=columns(
+        """
+    candidate_id        str   what was asked about; key together with annotation_id and at
+    round               i32   review round, from 1
+    reviewer            str   pseudonym
+    choice              str   yes, other, several, drawing, unsafe, broken, none or unsure
+    other_wnid          str   the class chosen instead, where choice is `other`
+    seconds             f64   time spent
+    at                  time  when the answer was given or last changed, UTC
+    annotation_id       i64   number of the answer in its review; an answer changed later is a further row
+    proposed_wnid       str   class the reviewer was asked about
+    is_control          bool  a hidden control with a known answer
+    control_wnid        str   its true class; null where it is no control
+    """
+    ),
+    key=("annotation_id", "at"),
+)
+
+
+def join_questions(decisions: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame:
+    """RELEASED_DECISIONS: each answer together with what was asked, by candidate, answer and time.
+
+    Args:
+        decisions: DECISIONS of all rounds.
+        tasks: TASKS of all rounds.
+    """
+    asked = tasks.select("candidate_id", "round", "proposed_wnid", "is_control", "control_wnid")
+    joined = decisions.join(asked, on=["candidate_id", "round"], how="inner")
+    return shape_table(joined.sort("candidate_id", "annotation_id", "at"), RELEASED_DECISIONS)
+
+
+def check_decisions(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return decisions, shaped, if every value is what it claims to be.
+
+    Raises:
+        BadInput: a column is missing, or a row breaks a rule.
+    """
+    try:
+        rows = check_table(shape_table(rows, RELEASED_DECISIONS), RELEASED_DECISIONS)
+    except Corrupt as error:
+        raise BadInput(str(error)) from None
+    except pl.exceptions.PolarsError as error:
+        raise BadInput(f"decisions: a column is not of its type: {str(error).splitlines()[0][:200]}.") from None
+    wnids = list(labels_by_wnid())
+    rules = {
+        "candidate_id is no 64 hex digits": pl.col("candidate_id").str.contains(HEX_64),
+        "reviewer is no pseudonym": pl.col("reviewer").str.contains(PSEUDONYM),
+        "choice is none": pl.col("choice").str.contains(CHOICES),
+        "other_wnid is no ImageNet-1k wnid": pl.col("other_wnid").is_null() | pl.col("other_wnid").is_in(wnids),
+        "proposed_wnid is no ImageNet-1k wnid": pl.col("proposed_wnid").is_in(wnids),
+        "control_wnid is no ImageNet-1k wnid": pl.col("control_wnid").is_null() | pl.col("control_wnid").is_in(wnids),
+        "is_control, at, round or annotation_id is missing": pl.all_horizontal(
+            pl.col("is_control", "at", "round", "annotation_id").is_not_null()
+        ),
+    }
+    for rule, holds in rules.items():
+        wrong = rows.filter(~holds.fill_null(value=False)).height
+        if wrong:
+            raise BadInput(f"decisions: {rule} in {wrong} of {rows.height} rows.")
+    return rows
+
+
+def count_votes(decisions: pl.DataFrame) -> pl.DataFrame:
+    """The last answer of each reviewer to each picture, and the class it is for.
+
+    Returns:
+        candidate_id, reviewer, choice, wnid (null where the answer names no class), sorted.
+    """
+    wnid = pl.when(pl.col("choice") == "yes").then("proposed_wnid").when(pl.col("choice") == "other").then("other_wnid")
+    return (
+        decisions.sort("at", "annotation_id")
+        .unique(["candidate_id", "reviewer"], keep="last", maintain_order=True)
+        .select("candidate_id", "reviewer", "choice", wnid.alias("wnid"))
+        .sort("candidate_id", "reviewer")
+    )
+
+
+def check_votes(manifest: pl.DataFrame, decisions: pl.DataFrame) -> None:
+    """Check that every row's votes are those the decisions hold.
+
+    Args:
+        manifest: MANIFEST.
+        decisions: RELEASED_DECISIONS.
+
+    Raises:
+        Corrupt: votes_count, yes_count or reviewers of a row is not what the decisions say; the message says which.
+    """
+    voted = manifest.select("candidate_id", "wnid", "votes_count", "yes_count", "reviewers")
+    votes = count_votes(decisions).rename({"wnid": "voted"})
+    found = (
+        voted.select("candidate_id", "wnid").join(votes, on="candidate_id", how="inner").group_by("candidate_id").agg(
+            pl.len().cast(pl.Int32).alias("votes_found"),
+            (pl.col("voted") == pl.col("wnid")).sum().cast(pl.Int32).alias("yes_found"),
+            pl.col("reviewer").sort().alias("reviewers_found"),
+        )
+    )  # fmt: skip
+    joined = voted.join(found, on="candidate_id", how="left", maintain_order="left")
+    for column, there in (("votes_count", "votes_found"), ("yes_count", "yes_found")):
+        wrong = joined.filter(pl.col(column) != pl.col(there).fill_null(0))
+        if not wrong.is_empty():
+            row = wrong.row(0, named=True)
+            raise Corrupt(
+                f"manifest: {column} of {row['candidate_id'][:12]}… is {row[column]}, but {DECISIONS_FILE} holds "
+                f"{row[there] or 0} ({wrong.height} such rows)."
+            )
+    for row in joined.select("candidate_id", "reviewers", "reviewers_found").iter_rows(named=True):
+        if sorted(row["reviewers"] or []) != (row["reviewers_found"] or []):
+            raise Corrupt(f"manifest: reviewers of {row['candidate_id'][:12]}… are not those of {DECISIONS_FILE}.")
