@@ -15,6 +15,7 @@ from relaionet.flows.error_text import EXIT_BAD
 # name -> module:command; a command of its own goes into a module of its own, read when it is asked for
 COMMANDS = {
     "candidates": "relaionet.flows.cli_candidates:candidates",
+    "export": "relaionet.flows.cli_export:export",
     "rebuild": "relaionet.flows.cli_rebuild:rebuild",
     "review": "relaionet.flows.cli_review:review",
 }

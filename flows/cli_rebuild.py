@@ -11,7 +11,7 @@ from relaionet.flows.cli_start import FOLDER, start
 
 
 @click.command()
-@click.argument("release", type=click.Path(path_type=Path))
+@click.argument("release")
 @click.option("--out", type=FOLDER, required=True, help="Folder of the split; run again to continue.")
 @click.option(
     "--policy", type=click.Choice(["same_picture", "exact"]),
@@ -35,7 +35,7 @@ from relaionet.flows.cli_start import FOLDER, start
 @click.pass_context
 def rebuild(
     ctx: click.Context,
-    release: Path,
+    release: str,
     out: Path,
     policy: str | None,
     retry: Literal["passing", "all"] | None,
@@ -46,7 +46,8 @@ def rebuild(
 ) -> None:
     """Get the images of a release back, and say for each row: exact, same picture, changed or gone.
 
-    RELEASE is the folder of a release, or a folder of releases (the newest is taken). Run the same command again after
+    RELEASE is the folder of a release, a folder of releases (the newest is taken), or a release on the Hugging Face
+    Hub: hf://datasets/owner/name, with @revision where it must be that very one. Run the same command again after
     Ctrl-C, a crash or a lost network: it continues. Run it again when it is done: it looks whether every picture is
     there, and fetches those that are not.
 

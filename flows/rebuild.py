@@ -14,6 +14,7 @@ from relaionet.manifests.release import Release, check_release
 from relaionet.manifests.store import read_json
 from relaionet.manifests.tables import DOWNLOADS, SPLIT
 from relaionet.pipeline.download import DownloadConfig
+from relaionet.pipeline.hub import is_address
 from relaionet.pipeline.split import INFO_FILE, POLICIES, Policy, SplitConfig, SplitPlan, carry_out, plan_split
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Retry = Literal["passing", "all"]
 
 
 def run_rebuild(
-    release: Path,
+    release: Path | str,
     out: Path,
     *,
     policy: str | None = None,
@@ -35,7 +36,7 @@ def run_rebuild(
     """Check a release, then rebuild it as far as it is not rebuilt yet.
 
     Args:
-        release: folder of a release or of releases.
+        release: folder of a release or of releases, or `hf://datasets/owner/name[@revision]`.
         out: folder of the split.
         policy: `same_picture` or `exact`; None leaves a split its policy, and gives a new one `same_picture`.
         download: limits and manners of fetching.
@@ -48,7 +49,7 @@ def run_rebuild(
     """
     reporter = reporter or Reporter()
     config = SplitConfig(policy=policy_of(out, policy))
-    checked = check_release(release)
+    checked = check_release(locate_release(str(release), reporter))
     with hold_folder(out):
         plan = plan_split(checked, config, out, retry=retry, verify=verify)
         if not plan.chunks:  # no flow: a server for it would take longer than the work
@@ -56,6 +57,17 @@ def run_rebuild(
         from relaionet.flows.stage import Run
 
         return do_plan(Run(root=out, reporter=reporter), plan, download or DownloadConfig())
+
+
+def locate_release(release: str, reporter: Reporter) -> Path:
+    """The folder of a release; one on the Hugging Face Hub is fetched and checked first."""
+    if not is_address(release):
+        return Path(release)
+    from relaionet.pipeline.hub_release import fetch_release
+
+    found = fetch_release(release)
+    reporter.say(f"Fetched {release}: every byte is as listed; kept in {found}")
+    return found
 
 
 def judge_anew(reporter: Reporter, plan: SplitPlan) -> dict[str, Any]:

@@ -154,21 +154,18 @@ def _check_bytes(file: Path, shown: str) -> None:
         )
 
 
-def push_folder(
-    folder: Path, address: HubAddress, *, token: str, private: bool, message: str, names: Sequence[str]
-) -> str:
-    """Put files of a folder into a repository, which is made where it is missing, and check that they arrived.
+def push_folder(folder: Path, address: HubAddress, *, token: str, private: bool, message: str) -> str:
+    """Put a folder into a repository, which is made where it is missing, and check that every file arrived.
 
-    Files that are there already are not sent again; a push that was cut short continues. Other files of the
-    repository stay.
+    Hidden files stay here. What is there already is not sent again; a push that was cut short continues. Other files of
+    the repository stay.
 
     Args:
         folder: with the files.
-        address: repository.
+        address: repository and branch.
         token: one that may write.
         private: a repository that is made now is private; one that exists is left as it is.
         message: of the commit.
-        names: files to push, relative to the folder.
 
     Returns:
         The commit, 40 hex digits.
@@ -185,17 +182,23 @@ def push_folder(
         api.create_repo(address.repo_id, repo_type=address.kind, private=private, exist_ok=True)
         api.upload_folder(
             repo_id=address.repo_id, repo_type=address.kind, folder_path=folder, commit_message=message,
-            revision=address.revision, allow_patterns=list(names),
+            revision=address.revision, ignore_patterns=[".*", "*/.*"],
         )  # fmt: skip
         commit = str(api.repo_info(address.repo_id, repo_type=address.kind, revision=address.revision).sha)
         entries = api.list_repo_tree(address.repo_id, repo_type=address.kind, revision=commit, recursive=True)
         there: dict[str, Any] = {entry.path: entry for entry in entries if hasattr(entry, "lfs")}
-    for name in names:
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = file.relative_to(folder).as_posix()
+        if any(part.startswith(".") for part in name.split("/")):
+            continue
         entry = there.get(name)
-        listed = None if entry is None else entry.lfs.sha256 if entry.lfs is not None else entry.blob_id
-        if listed != _listed_hash(folder / name, is_large=entry is not None and entry.lfs is not None):
+        if entry is None or _listed_hash(file, is_large=entry.lfs is not None) != _hash_of(entry):
             raise Corrupt(f"{address}: {name} did not arrive whole; push again.")
     return commit
+
+
+def _hash_of(entry: Any) -> str:
+    return str(entry.blob_id if entry.lfs is None else entry.lfs.sha256)
 
 
 def _listed_hash(file: Path, *, is_large: bool) -> str:
