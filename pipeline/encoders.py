@@ -151,7 +151,7 @@ def load_encoder(name: str, device: str = "auto", **options: Any) -> Encoder:
         Unavailable: weights must be fetched and cannot be.
     """
     spec = name.strip()
-    device = _pick_device(device)
+    device = pick_device(device)
     if spec in BUILT_IN:
         return _load_folder(BUILT_IN[spec], spec, device, options)
     if spec.startswith(FOLDER):
@@ -165,7 +165,12 @@ def load_encoder(name: str, device: str = "auto", **options: Any) -> Encoder:
     return _load_open_clip(model, _pick_weights(model, weights), _shown_name(model, weights), device, options)
 
 
-def _pick_device(device: str) -> str:
+def pick_device(device: str) -> str:
+    """The torch device a name stands for; `auto` is a GPU where there is one.
+
+    Raises:
+        BadInput: there is no such device.
+    """
     import torch
 
     if device == "auto":
@@ -211,6 +216,13 @@ def _load_hub(spec: str, device: str, options: Mapping[str, Any]) -> Encoder:
         if (folder / name).is_file():
             break
     return _load_folder(folder, spec, device, options)
+
+
+def encoder_names() -> list[str]:
+    """Names of the built-in encoders and of open_clip's models."""
+    import open_clip
+
+    return [*BUILT_IN, *open_clip.list_models()]
 
 
 def _load_folder(folder: Path, name: str, device: str, options: Mapping[str, Any]) -> Encoder:
