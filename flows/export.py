@@ -85,6 +85,8 @@ def write_form(split: Path, config: FormConfig, out: Path, reporter: Reporter | 
         "already done" if was_done else f"{len(info['shards']):,} files, {info['bytes_count'] / 1e6:,.1f} MB of images"
     )
     reporter.say(f"  {out}: {info['rows_count']:,} images of {info['classes_count']} classes ({told})")
+    if info["left_out"]:
+        reporter.say(f"  {len(info['left_out']):,} images are left out: {info['left_out'][0]['reason']}")
     return info
 
 

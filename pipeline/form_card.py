@@ -86,6 +86,13 @@ def _title(info: Mapping[str, Any]) -> str:
     return f"{info['split']['name']}{made}"
 
 
+def _left_out(info: Mapping[str, Any]) -> str:
+    count = len(info.get("left_out", ()))
+    return (
+        f"{count} images are left out, as nobody can promise it for them (`export.json` names them). " if count else ""
+    )
+
+
 def write_form_card(path: Path, info: Mapping[str, Any]) -> None:
     """Write the dataset card (README.md) of an export; its front matter makes `load_dataset(folder)` right.
 
@@ -119,7 +126,7 @@ Label ids are class_index 0 to 999 in ImageNet's order, whichever classes are he
 
 ## Bytes
 
-{positions} Each file's sha256 is in `export.json`.
+{positions} {_left_out(info)}Each file's sha256 is in `export.json`.
 
 ## Licence
 

@@ -20,8 +20,10 @@ from typing import Any, Literal, Protocol
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
+from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.store import Receipt, Store, digest_of, file_sha256, read_json, write_json
 from relaionet.pipeline.form_card import write_form_card, write_form_croissant
+from relaionet.pipeline.image_privacy import strip_position
 from relaionet.pipeline.split import read_split
 from relaionet.pipeline.split_card import describe_export
 
@@ -115,7 +117,8 @@ def export_split(
 
     Returns:
         What `export.json` says: form, positions, rows_count, bytes_count, shards (file, rows_count, bytes_count,
-        sha256), the split's name, digest, release, policy and coverage, notes.
+        sha256), the split's name, digest, release, policy and coverage, notes, and left_out (candidate_id, reason):
+        images from which position data cannot be taken out for certain, where that is asked.
 
     Raises:
         BadInput: no finished split, or `out` holds another export or something else.
@@ -131,12 +134,12 @@ def export_split(
             progress(rows.height)
         return info
     _check_own(out, Path(split))
-    shards = _write_shards(rows, config, out, digest, progress)
-    files = _writer(config.form).finish(out, shards)
+    shards, left_out = _write_shards(rows, config, out, digest, progress)
+    rows = rows.filter(~pl.col("candidate_id").is_in([row["candidate_id"] for row in left_out]))
     info = describe_export(
-        about, rows, form=config.form, positions=config.positions, shards=files,
+        about, rows, form=config.form, positions=config.positions, shards=_writer(config.form).finish(out, shards),
         bytes_count=sum(Path(path).stat().st_size for path in rows["path"]),
-    ) | {"build_digest": digest}  # fmt: skip
+    ) | {"left_out": left_out, "build_digest": digest}  # fmt: skip
     write_form_card(out / "README.md", info)
     write_form_croissant(out / "croissant.json", info)
     write_json(out / INFO_FILE, info)
@@ -180,62 +183,74 @@ def plan_shards(sizes: list[int], shard_bytes: int, most_rows: int = SHARD_ROWS)
 
 def _write_shards(
     rows: pl.DataFrame, config: FormConfig, out: Path, digest: str, progress: Callable[[int], None] | None
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     store, writer = Store(out), _writer(config.form)
     plan = plan_shards([Path(path).stat().st_size for path in rows["path"]], config.shard_bytes)
-    shards = []
+    shards: list[dict[str, Any]] = []
+    left_out: list[dict[str, str]] = []
     for number, (start, end) in enumerate(plan):
         part, name = rows.slice(start, end - start), f"{number:05d}"
-        file = out / writer.file_name(number, len(plan))
+        file, left_file = out / writer.file_name(number, len(plan)), out / RECEIPTS / f"{name}.left.json"
         receipt = store.receipt(RECEIPTS, name)
         if receipt is None or receipt.digest != digest or not file.is_file():
-            store.forget(RECEIPTS, name)
-            started = time.perf_counter()
-            file.parent.mkdir(parents=True, exist_ok=True)
-            writer.write_shard(out, file, _counted(read_pictures(part, config.positions), progress))
-            receipt = Receipt(
-                table=RECEIPTS, shard=name, rows_count=part.height, sha256=file_sha256(file), digest=digest,
-                seconds=round(time.perf_counter() - started, 3),
-            )  # fmt: skip
-            store.write_receipt(receipt)
+            receipt = _write_shard(part, config, store, file, left_file, digest, progress)
         elif progress is not None:
             progress(part.height)
-        told = {"file": file.relative_to(out).as_posix(), "rows_count": part.height}
+        left_out += read_json(left_file)
+        told = {"file": file.relative_to(out).as_posix(), "rows_count": receipt.rows_count}
         shards.append(told | {"bytes_count": file.stat().st_size, "sha256": receipt.sha256})
-    return shards
+    return shards, left_out
 
 
-def read_pictures(rows: pl.DataFrame, positions: str) -> Iterator[Picture]:
+def _write_shard(
+    part: pl.DataFrame, config: FormConfig, store: Store, file: Path, left_file: Path, digest: str,
+    progress: Callable[[int], None] | None,
+) -> Receipt:  # fmt: skip
+    name = left_file.name.partition(".")[0]
+    store.forget(RECEIPTS, name)
+    started, left = time.perf_counter(), list[dict[str, str]]()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pictures = read_pictures(part, config.positions, left)
+    _writer(config.form).write_shard(store.root, file, _counted(pictures, progress))
+    write_json(left_file, left)
+    if left and progress is not None:
+        progress(len(left))
+    receipt = Receipt(
+        table=RECEIPTS, shard=name, rows_count=part.height - len(left), sha256=file_sha256(file), digest=digest,
+        seconds=round(time.perf_counter() - started, 3),
+    )  # fmt: skip
+    store.write_receipt(receipt)
+    return receipt
+
+
+def read_pictures(rows: pl.DataFrame, positions: str, left_out: list[dict[str, str]]) -> Iterator[Picture]:
     """Read a split's images one by one.
 
     Args:
         rows: of `read_split`.
         positions: as in `FormConfig`.
+        left_out: gets candidate_id and reason of each image that positions cannot be taken out of.
 
     Raises:
         Corrupt: bytes are not those of image_sha256.
     """
-    from relaionet.manifests.labels import labels_by_wnid
-
     labels = labels_by_wnid()
     for candidate_id, wnid, class_index, sha256, path in rows.select(
         "candidate_id", "wnid", "class_index", "image_sha256", "path"
     ).iter_rows():
         data = Path(path).read_bytes()
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise Corrupt(f"{path} is not the image the split says it is; delete it and `relaionet rebuild` again.")
-        stored = _strip(data) if positions == "stripped" else data
+            raise Corrupt(f"{path} is not the image the split says it is: run `relaionet rebuild --verify` on it.")
+        try:
+            stored = data if positions == "kept" else strip_position(data)
+        except BadInput as error:
+            left_out.append({"candidate_id": candidate_id, "reason": f"positions cannot be taken out: {error}"})
+            continue
         yield Picture(
             candidate_id=candidate_id, wnid=wnid, class_index=class_index, class_name=labels[wnid].name,
             path=Path(path), format=Path(path).suffix[1:], image_sha256=sha256, data=stored,
             stored_sha256=sha256 if stored == data else hashlib.sha256(stored).hexdigest(),
         )  # fmt: skip
-
-
-def _strip(data: bytes) -> bytes:
-    from relaionet.pipeline.image_privacy import strip_position
-
-    return strip_position(data)
 
 
 def _counted(pictures: Iterator[Picture], progress: Callable[[int], None] | None) -> Iterator[Picture]:
