@@ -28,7 +28,7 @@ HOW = {
     torchvision.datasets.ImageFolder("<this folder>/images")
 
 torchvision's own ids are places among the folders that are there; its `classes` are the wnids.""",
-    "webdataset": """    shards = "<this folder>/data/test-{000000..LAST}.tar"
+    "webdataset": """    shards = sorted(glob.glob("<this folder>/data/*.tar"))
     webdataset.WebDataset(shards, shardshuffle=False).decode("pil").to_tuple("jpg", "cls")
     datasets.load_dataset("<this folder>", split="test")     # columns jpg, cls, json
 

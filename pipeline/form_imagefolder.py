@@ -32,7 +32,7 @@ class ImageFolderWriter:
         rows = []
         for picture in pictures:
             name = f"{picture.wnid}/{picture.candidate_id}.{picture.format}"
-            _place(picture, out / IMAGES_FOLDER / name)
+            _place(picture, out / IMAGES_FOLDER / name, file.with_suffix(".part"))
             told = {text: getattr(picture, text) for text in TEXTS}
             rows.append({"file_name": name, "label": picture.class_index} | told)
         write_metadata(file, rows)
@@ -73,10 +73,9 @@ def _write_tables(file: Path, tables: Iterable[pa.Table]) -> None:
     part.replace(file)
 
 
-def _place(picture: Picture, target: Path) -> None:
+def _place(picture: Picture, target: Path, part: Path) -> None:
     """Link the split's file where the bytes are the same, write them where not; whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
     part.unlink(missing_ok=True)
     if picture.stored_sha256 != picture.image_sha256:
         part.write_bytes(picture.data)
@@ -86,3 +85,4 @@ def _place(picture: Picture, target: Path) -> None:
         except OSError:  # another disk, or a file system without links
             shutil.copyfile(picture.path, part)
     part.replace(target)
+    part.unlink(missing_ok=True)  # a name of the target's own bytes is not moved but stays

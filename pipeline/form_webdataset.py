@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from relaionet.pipeline.forms import Picture
 
 INDEX = "data/index.json"
+NAME_DIGITS = 12
 
 
 class WebDatasetWriter:
@@ -23,11 +24,17 @@ class WebDatasetWriter:
 
     Every image is a `.jpg` member whatever its bytes are (the json member's `format` says): readers choose members by
     that name and decoders look at the bytes, and `datasets` wants the same members in every sample.
+
+    Args:
+        digest: of the export; part of the shards' names, as some readers (mlcroissant) keep what they unpack by name.
     """
 
+    def __init__(self, digest: str) -> None:
+        self.prefix = f"test-{digest[:NAME_DIGITS]}"
+
     def file_name(self, number: int, count: int) -> str:
-        """Such as `data/test-000000.tar`."""
-        return f"data/test-{number:06d}.tar"
+        """Such as `data/test-0a1b2c3d4e5f-000000.tar`."""
+        return f"data/{self.prefix}-{number:06d}.tar"
 
     def write_shard(self, out: Path, file: Path, pictures: Iterator[Picture]) -> None:
         """Write one tar."""

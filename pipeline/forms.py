@@ -1,7 +1,7 @@
 """A finished split in the forms other programs read: image folder, WebDataset, parquet; each with card and metadata.
 
 <out>/images/<wnid>/<candidate_id>.<format> and images/metadata.parquet    imagefolder
-<out>/data/test-000000.tar … and data/index.json                           webdataset
+<out>/data/test-<digest>-000000.tar … and data/index.json                  webdataset
 <out>/data/test-00000-of-00012.parquet …                                   parquet
 <out>/README.md, croissant.json                                            what people and machines read about it
 <out>/export.json                                                          written last: an export with it is whole
@@ -133,11 +133,12 @@ def export_split(
         if progress is not None:
             progress(rows.height)
         return info
-    _check_own(out, Path(split))
+    _check_own(out, Path(split), digest)
     shards, left_out = _write_shards(rows, config, out, digest, progress)
     rows = rows.filter(~pl.col("candidate_id").is_in([row["candidate_id"] for row in left_out]))
+    files = _writer(config.form, digest).finish(out, shards)
     info = describe_export(
-        about, rows, form=config.form, positions=config.positions, shards=_writer(config.form).finish(out, shards),
+        about, rows, form=config.form, positions=config.positions, shards=files,
         bytes_count=sum(Path(path).stat().st_size for path in rows["path"]),
     ) | {"left_out": left_out, "build_digest": digest}  # fmt: skip
     write_form_card(out / "README.md", info)
@@ -147,11 +148,11 @@ def export_split(
     return info
 
 
-def _writer(form: str) -> Writer:
+def _writer(form: str, digest: str) -> Writer:
     if form == "webdataset":
         from relaionet.pipeline.form_webdataset import WebDatasetWriter
 
-        return WebDatasetWriter()
+        return WebDatasetWriter(digest)
     if form == "parquet":
         from relaionet.pipeline.form_parquet import ParquetWriter
 
@@ -184,7 +185,7 @@ def plan_shards(sizes: list[int], shard_bytes: int, most_rows: int = SHARD_ROWS)
 def _write_shards(
     rows: pl.DataFrame, config: FormConfig, out: Path, digest: str, progress: Callable[[int], None] | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    store, writer = Store(out), _writer(config.form)
+    store, writer = Store(out), _writer(config.form, digest)
     plan = plan_shards([Path(path).stat().st_size for path in rows["path"]], config.shard_bytes)
     shards: list[dict[str, Any]] = []
     left_out: list[dict[str, str]] = []
@@ -211,7 +212,7 @@ def _write_shard(
     started, left = time.perf_counter(), list[dict[str, str]]()
     file.parent.mkdir(parents=True, exist_ok=True)
     pictures = read_pictures(part, config.positions, left)
-    _writer(config.form).write_shard(store.root, file, _counted(pictures, progress))
+    _writer(config.form, digest).write_shard(store.root, file, _counted(pictures, progress))
     write_json(left_file, left)
     if left and progress is not None:
         progress(len(left))
@@ -260,11 +261,17 @@ def _counted(pictures: Iterator[Picture], progress: Callable[[int], None] | None
             progress(1)
 
 
-def _check_own(out: Path, split: Path) -> None:
+def _check_own(out: Path, split: Path, digest: str) -> None:
     """Refuse a folder that holds something else, above all the split itself."""
     if out.resolve() == split.resolve() or split.resolve() in out.resolve().parents:
         raise BadInput(f"{out} is the split or inside it; choose another folder.")
-    if (out / RECEIPTS).is_dir() or not out.exists():
+    if (out / RECEIPTS).is_dir():
+        names = (file.name.partition(".")[0] for file in (out / RECEIPTS).glob("*.receipt.json"))
+        receipts = [Store(out).receipt(RECEIPTS, name) for name in names]
+        if any(receipt is not None and receipt.digest != digest for receipt in receipts):
+            raise BadInput(f"{out} holds the beginning of another export; choose another folder or delete it.")
+        return
+    if not out.exists():
         return
     if not out.is_dir() or any(not path.name.startswith(".") for path in out.iterdir()):
         raise BadInput(f"{out} holds something that is no export; choose another folder.")
