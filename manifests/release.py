@@ -1,6 +1,7 @@
 """Releases: a manifest with everything needed to check it and to say what it is; written once, never changed.
 
-    <folder>/<name>-v<n>/manifest.parquet  release.json  README.md  croissant.json  [decisions.parquet]
+    <folder>/<name>-v<n>/manifest.parquet  release.json  README.md  croissant.json
+        [decisions.parquet]  [vectors.parquet]
 
 A manifest read from anywhere is a stranger's: it is checked whole before anything is done with it.
 """
@@ -28,10 +29,11 @@ from relaionet.manifests.release_decisions import DECISIONS_FILE, check_decision
 from relaionet.manifests.release_digest import content_digest
 from relaionet.manifests.release_info import FORMAT, INFO_FILE, NAME, NEEDS_RELAIONET, ReleaseInfo, read_info
 from relaionet.manifests.store import file_sha256, write_atomic, write_json
-from relaionet.manifests.tables import MANIFEST
+from relaionet.manifests.tables import MANIFEST, PICTURE_VECTORS, check_table, shape_table
 
 VERSION_FOLDER = pattern(r"(?P<name>.+)-v(?P<version>[1-9][0-9]{0,8})")
 MANIFEST_FILE, CARD_FILE, CROISSANT_FILE = "manifest.parquet", "README.md", "croissant.json"
+VECTORS_FILE = "vectors.parquet"
 # a candidate has few answers, so there are not many times more of them than rows
 DECISION_LIMITS = ParquetLimits(max_rows=50_000_000)
 
@@ -79,6 +81,7 @@ def make_release(
     name: str = "relaionet",
     notes: Mapping[str, Any],
     decisions: pl.DataFrame | None = None,
+    vectors: pl.DataFrame | None = None,
 ) -> Path:
     """Write a manifest as the next version of a release.
 
@@ -88,6 +91,7 @@ def make_release(
         name: lower-case letters, digits, `.`, `_`, `-`.
         notes: as in `ReleaseInfo`; part of the content, so leave out what differs from run to run (times, paths).
         decisions: RELEASED_DECISIONS the votes rest on, to be shipped with it.
+        vectors: PICTURE_VECTORS of the images, to be shipped with it; made from the images, so no part of the content.
 
     Returns:
         The version's folder. The same content again gives the version that is there; older versions are never touched.
@@ -115,14 +119,14 @@ def make_release(
             if info.digest == digests[info.format] and (info.format > 0 or decisions is None):
                 return path
         version = versions[-1] + 1 if versions else 1
-        written = _write_version(rows, folder, name, version, digests[FORMAT], notes, decisions)
+        written = _write_version(rows, folder, name, version, digests[FORMAT], notes, decisions, vectors)
         if written is not None:
             return written
 
 
 def _write_version(
     rows: pl.DataFrame, folder: Path, name: str, version: int, digest: str, notes: Mapping[str, Any],
-    decisions: pl.DataFrame | None,
+    decisions: pl.DataFrame | None, vectors: pl.DataFrame | None,
 ) -> Path | None:  # fmt: skip
     """Write one version whole; None where another process took the number meanwhile."""
     path = folder / f"{name}-v{version}"
@@ -134,12 +138,14 @@ def _write_version(
         _write_parquet(part / MANIFEST_FILE, rows)
         if decisions is not None:
             _write_parquet(part / DECISIONS_FILE, decisions)
+        if vectors is not None:
+            _write_parquet(part / VECTORS_FILE, check_table(shape_table(vectors, PICTURE_VECTORS), PICTURE_VECTORS))
         about: dict[str, Any] = {
             "name": name, "version": version, "created": created, "rows_count": rows.height,
             "classes_count": len(counts), "digest": digest, "class_counts": counts, "notes": dict(notes),
             "format": FORMAT, "needs_relaionet": NEEDS_RELAIONET,
         }  # fmt: skip
-        write_card(part / CARD_FILE, about, rows)
+        write_card(part / CARD_FILE, about, rows, decisions.height if decisions is not None else 0)
         write_croissant(part / CROISSANT_FILE, about, file_sha256(part / MANIFEST_FILE))
         files = {file.name: file_sha256(file) for file in sorted(part.iterdir())}
         write_json(part / INFO_FILE, asdict(ReleaseInfo(**about, files=files)))

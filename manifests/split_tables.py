@@ -12,6 +12,18 @@ EVIDENCE = """
     cosine              f32   of the two pictures' embeddings, -1 to 1; null where none was asked for
 """
 
+PICTURE_VECTORS = Table(
+    name="vectors",
+    columns=columns(
+        """
+    candidate_id        str   key
+    encoder             str   name of the encoder that made the vector
+    fingerprint         str   of its weights and preprocessing
+    vector              f32s  unit row, rounded to float16
+"""
+    ),
+)
+
 COMPARISONS = Table(
     name="comparisons",
     columns=columns(

@@ -17,7 +17,7 @@ from relaionet.manifests.schema import (  # noqa: F401
     count_statuses,
     shape_table,
 )  # fmt: skip
-from relaionet.manifests.split_tables import COMPARISONS, SPLIT
+from relaionet.manifests.split_tables import COMPARISONS, PICTURE_VECTORS, SPLIT
 
 DOWNLOADS = Table(
     name="downloads",
@@ -25,13 +25,21 @@ DOWNLOADS = Table(
         """
     candidate_id        str   key
     url                 str   address asked for
+    final_url           str   where its redirects led; null where nothing answered
+    http_code           i32   of the last answer; null where none came
+    tries_count         i32   requests made for the row, in all fetches of it
+    seconds             f64   they took, without waiting for the host's turn
+    may_come_back       bool  the reason it failed may pass: no answer in time, HTTP 429 and 5xx, a lost connection
     image_sha256        str   of the bytes as served, hex; null where none came
     bytes_count         i64   length of the bytes as served
     width_px            i32   measured on the decoded image
     height_px           i32   measured on the decoded image
     format              str   jpeg, png, webp, gif, …, from the bytes, not the name
+    is_animated         bool  more frames follow the first one, which is the picture
+    phash               str   64-bit perceptual hash (DCT) of the decoded image, 16 hex digits
     path                str   of the stored bytes, relative to the images folder
     fetched_at          time  when the row was fetched, UTC
+    settings            str   digest of the settings it was fetched under, 16 hex digits
     """
         + STATUS
     ),
@@ -246,7 +254,7 @@ TABLES = {
     table.name: table
     for table in (
         NEIGHBOURS, CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS,
-        DECISIONS, VERDICTS, MANIFEST, COMPARISONS, SPLIT,
+        DECISIONS, VERDICTS, MANIFEST, COMPARISONS, SPLIT, PICTURE_VECTORS,
         SAMPLES, SCORES,
     )
 }  # fmt: skip
