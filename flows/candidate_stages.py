@@ -9,6 +9,7 @@ import polars as pl
 
 from relaionet.flows.console import Advance
 from relaionet.flows.stage import Run, input_digest, input_digests
+from relaionet.flows.text_stages import match_rows, match_settings
 from relaionet.manifests.store import Receipt, digest_of, file_sha256
 from relaionet.manifests.tables import (
     ALIVE,
@@ -20,7 +21,7 @@ from relaionet.manifests.tables import (
     TEXT_MATCHES,
     alive,
 )  # fmt: skip
-from relaionet.pipeline import candidates, choose, text_match
+from relaionet.pipeline import candidates, choose
 from relaionet.pipeline.embedding_store import keep_embeddings
 
 if TYPE_CHECKING:
@@ -74,11 +75,10 @@ def write_candidates(run: Run, recipe: CurateRecipe, digest: str) -> int:
 
 def match_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
     """Stage 2: what the captions of one shard are about."""
-    digest = digest_of(input_digest(run, CANDIDATES, shard), recipe.text, text_match.VERSION)
+    digest = digest_of(input_digest(run, CANDIDATES, shard), match_settings(run, recipe))
 
     def make() -> pl.DataFrame:
-        rows = alive(run.store.read(CANDIDATES, shard))
-        return text_match.match_texts(rows, recipe.text, advance)
+        return match_rows(run, recipe, alive(run.store.read(CANDIDATES, shard)), advance)
 
     return run.make(TEXT_MATCHES, digest, make, shard=shard)
 

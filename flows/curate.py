@@ -25,6 +25,7 @@ from relaionet.flows.neighbour_stages import place_neighbours, search_all_neighb
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.recipe import find_recipe, read_recipe
 from relaionet.flows.stage import Run, as_flow, publish_counts, run_shards, share_cores
+from relaionet.flows.text_stages import calibrate_texts
 from relaionet.flows.vectors import get_encoder
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, PROPOSALS, TEXT_MATCHES
@@ -157,6 +158,7 @@ def run_stages(run: Run, recipe: CurateRecipe) -> None:
     search_all_neighbours(run, recipe)
     shards, rows_count = read_all_candidates(run, recipe)
     get_encoder(recipe)  # a wrong name is found before anything is fetched
+    calibrate_texts(run, recipe)
     run_shards(run, TEXT_MATCHES, match_shard, shards, rows_count, recipe)
     rows_count = choose_all(run, recipe)
     report_candidates(run, recipe)
