@@ -14,9 +14,11 @@ from relaionet.flows.error_text import EXIT_BAD
 
 # name -> module:command; a command of its own goes into a module of its own, read when it is asked for
 COMMANDS = {
+    "adopt": "relaionet.flows.cli_release:adopt",
     "candidates": "relaionet.flows.cli_candidates:candidates",
     "export": "relaionet.flows.cli_export:export",
     "rebuild": "relaionet.flows.cli_rebuild:rebuild",
+    "release": "relaionet.flows.cli_release:release",
     "review": "relaionet.flows.cli_review:review",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,9 @@ import polars as pl
 from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_table
+from relaionet.manifests.manifest_check import LATER_COLUMNS
 from relaionet.manifests.release import make_release
+from relaionet.manifests.release_decisions import join_questions
 from relaionet.manifests.tables import (
     CANDIDATES,
     DECISIONS,
@@ -18,6 +22,7 @@ from relaionet.manifests.tables import (
     EMBEDDINGS,
     MANIFEST,
     PROPOSALS,
+    TASKS,
     VERDICTS,
     alive,
     shape_table,
@@ -48,11 +53,13 @@ def release_run(run: Run, recipe: CurateRecipe, **notes: object) -> Path:
         table.name: [receipt.sha256 for receipt in run.store.receipts(table)]
         for table in (CANDIDATES, DOWNLOADS, PROPOSALS, DECISIONS, VERDICTS)
     }
-    path = make_release(manifest, run.root / "releases", name=recipe.name, notes={"lineage": lineage, **notes})
-    link = run.root / "release"
-    if link.is_symlink():
-        link.unlink()
-    link.symlink_to(path.relative_to(run.root), target_is_directory=True)
+    told = {"lineage": lineage, "settings": {"agreement": asdict(recipe.agreement)}, **notes}
+    decisions = join_questions(run.store.read_all(DECISIONS), run.store.read_all(TASKS))
+    path = make_release(manifest, run.root / "releases", name=recipe.name, notes=told, decisions=decisions)
+    link, part = run.root / "release", run.root / f".release.{os.getpid()}.part"
+    part.unlink(missing_ok=True)
+    part.symlink_to(path.relative_to(run.root), target_is_directory=True)
+    part.replace(link)
     run.reporter.say(f"  released    {manifest.height:>7,} rows of {manifest['wnid'].n_unique()} classes: {path}")
     return path
 
@@ -67,8 +74,12 @@ def make_manifest(run: Run) -> pl.DataFrame:
         (EMBEDDINGS, ["phash", "thumbprint"]),
         (PROPOSALS, ["score"]),
     ):
-        about = alive(run.store.read_all(table)).select("candidate_id", *columns)
+        about = alive(run.store.read_all(table))
+        # a run that was curated before a column was there
+        later = [pl.lit(None, pl.String).alias(name) for name in LATER_COLUMNS if name not in about.columns]
+        about = about.with_columns(later).select("candidate_id", *columns)
         rows = rows.join(about, on="candidate_id", how="left")
     labels = labels_table().select("wnid", "class_index", pl.col("name").alias("class_name"))
     rows = rows.join(labels, on="wnid", how="left").sort("class_index", "candidate_id")
+    rows = rows.with_columns(path=pl.lit(None, pl.String))
     return shape_table(rows, MANIFEST)

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from relaionet.manifests.labels import labels_by_wnid
+from relaionet.manifests.release_words import cite_release, plain_text, tell_decisions, tell_origin, tell_rebuild
 from relaionet.manifests.store import write_atomic
 from relaionet.manifests.tables import MANIFEST
 
@@ -96,49 +97,45 @@ def _columns() -> str:
     return "| column | type | meaning |\n|---|---|---|\n" + "\n".join(rows)
 
 
-def write_card(path: Path, about: Mapping[str, Any], rows: pl.DataFrame) -> None:
+def write_card(path: Path, about: Mapping[str, Any], rows: pl.DataFrame, decisions_count: int = 0) -> None:
     """Write the dataset card (README.md with Hugging Face front matter).
 
     Args:
         path: file to write.
         about: fields of `ReleaseInfo` but `files`.
         rows: MANIFEST rows.
+        decisions_count: answers shipped with the release.
     """
     notes = about["notes"]
     mean = rows["votes_count"].mean()
-    votes = f" ({mean:.1f} answers per image on average)" if isinstance(mean, float) else ""
+    paths_count = rows.height - rows["path"].null_count()
+    terms = plain_text(notes.get("licence"))
+    terms = f"\n\nTerms of the images, as stated by whoever made this release: {terms}" if terms else ""
     limitations = [*LIMITATIONS, *map(str, notes.get("limitations", ()))]
+    how = "by hash" if paths_count else "by URL, with labels settled by review"
     text = f"""{_front_matter(about)}
 # {_title(about)}
 
-{warning_lines(notes)}{about["rows_count"]} images of {about["classes_count"]} ImageNet classes, by URL, with labels
-settled by review. Made {about["created"]}; digest `{about["digest"]}`.
+{warning_lines(notes)}{about["rows_count"]:,} images of {about["classes_count"]} ImageNet classes, {how}.
+Made {about["created"]}; digest `{about["digest"]}`.
 
-## What it is
-
-Images found through LAION's metadata, given an ImageNet-1k label and proofread, for use as an out-of-distribution
-reference beside ImageNet's validation images.
-
-## How it was made
-
-Captions that name a class and images near a class in an image-text model give a proposed label. Near-duplicates,
-unsafe, watermarked and too small images and known leaks are screened out. Reviewers look at each remaining image
-and accept, correct or reject the label{votes}. Settings and the digests of the tables it
-came from are in `release.json`.
+{tell_origin(about, mean if isinstance(mean, float) and about["rows_count"] and mean > 0 else None)}
 
 ## Agreement of the reviewers
 
 {_agreement(notes.get("agreement", {}))}
-
+{tell_decisions(decisions_count)}
 ## How to get the images
 
-    relaionet rebuild <this folder> --out images
+{tell_rebuild(about, has_urls=paths_count < rows.height or not rows.height, has_paths=paths_count > 0)}
 
-fetches every URL, compares bytes and pictures with the manifest, and states what came back.
+## How to cite it
+
+    {cite_release(about)}
 
 ## Licence
 
-{LICENCE_NOTE}
+{LICENCE_NOTE}{terms}
 
 ## Limitations
 
@@ -228,12 +225,12 @@ def write_croissant(path: Path, about: Mapping[str, Any], manifest_sha256: str) 
         "@context": CROISSANT_CONTEXT,
         **croissant_head(
             name=about["name"],
-            description=f"{_title(about)}: {about['rows_count']} image URLs with ImageNet-1k labels settled by review.",
+            description=f"{_title(about)}: {about['rows_count']} images with ImageNet-1k labels, by URL or by hash.",
             version=f"{about['version']}.0.0",
             published=about["created"],
             licence=LICENCE_NOTE,
             url=str(about["notes"].get("url", "manifest.parquet")),
-            cite_as=f"{_title(about)}, digest {about['digest']}",
+            cite_as=cite_release(about),
         ),
         "distribution": [
             {
