@@ -34,17 +34,18 @@ def draw_calibration(found: Calibration, path: Path) -> None:
     own = "the class itself (names only)" if found.with_class_names else "the class the caption names"
     _draw_counts(axes, found.named_counts, NAMED, _label(own, found.named_pass_frac))
     axes.axvline(found.min_cosine, color=LINE, linewidth=1.5)
-    axes.annotate(
-        f" {found.min_cosine:.3f}, {found.method}", (found.min_cosine, 0.97), xycoords=("data", "axes fraction"),
-        color=LINE, va="top", ha="left",
-    )  # fmt: skip
     low, high = _range(found)
+    is_right = found.min_cosine > low + 0.8 * (high - low)
+    axes.annotate(
+        f" {found.min_cosine:.3f}, {found.method} ", (found.min_cosine, 0.97), xycoords=("data", "axes fraction"),
+        color=LINE, va="top", ha="right" if is_right else "left",
+    )  # fmt: skip
     axes.set(xlim=(low, high), xlabel="cosine of caption and class text", ylabel="share of pairs per 0.01")
     axes.set_ylim(bottom=0)
-    axes.set_title(f"{found.encoder}, {found.captions_count:,} captions", loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
-    # the curves leave room above the right tail, except where captions are alike whatever they say
-    axes.legend(frameon=False, fontsize=9, loc="center right" if found.min_cosine < (low + high) / 2 else "center left")
+    # above the axes: wherever the curves lie, nothing is covered
+    axes.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderpad=0)
+    figure.suptitle(f"{found.encoder}, {found.captions_count:,} captions", fontsize=10, x=0.01, ha="left")
     data = io.BytesIO()
     FigureCanvasAgg(figure).print_png(data, metadata={"Software": None})
     write_atomic(path, data.getvalue())
