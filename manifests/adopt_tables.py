@@ -1,0 +1,48 @@
+"""What is found when an image set on a disk is adopted: every file in it, with what it is or why it is none."""
+
+from __future__ import annotations
+
+from relaionet.manifests.schema import STATUS, Table, columns
+
+PICTURES = Table(
+    name="pictures",
+    columns=columns(
+        """
+    path                str   key: in the set's folder, with `/`; for a picture in a parquet file `<file>/<row>`
+    bytes_count         i64   length of the bytes
+    image_sha256        str   of the bytes; null where they could not be read
+    phash               str   64-bit perceptual hash (DCT), 16 hex digits
+    thumbprint          str   16 × 16 grey values and 2 × 8 × 8 colour values, 768 hex digits
+    width_px            i32   measured
+    height_px           i32   measured
+    format              str   jpeg, png, … from the bytes, not the name
+    """
+        + STATUS
+    ),
+    statuses={"ok": "a picture", "broken": "bytes that are no picture that can be decoded within the limits"},
+    key=("path",),
+)
+
+ADOPTED = Table(
+    name="adopted",
+    columns=columns(
+        """
+    path                str   key: in the set's folder, with `/`
+    folder              str   what says its class: name of its folder, label number, or number of its file
+    wnid                str   class it is adopted as; null where it is not adopted
+    class_index         i32   the same, 0 to 999
+    candidate_id        str   its id in the release; null where it is not adopted
+    image_sha256        str   of the bytes
+    same_bytes_as       str   path of the first file with the same bytes; null where it is the first
+    same_bytes_wnid     str   that file's class, where it is another one
+    """
+        + STATUS
+    ),
+    statuses={
+        "ok": "in the release",
+        "broken": "bytes that are no picture that can be decoded within the limits",
+        "skipped": "left out by the mapping file, or by its name no picture",
+        "unlabelled": "the set says no class for it",
+    },
+    key=("path",),
+)
