@@ -16,6 +16,7 @@ from relaionet.manifests.tables import DOWNLOADS, SPLIT
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.hub import is_address
 from relaionet.pipeline.split import INFO_FILE, POLICIES, Policy, SplitConfig, SplitPlan, carry_out, plan_split
+from relaionet.pipeline.split_vectors import read_vectors
 
 if TYPE_CHECKING:
     from relaionet.flows.stage import Run
@@ -31,6 +32,8 @@ def run_rebuild(
     download: DownloadConfig | None = None,
     retry: Retry | None = None,
     verify: bool = False,
+    images: Path | None = None,
+    encoder: str | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Check a release, then rebuild it as far as it is not rebuilt yet.
@@ -42,6 +45,8 @@ def run_rebuild(
         download: limits and manners of fetching.
         retry: also fetch rows that were gone: `passing` those whose reason may pass, `all` every one.
         verify: read every byte of what is there.
+        images: folder on this machine that holds the images; None fetches them.
+        encoder: name of the encoder whose embeddings the release ships; None compares none.
         reporter: where progress is shown.
 
     Returns:
@@ -50,8 +55,13 @@ def run_rebuild(
     reporter = reporter or Reporter()
     config = SplitConfig(policy=policy_of(out, policy))
     checked = check_release(locate_release(str(release), reporter))
+    vectors = None
+    if encoder is not None:
+        from relaionet.pipeline.encoders import load_encoder
+
+        vectors = read_vectors(checked, load_encoder(encoder))
     with hold_folder(out):
-        plan = plan_split(checked, config, out, retry=retry, verify=verify)
+        plan = plan_split(checked, config, out, retry=retry, verify=verify, images=images, vectors=vectors)
         if not plan.chunks:  # no flow: a server for it would take longer than the work
             return judge_anew(reporter, plan)
         from relaionet.flows.stage import Run
@@ -63,9 +73,10 @@ def locate_release(release: str, reporter: Reporter) -> Path:
     """The folder of a release; one on the Hugging Face Hub is fetched and checked first."""
     if not is_address(release):
         return Path(release)
+    from relaionet.annotations.installation import find_home
     from relaionet.pipeline.hub_release import fetch_release
 
-    found = fetch_release(release)
+    found = fetch_release(release, find_home() / "releases")
     reporter.say(f"Fetched {release}: every byte is as listed; kept in {found}")
     return found
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from pathlib import Path
 
 from relaionet.manifests.errors import BadInput
@@ -16,19 +18,18 @@ MAX_RELEASE_BYTES = 16 * 2**30
 FILE_NAME = re.compile(r"[A-Za-z0-9][\w-]*(\.[\w-]+)*")
 
 
-def fetch_release(address: str, cache: Path | None = None, token: str | None = None) -> Path:
+def fetch_release(address: str, cache: Path, token: str | None = None) -> Path:
     """Fetch a release.
 
     Only `release.json` and the files it names are fetched, whatever else the repository holds.
 
     Args:
         address: `hf://datasets/owner/name[@revision]`; the repository is a release, or holds versions of one.
-        cache: folder the Hub's client keeps files in; its own where None.
-        token: for private and gated repositories.
+        cache: folder for fetched releases, one folder per repository and commit in it.
+        token: for private and gated repositories; None uses HF_TOKEN or what the Hub's client has stored.
 
     Returns:
-        Folder of the release, for reading only, checked with `check_release`; the folder above it, or itself, is named
-        by the commit.
+        Folder of the release in `cache`, below one named by its commit, checked with `check_release`.
 
     Raises:
         BadInput: no such repository or revision, no release in it, or its manifest breaks a rule.
@@ -38,16 +39,32 @@ def fetch_release(address: str, cache: Path | None = None, token: str | None = N
     where = parse_address(address)
     if where.kind != "dataset":
         raise BadInput(f"'{address:.200}': a release is a dataset; write hf://datasets/{where.repo_id}.")
-    first = fetch_snapshot(
-        where, names=[INFO_FILE, f"*/{INFO_FILE}"], cache=cache, token=token, max_bytes=MAX_INFO_BYTES
-    )
+    first = fetch_snapshot(where, names=[INFO_FILE, f"*/{INFO_FILE}"], token=token, max_bytes=MAX_INFO_BYTES)
     found = find_release(first)
     # the rest comes from the same commit, whatever is pushed meanwhile
     pinned = HubAddress(kind=where.kind, repo_id=where.repo_id, revision=first.name)
-    inside = found.relative_to(first).as_posix()
-    names = [name if inside == "." else f"{inside}/{name}" for name in _file_names(found)]
-    fetch_snapshot(pinned, names=names, cache=cache, token=token, max_bytes=MAX_RELEASE_BYTES)
-    return check_release(found).path
+    inside, files = found.relative_to(first), _file_names(found)
+    fetch_snapshot(
+        pinned, names=[(inside / name).as_posix() for name in files], token=token, max_bytes=MAX_RELEASE_BYTES
+    )
+    place = cache / where.repo_id.replace("/", "--") / first.name / inside
+    if not place.is_dir():
+        _copy_files(found, files, place)
+    return check_release(place).path
+
+
+def _copy_files(source: Path, names: list[str], place: Path) -> None:
+    """Make a folder of a snapshot's files (links into the Hub's cache) as files of its own, whole or not at all."""
+    part = place.with_name(f"{place.name}.{os.getpid()}.part")
+    part.mkdir(parents=True)
+    try:
+        for name in names:
+            if (source / name).is_file():
+                shutil.copyfile(source / name, part / name)
+        check_release(part)
+        part.rename(place)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _file_names(release: Path) -> list[str]:

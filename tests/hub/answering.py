@@ -135,7 +135,7 @@ class CdnHandler(Answering):
     """Large files by sha256: given to whoever has the address, taken on upload; never with the Hub's token."""
 
     def respond(self) -> None:
-        """GET, HEAD and PUT /<sha256>."""
+        """GET, HEAD and PUT /objects/<sha256>."""
         if self.headers.get("Authorization"):
             raise Refused(400, message="the token was sent to the storage server")
         sha256 = self.segments[-1]

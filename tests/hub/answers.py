@@ -167,7 +167,9 @@ class HubHandler(Answering):
             self.send_json({"error": "Entry not found"}, 404, told | {"X-Error-Code": "EntryNotFound"})
         elif file.is_large and parts[place] == "resolve":
             told |= {"X-Linked-Size": str(file.size), "X-Linked-ETag": f'"{file.sha256}"'}
-            self.send(b"", 302, told | {"Location": f"{self.hub.cdn_url}/{file.sha256}", "ETag": f'"{file.oid}"'})
+            self.send(
+                b"", 302, told | {"Location": f"{self.hub.cdn_url}/objects/{file.sha256}", "ETag": f'"{file.oid}"'}
+            )
         else:
             self.send_file(file, told)
 
@@ -199,7 +201,7 @@ class HubHandler(Answering):
             raise Refused(403 if self.token else 401, message="You don't have the required permissions")
         told = []
         for asked in json.loads(self.body)["objects"]:
-            upload = {"actions": {"upload": {"href": f"{self.hub.cdn_url}/{asked['oid']}", "header": {}}}}
+            upload = {"actions": {"upload": {"href": f"{self.hub.cdn_url}/objects/{asked['oid']}", "header": {}}}}
             told.append(asked | ({} if self.hub.blobs.has(asked["oid"]) else upload))
         self.send_json({"transfer": "basic", "objects": told})
 
