@@ -26,6 +26,14 @@ from relaionet.flows.cli_start import FOLDER, start
 @click.option(
     "--verify", is_flag=True, help="Read every byte of the pictures that are there; damaged ones are fetched again."
 )
+@click.option(
+    "--images", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Take the images from this folder instead of the web; files are told by their bytes, not by their names.",
+)  # fmt: skip
+@click.option(
+    "--encoder",
+    help="Compare embeddings as well, where the release ships them: the encoder it names. Needs its weights.",
+)
 @click.option("--proxy", help="HTTP proxy for the downloads, e.g. http://127.0.0.1:3128.")
 @click.option("--threads", type=click.IntRange(1, 512), default=32, show_default=True, help="Downloads at once.")
 @click.option(
@@ -40,6 +48,8 @@ def rebuild(
     policy: str | None,
     retry: Literal["passing", "all"] | None,
     verify: bool,
+    images: Path | None,
+    encoder: str | None,
     proxy: str | None,
     threads: int,
     timeout: float,
@@ -61,4 +71,6 @@ def rebuild(
     from relaionet.pipeline.download import DownloadConfig
 
     download = DownloadConfig(proxy=proxy, threads=threads, timeout_s=timeout)
-    run_rebuild(release, out, policy=policy, download=download, retry=retry, verify=verify)
+    run_rebuild(
+        release, out, policy=policy, download=download, retry=retry, verify=verify, images=images, encoder=encoder
+    )

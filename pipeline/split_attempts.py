@@ -19,6 +19,7 @@ from relaionet.manifests.release import Release
 from relaionet.manifests.store import Store, digest_of
 from relaionet.manifests.tables import ALIVE, COMPARISONS, DOWNLOADS
 from relaionet.pipeline.download import DownloadConfig, fetch_images
+from relaionet.pipeline.local_images import collect_images
 from relaionet.pipeline.split_files import IMAGES_FOLDER, WORK_FOLDER, find_pictures, picture_places, scan_files
 from relaionet.pipeline.split_vectors import PictureVectors
 from relaionet.pipeline.split_verdicts import compare_pictures
@@ -48,18 +49,24 @@ class Attempts:
         return any(receipt.digest != self._origin for receipt in self._store.receipts(DOWNLOADS))
 
     def fetch(
-        self, kind: Kind, rows: pl.DataFrame, download: DownloadConfig, progress: Callable[[int], None] | None
-    ) -> None:
+        self, kind: Kind, ids: pl.Series, download: DownloadConfig, local: Path | None,
+        progress: Callable[[int], None] | None,
+    ) -> None:  # fmt: skip
         """Fetch some rows and keep what came as a further shard.
 
         Args:
             kind: why they are fetched.
-            rows: candidate_id and url.
+            ids: candidate_id of the rows.
             download: limits and manners.
+            local: folder the images are taken from; None fetches them.
             progress: called with the number of rows done since the last call.
         """
-        started = time.perf_counter()
-        fetched = fetch_images(rows, download, self._out / WORK_FOLDER / IMAGES_FOLDER, progress)
+        started, images = time.perf_counter(), self._out / WORK_FOLDER / IMAGES_FOLDER
+        rows = self._release.manifest.join(ids.to_frame("candidate_id"), on="candidate_id", maintain_order="right")
+        if local is None:
+            fetched = fetch_images(rows.select("candidate_id", "url"), download, images, progress)
+        else:
+            fetched = collect_images(rows, local, images, download.max_pixels, progress)
         number = max((int(shard.partition("-")[0]) for shard in self._store.shards(DOWNLOADS)), default=-1) + 1
         seconds = time.perf_counter() - started
         self._store.write(fetched, DOWNLOADS, self._origin, shard=f"{number:05d}-{kind}", seconds=seconds)
@@ -77,7 +84,7 @@ class Attempts:
             pl.col("image_sha256", "phash", "thumbprint").name.map(lambda name: _EXPECTED[name]),
         )  # fmt: skip
         parts = [self._store.read(DOWNLOADS, shard) for shard in self.shards()]
-        last = with_hope(pl.concat(parts or [DOWNLOADS.empty()]).unique("candidate_id", keep="last"))
+        last = pl.concat(parts or [DOWNLOADS.empty()]).unique("candidate_id", keep="last")
         told = last.select(
             "candidate_id", "image_sha256", "bytes_count", "width_px", "height_px", "format", "http_code",
             "may_come_back", pl.col("path").alias("fetched_path"), pl.col("status").alias("fetch_status"),
@@ -151,13 +158,6 @@ class Attempts:
                 }
             )  # fmt: skip
         return told
-
-
-def with_hope(rows: pl.DataFrame) -> pl.DataFrame:
-    """Fill in `http_code` and `may_come_back` where the table of downloads is without them."""
-    passing = pl.col("reason").str.contains(r"HTTP (408|425|429|5\d\d)|connection|resolved|reached|timed out")
-    missing = {"http_code": pl.lit(None, pl.Int32), "may_come_back": passing}
-    return rows.with_columns(value.alias(name) for name, value in missing.items() if name not in rows.columns)
 
 
 _EXPECTED = {"image_sha256": "expected_sha256", "phash": "expected_phash", "thumbprint": "expected_thumbprint"}

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.parquet_guard import read_guarded
+from relaionet.manifests.release import VECTORS_FILE, Release
+from relaionet.manifests.tables import PICTURE_VECTORS, shape_table
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -58,3 +63,50 @@ class PictureVectors:
             expected = self.vectors[number[candidate_id]].astype(np.float32)  # [D]
             found[candidate_id] = float(expected @ vectors[row].astype(np.float32))
         return [found.get(candidate_id) for candidate_id in rows["candidate_id"]]
+
+
+def make_vectors(ids: list[str], vectors: np.ndarray, encoder: Encoder) -> pl.DataFrame:
+    """PICTURE_VECTORS to ship with a release.
+
+    Args:
+        ids: candidate_id of each row.
+        vectors: [N, D] unit rows.
+        encoder: that made them.
+    """
+    import numpy as np
+
+    rows = np.asarray(vectors, dtype=np.float16).astype(np.float32)
+    table = pl.DataFrame(
+        {"candidate_id": ids, "vector": pl.Series(rows.tolist(), dtype=pl.List(pl.Float32))},
+        schema_overrides={"candidate_id": pl.String},
+    )
+    told = table.with_columns(encoder=pl.lit(encoder.name), fingerprint=pl.lit(encoder.fingerprint))
+    return shape_table(told, PICTURE_VECTORS)
+
+
+def read_vectors(release: Release, encoder: Encoder) -> PictureVectors:
+    """The embeddings a release ships, to be compared with those of an encoder on this machine.
+
+    Args:
+        release: from `check_release`.
+        encoder: the one the release names.
+
+    Raises:
+        BadInput: the release ships none, or another encoder made them.
+    """
+    import numpy as np
+
+    if VECTORS_FILE not in release.info.files:
+        raise BadInput(f"{release.info.full_name} ships no embeddings ({VECTORS_FILE}); leave --encoder out.")
+    table = shape_table(read_guarded(release.path / VECTORS_FILE)[0], PICTURE_VECTORS)
+    made = set(table.select("encoder", "fingerprint").unique().iter_rows())
+    if made != {(encoder.name, encoder.fingerprint)}:
+        told = ", ".join(sorted(f"'{name}' ({fingerprint:.12})" for name, fingerprint in made)) or "none"
+        raise BadInput(
+            f"the embeddings of {release.info.full_name} were made by {told}; --encoder gives '{encoder.name}' "
+            f"({encoder.fingerprint:.12}), whose vectors mean something else."
+        )
+    if set(table["vector"].list.len()) != {encoder.dim}:
+        raise BadInput(f"{release.path / VECTORS_FILE}: rows are not of the encoder's {encoder.dim} dimensions.")
+    vectors = np.stack(table["vector"].to_list()).astype(np.float32)
+    return PictureVectors(ids=table["candidate_id"].to_list(), vectors=vectors, encoder=encoder)

@@ -38,7 +38,8 @@ class VerdictConfig:
         max_phash_distance_alone: bits (0 to 64) where the manifest holds no thumbprint.
         min_contrast: standard deviation (0 to 127.5) of the grey values; a flatter picture has a perceptual hash that
             means nothing and never counts as the same.
-        min_cosine: of the two pictures' embeddings (-1 to 1), where an encoder is given.
+        min_cosine: of the two pictures' embeddings (-1 to 1), where an encoder is given; it tells another scene, no
+            mirrored or partly replaced picture.
     """
 
     max_phash_distance: int = 6
@@ -46,7 +47,7 @@ class VerdictConfig:
     max_chroma_distance: float = 20.0
     max_phash_distance_alone: int = 2
     min_contrast: float = 2.0
-    min_cosine: float = 0.9
+    min_cosine: float = 0.7
 
     def __post_init__(self) -> None:
         for name in ("max_phash_distance", "max_phash_distance_alone"):
