@@ -6,7 +6,7 @@ status and a reason of its own, so rows in = sum over statuses at every stage an
 
 from __future__ import annotations
 
-from relaionet.manifests.candidate_tables import CANDIDATES, CHOSEN, NEIGHBOURS, TEXT_MATCHES
+from relaionet.manifests.candidate_tables import CANDIDATES, CHOSEN, NEIGHBOURS, PASSED_OVER, TEXT_MATCHES
 from relaionet.manifests.schema import (  # noqa: F401
     ALIVE,
     STATUS,
@@ -253,8 +253,8 @@ SCORES = Table(
 TABLES = {
     table.name: table
     for table in (
-        NEIGHBOURS, CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS,
-        DECISIONS, VERDICTS, MANIFEST, COMPARISONS, SPLIT, PICTURE_VECTORS,
+        NEIGHBOURS, CANDIDATES, PASSED_OVER, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED,
+        TASKS, DECISIONS, VERDICTS, MANIFEST, COMPARISONS, SPLIT, PICTURE_VECTORS,
         SAMPLES, SCORES,
     )
 }  # fmt: skip

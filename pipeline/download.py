@@ -6,15 +6,9 @@ through a ledger, one line per row, so that a run that was killed continues wher
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
 import socket
-import sys
-import threading
-import types
-import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,11 +20,12 @@ import polars as pl
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.store import digest_of
 from relaionet.manifests.tables import DOWNLOADS, shape_table
-from relaionet.pipeline.fetch_ledger import FetchJob, LedgerWriter, read_ledgers
+from relaionet.pipeline.fetch_earlier import earlier_rows, keep_rows
+from relaionet.pipeline.fetch_ledger import read_ledgers
 from relaionet.pipeline.fetch_process import run_fetcher
-from relaionet.pipeline.web_guard import Limits, WebGuard
 
-VERSION = "1"
+VERSION = "2"
+CONTACT = "https://arxiv.org/abs/2603.14186"  # what this is fetched for
 CANDIDATE_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -39,37 +34,85 @@ class DownloadConfig:
     """How images are fetched.
 
     Attributes:
-        timeout_s: seconds one request may take, from connecting to its last byte.
-        retries: further tries after a failure that may pass (no answer, HTTP 429 and 5xx).
+        timeout_s: seconds one request may take, from connecting to its last byte, redirects included.
+        retries: further tries after a failure that may pass at once (a lost connection, HTTP 429 and 5xx).
+        retry_wait_s: seconds before the first further try, doubled each time; a server's Retry-After counts more.
         threads: requests under way at once.
+        requests_per_host: of them to one host.
+        host_interval_s: seconds from the start of one request to a host to the start of the next.
+        host_failures: failures in a row that may pass, after which a host is not asked any more in this fetch.
+        host_wait_s: seconds waited for one host in all because it asks for pauses or fails.
         proxy: "http://host:port" (not stored with a run) all requests go through; None takes what the environment says.
         max_bytes: longest body accepted, bytes.
         max_pixels: largest picture decoded, width × height.
         max_redirects: redirects followed per request.
+        decode_s: seconds decoding one picture may take.
         user_agent: name servers see and may address in X-Robots-Tag.
+        contact: where those who run a server can read or ask who is fetching: a web or mail address, shown to them.
         allow_private: let URLs lead to loopback and private addresses (for servers of one's own).
     """
 
     timeout_s: float = 10.0
     retries: int = 1
+    retry_wait_s: float = 0.5
     threads: int = 32
+    requests_per_host: int = 6
+    host_interval_s: float = 0.0
+    host_failures: int = 10
+    host_wait_s: float = 120.0
     proxy: str | None = None
     max_bytes: int = 20_000_000
     max_pixels: int = 64_000_000
     max_redirects: int = 5
+    decode_s: float = 20.0
     user_agent: str = "relaionet"
+    contact: str = CONTACT
     allow_private: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("timeout_s", "threads", "max_bytes", "max_pixels"):
+        for name in (
+            "timeout_s",
+            "threads",
+            "max_bytes",
+            "max_pixels",
+            "requests_per_host",
+            "host_failures",
+            "decode_s",
+        ):
             if getattr(self, name) <= 0:
                 raise BadInput(f"{name} = {getattr(self, name)}: expected more than 0.")
-        if self.retries < 0 or self.max_redirects < 0:
-            raise BadInput("retries and max_redirects: expected 0 or more.")
+        for name in ("retries", "max_redirects", "retry_wait_s", "host_interval_s", "host_wait_s"):
+            if getattr(self, name) < 0:
+                raise BadInput(f"{name} = {getattr(self, name)}: expected 0 or more.")
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", self.user_agent):
+            raise BadInput(f"user_agent = '{self.user_agent}': expected a name of letters, digits, '_', '.' and '-'.")
+        if not re.fullmatch(r"[!-'*-~]*", self.contact):
+            raise BadInput(f"contact = '{self.contact}': expected a web or mail address without spaces and brackets.")
+
+
+def same_results(config: DownloadConfig) -> DownloadConfig:
+    """The configuration without what changes neither bytes nor verdicts: how fast and by which way they are fetched."""
+    plain = DownloadConfig()
+    return replace(
+        config, proxy=None, threads=plain.threads, requests_per_host=plain.requests_per_host,
+        host_interval_s=plain.host_interval_s, host_failures=plain.host_failures, host_wait_s=plain.host_wait_s,
+        retry_wait_s=plain.retry_wait_s, contact=plain.contact,
+    )  # fmt: skip
+
+
+def settings_digest(config: DownloadConfig) -> str:
+    """Digest of the settings under which a failure that does not pass stays one, 16 hex digits."""
+    plain = DownloadConfig()
+    settled = replace(same_results(config), timeout_s=plain.timeout_s, retries=plain.retries)
+    return digest_of(settled, VERSION)[:16]
 
 
 def fetch_images(
-    rows: pl.DataFrame, config: DownloadConfig, images: Path, progress: Callable[[int], None] | None = None
+    rows: pl.DataFrame,
+    config: DownloadConfig,
+    images: Path,
+    progress: Callable[[int], None] | None = None,
+    earlier: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Fetch the images of some rows.
 
@@ -78,6 +121,8 @@ def fetch_images(
         config: limits and manners.
         images: folder of the images; bytes go to `<first two digits>/<candidate_id>.<format>`.
         progress: called with the number of rows done since the last call.
+        earlier: DOWNLOADS of earlier fetches into the same folder. Rows of it whose bytes are there, or that failed
+            for good under settings like these, are taken over; those that failed and may come back are asked again.
 
     Returns:
         DOWNLOADS, one row per row given, in order. Nothing is re-encoded; bytes that are no image within the limits
@@ -87,24 +132,44 @@ def fetch_images(
         BadInput: an id is not one, stands twice, or a URL is null.
         Unavailable: the proxy or the whole network is out of reach, or img2dataset stopped; nothing done is lost, the
             same call continues.
+        OSError: the disk is full or may not be written to; nothing done is lost either.
     """
     _check_rows(rows)
-    if rows.is_empty():
+    rows = rows.select("candidate_id", "url")
+    known = earlier_rows(rows, earlier)
+    kept = keep_rows(
+        known, images, settings=settings_digest(config), max_bytes=config.max_bytes, max_pixels=config.max_pixels
+    )
+    if progress is not None and not kept.is_empty():
+        progress(kept.height)
+    asked = rows.join(kept, on="candidate_id", how="anti", maintain_order="left")
+    table = pl.concat([kept, _fetch(rows, asked, known, config, images, progress)])
+    return rows.select("candidate_id").join(table, on="candidate_id", how="left", maintain_order="left")
+
+
+def _fetch(
+    rows: pl.DataFrame,
+    asked: pl.DataFrame,
+    known: pl.DataFrame,
+    config: DownloadConfig,
+    images: Path,
+    progress: Callable[[int], None] | None,
+) -> pl.DataFrame:
+    """Fetch the rows that are to be asked for; a call that was cut short continues."""
+    if asked.is_empty():
         return DOWNLOADS.empty()
-    # what does not change the bytes does not keep a run from continuing, such as a proxy that moved
-    settled = replace(config, proxy=None, threads=1)
-    work = images.absolute() / f".fetch-{digest_of(rows['candidate_id'].to_list(), settled)[:16]}"
+    work = images.absolute() / f".fetch-{digest_of(rows['candidate_id'].to_list(), same_results(config))[:16]}"
     done = read_ledgers(work, images)
-    if progress is not None and done:
-        progress(len(done))
-    left = rows.filter(~pl.col("candidate_id").is_in(list(done)))
+    left = asked.filter(~pl.col("candidate_id").is_in(list(done)))
+    if progress is not None and left.height < asked.height:
+        progress(asked.height - left.height)
     if not left.is_empty():
         _check_proxy(config)
         run_fetcher(left, asdict(replace(config, proxy=None)), config.proxy, images.absolute(), work, progress)
         done = read_ledgers(work, images)
-    _check_complete(rows, done, work)
+    _check_complete(asked, done, work)
     shutil.rmtree(work)
-    return _shape(rows, done)
+    return _shape(asked, done, known, config)
 
 
 def _check_rows(rows: pl.DataFrame) -> None:
@@ -139,83 +204,23 @@ def _check_complete(rows: pl.DataFrame, done: dict[str, dict[str, Any]], work: P
     if lost:
         raise Unavailable(f"img2dataset lost {len(lost)} of {rows.height} rows; run again; log {work / 'log.txt'}.")
     # where names are not resolved at all, some look-ups fail and others run out of time
-    cut_off = all(row["offline"] or row["status"] == "slow" for row in done.values())
-    if rows.height >= 3 and cut_off and any(row["offline"] for row in done.values()):
+    asked = [done[key] for key in rows["candidate_id"]]
+    cut_off = all(row["offline"] or row["status"] == "slow" for row in asked)
+    if rows.height >= 3 and cut_off and any(row["offline"] for row in asked):
         shutil.rmtree(work)
         raise Unavailable(
             f"none of {rows.height} hosts could be reached: check this machine's network, or set a proxy."
         )
 
 
-def _shape(rows: pl.DataFrame, done: dict[str, dict[str, Any]]) -> pl.DataFrame:
+def _shape(
+    rows: pl.DataFrame, done: dict[str, dict[str, Any]], known: pl.DataFrame, config: DownloadConfig
+) -> pl.DataFrame:
     found = pl.DataFrame([done[key] for key in rows["candidate_id"]], infer_schema_length=None)
     fetched = pl.from_epoch(pl.col("fetched_us"), time_unit="us").dt.replace_time_zone("UTC")
-    table = found.with_columns(rows["url"], fetched.alias("fetched_at"))
+    before = known.select("candidate_id", pl.col("tries_count").alias("tries_before"))
+    table = found.with_columns(
+        rows["url"], fetched.alias("fetched_at"), pl.lit(settings_digest(config)).alias("settings")
+    ).join(before, on="candidate_id", how="left", maintain_order="left")
+    table = table.with_columns(pl.col("tries_count") + pl.col("tries_before").fill_null(0))
     return shape_table(table, DOWNLOADS)
-
-
-def _import_img2dataset() -> tuple[Any, Any]:
-    """img2dataset's Downloader and Resizer, without the modules it imports for uses other than this one.
-
-    They cost seconds, two of them call home, and imghdr is gone since Python 3.13.
-    """
-    for name in ("torch", "ray"):  # it does without
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-    for name in ("wandb", "albumentations", "imghdr"):  # for logging elsewhere and for re-encoding
-        sys.modules.setdefault(name, types.ModuleType(name))
-    from img2dataset.downloader import Downloader
-    from img2dataset.resizer import Resizer
-
-    return Downloader, Resizer
-
-
-def _run_job(path: Path) -> None:
-    """Fetch the rows of a job file; the main function of the fetching process."""
-    told = json.loads(path.read_bytes())
-    config = DownloadConfig(**told["settings"])
-    job = FetchJob(
-        settings=told["settings"], images=Path(told["images"]), work=path.parent, ledger=Path(told["ledger"])
-    )
-    downloader_class, resizer_class = _import_img2dataset()
-    guard = WebGuard(
-        Limits(
-            timeout_s=config.timeout_s, max_bytes=config.max_bytes, max_redirects=config.max_redirects,
-            allow_private=config.allow_private,
-        )
-    )  # fmt: skip
-    urllib.request.install_opener(guard)
-    rows_count = pl.scan_ipc(path.parent / "rows.arrow").select(pl.len()).collect().item()
-    downloader = downloader_class(
-        sample_writer_class=lambda *_: LedgerWriter(job, guard),
-        resizer=resizer_class(image_size=0, resize_mode="no", resize_only_if_bigger=False, disable_all_reencoding=True),
-        thread_count=config.threads,
-        save_caption=False,
-        extract_exif=False,
-        output_folder=str(path.parent),
-        column_list=["candidate_id", "url"],
-        timeout=config.timeout_s,
-        number_sample_per_shard=max(2, rows_count),
-        oom_shard_count=1,
-        compute_hash="sha256",
-        verify_hash_type=None,
-        encode_format="bytes",
-        retries=config.retries,
-        user_agent_token=config.user_agent,
-        disallowed_header_directives=["noai", "noimageai", "noindex", "noimageindex"],
-    )
-    downloader.download_shard((0, str(path.parent / "rows.arrow")))
-
-
-def _end_with_parent() -> None:
-    """Stop at once when the process that started this one is gone: its end of the pipe closes."""
-
-    def watch() -> None:
-        os.read(0, 1)
-        os._exit(3)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-if __name__ == "__main__":
-    _end_with_parent()
-    _run_job(Path(sys.argv[1]))

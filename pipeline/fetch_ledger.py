@@ -1,10 +1,11 @@
-"""The ledger of a fetch: one JSON line per finished row, written as img2dataset hands the rows over.
+"""The ledger of a fetch: one JSON line per row and try, written as img2dataset hands the rows over.
 
 It outlives a kill, so a run that was cut short continues; bytes are in place before their line is written.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -16,9 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from relaionet.manifests.tables import ALIVE
-from relaionet.pipeline.image_bytes import BrokenImage, read_facts
+from relaionet.pipeline.decode_process import Decoder
+from relaionet.pipeline.image_bytes import BrokenImage
 from relaionet.pipeline.web_guard import Visit, WebGuard
 from relaionet.pipeline.web_rules import Failure
+
+DECODERS_COUNT = min(4, os.cpu_count() or 1)
+# a row that waits for another try is no progress yet
+SETTLED_MARK = b'"settled": true'
+# the fetching process ends with this plus the system's error number where it cannot store what it fetched
+STORAGE_EXIT = 64
+STORAGE_ERRORS = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG, errno.ENOTDIR,
+    errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,56 +50,41 @@ class FetchJob:
     ledger: Path
 
 
+def exit_code_of(error: OSError) -> int:
+    """Exit code that tells the starting process which of the system's errors it was."""
+    return STORAGE_EXIT + (error.errno or errno.EIO)
+
+
+def error_of_exit(code: int, where: Path) -> OSError | None:
+    """The system's error behind an exit code of the fetching process; None where it was another kind of end."""
+    number = code - STORAGE_EXIT
+    return OSError(number, os.strerror(number), str(where)) if number in STORAGE_ERRORS else None
+
+
 def _explain(error: str, visit: Visit) -> Failure:
     """The failure of a row: the guard's word where it has one, else img2dataset's."""
-    if "X-Robots-Tag" in error:
-        return Failure(status="refused", reason="the server's X-Robots-Tag header forbids this use")
     return visit.failure or Failure(status="refused", reason=f"not a URL: {error[:200]}")
-
-
-def _store(candidate_id: str, data: bytes, extension: str, images: Path, work: Path) -> str:
-    """Put bytes in their place under `images`, whole or not at all; returns the path relative to it."""
-    path = Path(candidate_id[:2]) / f"{candidate_id}.{extension}"
-    (images / path.parent).mkdir(parents=True, exist_ok=True)
-    part = work / f"{candidate_id}.part"
-    part.write_bytes(data)
-    part.replace(images / path)
-    return path.as_posix()
-
-
-def _finish_row(data: bytes | None, meta: dict[str, Any], visit: Visit, job: FetchJob) -> dict[str, Any]:
-    """Decode, store and describe one row: a line of the ledger."""
-    line: dict[str, Any] = {
-        "candidate_id": meta["candidate_id"], "image_sha256": meta["sha256"], "bytes_count": None, "width_px": None,
-        "height_px": None, "format": None, "path": None, "status": ALIVE, "reason": None, "offline": False,
-        "http_code": visit.http_code, "tries_count": visit.tries_count, "fetched_us": time.time_ns() // 1000,
-    }  # fmt: skip
-    if data is None:
-        failure = _explain(str(meta["error_message"]), visit)
-        return line | {"status": failure.status, "reason": failure.reason, "offline": failure.offline}
-    line["bytes_count"] = len(data)
-    try:
-        facts = read_facts(data, job.settings["max_pixels"])
-    except BrokenImage as error:
-        served = f" (served as {visit.content_type})" if str(error).startswith("not an image") else ""
-        return line | {"status": "broken", "reason": f"{error}{served}"}
-    path = _store(meta["candidate_id"], data, facts.format, job.images, job.work)
-    return line | asdict(facts) | {"path": path}
 
 
 class LedgerWriter:
     """img2dataset's sample writer that stores by candidate_id and writes the ledger.
 
-    Decoding is left to a few threads, so that it does not hold up the requests; at most `threads` rows wait for them.
+    Decoding is left to a few processes, so that it does not hold up the requests; at most `threads` rows wait for them.
+
+    Args:
+        job: what the fetching process was told.
+        guard: knows what happened to each URL.
     """
 
     def __init__(self, job: FetchJob, guard: WebGuard) -> None:
         self._job, self._guard = job, guard
-        self._pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+        self._pool = ThreadPoolExecutor(DECODERS_COUNT)
         self._room = threading.Semaphore(job.settings["threads"])
         self._lock = threading.Lock()
         self._file = job.ledger.open("ab")
         self._futures: list[Future[None]] = []
+        self._decoders = _Decoders(job)
+        self._unsettled: set[str] = set()
 
     def write(self, img_str: bytes | None, key: str, caption: str | None, meta: dict[str, Any]) -> None:
         """Take one sample from img2dataset."""
@@ -96,19 +93,103 @@ class LedgerWriter:
 
     def _finish(self, data: bytes | None, meta: dict[str, Any]) -> None:
         try:
-            line = _finish_row(data, meta, self._guard.visits.get(meta["url"], Visit()), self._job)
+            visit = self._guard.visits.get(meta["url"], Visit())
+            line = self._describe(data, meta, visit)
+            if not line["settled"]:
+                self._unsettled.add(line["candidate_id"])
             with self._lock:
                 self._file.write(json.dumps(line).encode() + b"\n")
                 self._file.flush()
+        except OSError as error:
+            if error.errno in STORAGE_ERRORS:
+                os._exit(exit_code_of(error))  # what follows could not be stored either
+            raise
         finally:
             self._room.release()
 
+    def _describe(self, data: bytes | None, meta: dict[str, Any], visit: Visit) -> dict[str, Any]:
+        """Decode, store and describe one row: a line of the ledger."""
+        line: dict[str, Any] = {
+            "candidate_id": meta["candidate_id"], "image_sha256": meta["sha256"], "bytes_count": None,
+            "width_px": None, "height_px": None, "format": None, "is_animated": None, "phash": None, "path": None,
+            "status": ALIVE, "reason": None, "offline": False, "may_come_back": False, "settled": True,
+            "final_url": visit.final_url, "http_code": visit.http_code or None, "tries_count": visit.tries_count,
+            "seconds": round(visit.seconds, 4), "fetched_us": time.time_ns() // 1000,
+        }  # fmt: skip
+        if data is None:
+            return line | self._describe_failure(str(meta["error_message"]), visit)
+        line["bytes_count"] = len(data)
+        try:
+            picture, path = self._store(meta["candidate_id"], data)
+        except BrokenImage as error:
+            return line | {"status": "broken", "reason": f"{error}{_declared(str(error), visit)}"}
+        return line | asdict(picture.facts) | {"phash": picture.phash, "path": path}
+
+    def _describe_failure(self, error: str, visit: Visit) -> dict[str, Any]:
+        if visit.put_off:
+            return {"status": "slow", "reason": "the host asked for a pause", "may_come_back": True, "settled": False}
+        failure = _explain(error, visit)
+        # a row that timed out would most likely do so again: that is for another day
+        again = failure.may_come_back and failure.status != "slow" and visit.asked
+        return asdict(failure) | {"settled": not again or visit.tries_count > self._job.settings["retries"]}
+
+    def _store(self, candidate_id: str, data: bytes) -> tuple[Any, str]:
+        """Put bytes in their place, whole or not at all, if they are a picture; the picture and its path."""
+        part = self._job.work / f"{candidate_id}.part"
+        try:
+            part.write_bytes(data)
+            picture = self._decoders.read(part)
+            path = Path(candidate_id[:2]) / f"{candidate_id}.{picture.facts.format}"
+            (self._job.images / path.parent).mkdir(parents=True, exist_ok=True)
+            part.replace(self._job.images / path)
+        finally:
+            part.unlink(missing_ok=True)
+        return picture, path.as_posix()
+
     def close(self) -> None:
-        """Wait for the rows under way; raises what a row raised (a full disk, no permission)."""
-        self._pool.shutdown(wait=True)
-        self._file.close()
-        for future in self._futures:
+        """Wait for the rows under way, as img2dataset asks at the end of its rows; raises what a row raised."""
+        futures, self._futures = self._futures, []
+        for future in futures:
             future.result()
+
+    def take_unsettled(self) -> set[str]:
+        """Ids of the rows to try again, since the last call."""
+        taken, self._unsettled = self._unsettled, set()
+        return taken
+
+    def end(self) -> None:
+        """No more rows come."""
+        self._pool.shutdown(wait=True)
+        self._decoders.close()
+        self._file.close()
+
+
+class _Decoders:
+    """A decoding process for each thread that asks."""
+
+    def __init__(self, job: FetchJob) -> None:
+        self._job = job
+        self._own = threading.local()
+        self._all: list[Decoder] = []
+
+    def read(self, path: Path) -> Any:
+        decoder = getattr(self._own, "decoder", None)
+        if decoder is None:
+            decoder = self._own.decoder = Decoder(self._job.settings["max_pixels"], self._job.settings["decode_s"])
+            self._all.append(decoder)
+        return decoder.read(path)
+
+    def close(self) -> None:
+        for decoder in self._all:
+            decoder.close()
+
+
+def _declared(reason: str, visit: Visit) -> str:
+    """What the server said the bytes were, where they are something else."""
+    if not reason.startswith("not an image"):
+        return ""
+    packed = f", {visit.content_encoding}" if visit.content_encoding not in ("", "identity") else ""
+    return f" (served as {visit.content_type}{packed})"[:200]
 
 
 def _ledger_rows(work: Path) -> Iterator[dict[str, Any]]:
@@ -121,6 +202,10 @@ def _ledger_rows(work: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_ledgers(work: Path, images: Path) -> dict[str, dict[str, Any]]:
-    """candidate_id -> what happened, of rows whose bytes are where the ledger says."""
+    """candidate_id -> what happened, of rows that are settled and whose bytes are where the ledger says."""
     rows = {row["candidate_id"]: row for row in _ledger_rows(work)}
-    return {key: row for key, row in rows.items() if row["path"] is None or (images / row["path"]).exists()}
+    return {
+        key: row
+        for key, row in rows.items()
+        if row["settled"] and (row["path"] is None or (images / row["path"]).exists())
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from typing import Any
 import polars as pl
 
 from relaionet.manifests.errors import Unavailable
-from relaionet.manifests.store import write_json
-from relaionet.pipeline.web_rules import encode_url
+from relaionet.manifests.store import write_atomic, write_json
+from relaionet.pipeline.fetch_ledger import SETTLED_MARK, error_of_exit
+from relaionet.pipeline.host_manners import spread_hosts
+from relaionet.pipeline.web_rules import encode_url, host_of
 
 POLL_S = 0.1
 
@@ -47,15 +50,19 @@ def run_fetcher(
 
     Raises:
         Unavailable: the process failed; what it had done stays in the ledger.
+        OSError: it could not store what it fetched: a full disk, no permission.
     """
     work.mkdir(parents=True, exist_ok=True)
+    _drop_parts(work)
     attempt = len(list(work.glob("ledger-*.jsonl")))
     ledger = work / f"ledger-{attempt:03d}.jsonl"
     ledger.touch()
     urls = [encode_url(url) for url in rows["url"]]
-    rows.select("candidate_id", pl.Series("url", urls)).write_ipc(work / "rows.arrow", compression="uncompressed")
+    order = spread_hosts([host_of(url) for url in urls])
+    table = pl.DataFrame({"candidate_id": rows["candidate_id"], "url": pl.Series(urls, dtype=pl.String)})[order]
+    write_rows(table, work / "rows.arrow")
     write_json(work / "job.json", {"settings": dict(settings), "images": str(images), "ledger": str(ledger)})
-    command = [sys.executable, "-P", "-m", "relaionet.pipeline.download", str(work / "job.json")]
+    command = [sys.executable, "-P", "-m", "relaionet.pipeline.fetch_job", str(work / "job.json")]
     with (work / "log.txt").open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=_environment(proxy), start_new_session=True
@@ -67,6 +74,10 @@ def run_fetcher(
             process.wait()
             if process.stdin is not None:
                 process.stdin.close()
+            _drop_parts(work)
+    storage_error = error_of_exit(process.returncode, images)
+    if storage_error is not None:
+        raise storage_error
     if process.returncode != 0:
         lines = (work / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise Unavailable(
@@ -84,6 +95,19 @@ def _follow(process: subprocess.Popen[bytes], ledger: Path, progress: Callable[[
                 ended = True
             except subprocess.TimeoutExpired:
                 ended = False
-            count = lines.read().count(b"\n")
+            count = lines.read().count(SETTLED_MARK)
             if count and progress is not None:
                 progress(count)
+
+
+def write_rows(rows: pl.DataFrame, path: Path) -> None:
+    """Write rows as img2dataset reads them: an Arrow file."""
+    data = io.BytesIO()  # polars words a full disk in many ways, Python's own files in one
+    rows.write_ipc(data, compression="uncompressed")
+    write_atomic(path, data.getbuffer())
+
+
+def _drop_parts(work: Path) -> None:
+    """Remove files that were being written when a process was killed."""
+    for part in work.glob("*.part"):
+        part.unlink(missing_ok=True)

@@ -36,11 +36,13 @@ class ImageFacts:
         format: jpeg, png, webp, gif, bmp, tiff or avif.
         width_px: as stored, before any orientation tag is applied.
         height_px: as stored.
+        is_animated: more frames follow the first one, which is the picture.
     """
 
     format: str
     width_px: int
     height_px: int
+    is_animated: bool = False
 
 
 def open_image(data: bytes, max_pixels: int) -> Image.Image:
@@ -59,7 +61,7 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            image = Image.open(io.BytesIO(data), formats=names)
+            image: Image.Image = Image.open(io.BytesIO(data), formats=names)
         except UnidentifiedImageError:
             raise BrokenImage(f"not an image: {_looks_like(data)}") from None
         except Image.DecompressionBombError:
@@ -70,11 +72,26 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
             raise BrokenImage(f"more than {max_pixels} pixels")
         try:
             image.load()
+            if image.mode.startswith("I"):
+                image = _to_8_bits(image)
         except DECODE_ERRORS as error:
             if "truncated" in str(error).lower():
                 raise BrokenImage("truncated: the picture ends early") from None
             raise BrokenImage(f"cannot be decoded: {_one_line(error)}") from None
     return image
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """A grey picture of 16 or 32 bits in 8, which Pillow's own conversion would cut off at 255."""
+    import numpy as np
+    from PIL import Image
+
+    values = np.asarray(image).astype(np.int64)  # [H, W]
+    if image.mode.startswith("I;16") or values.max(initial=0) > 255:
+        values >>= 8 if values.max(initial=0) <= 0xFFFF else 24
+    grey = Image.fromarray(values.clip(0, 255).astype(np.uint8))
+    grey.format, grey.info = image.format, image.info
+    return grey
 
 
 def read_facts(data: bytes, max_pixels: int) -> ImageFacts:
@@ -84,7 +101,34 @@ def read_facts(data: bytes, max_pixels: int) -> ImageFacts:
         BrokenImage: as for `open_image`.
     """
     with open_image(data, max_pixels) as image:
-        return ImageFacts(format=FORMATS[str(image.format)], width_px=image.width, height_px=image.height)
+        return facts_of(image, data)
+
+
+def facts_of(image: Image.Image, data: bytes) -> ImageFacts:
+    """What a decoded picture is.
+
+    Args:
+        image: from `open_image`.
+        data: the bytes it was made of.
+    """
+    name = str(image.format)
+    return ImageFacts(
+        format=FORMATS[name], width_px=image.width, height_px=image.height, is_animated=_is_animated(data, name)
+    )
+
+
+def _is_animated(data: bytes, name: str) -> bool:
+    from PIL import Image
+
+    if name not in ("GIF", "PNG", "WEBP", "AVIF"):  # several pages or a second view are no animation
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(data), formats=[name]) as image:
+                return bool(getattr(image, "is_animated", False))
+        except (*DECODE_ERRORS, Image.DecompressionBombError):
+            return False
 
 
 def _looks_like(data: bytes) -> str:
@@ -93,9 +137,21 @@ def _looks_like(data: bytes) -> str:
         return "no bytes"
     if b"<svg" in start:
         return "SVG"
-    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")) or b"<html" in start:
         return "an HTML page"
-    return "unknown bytes"
+    for beginning, name in (
+        (b"\x1f\x8b", "gzip"), (b"pk\x03\x04", "a ZIP archive"), (b"%pdf", "a PDF"), (b"<?xml", "XML"), (b"{", "JSON"),
+        (b"%!ps", "PostScript"), (b"\x00\x00\x01\x00", "an icon"), (b"\x00\x00\x00\x0cjp", "JPEG 2000"),
+    ):  # fmt: skip
+        if start.startswith(beginning):
+            return name
+    if data[4:8] == b"ftyp":
+        return "HEIF" if data[8:12] in (b"heic", b"heix", b"mif1", b"heif") else "a film"
+    try:
+        text = data[:512].decode("utf-8")
+    except UnicodeDecodeError:
+        return "unknown bytes"
+    return "text" if all(char.isprintable() or char.isspace() for char in text) else "unknown bytes"
 
 
 def _one_line(error: BaseException) -> str:

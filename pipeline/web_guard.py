@@ -1,14 +1,12 @@
 """Bounds on what a stranger's URL may do to us, put under urllib so that whoever calls it (img2dataset) is bound too.
 
 Only http and https, only public addresses, checked when connecting and again at every redirect; at most so many bytes,
-seconds and redirects. What happened to each URL is kept for the reason of its row.
+seconds and redirects; hosts are asked with manners. What happened to each URL is kept for the reason of its row.
 """
 
 from __future__ import annotations
 
-import heapq
 import http.client
-import socket
 import threading
 import time
 import urllib.error
@@ -18,7 +16,21 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import IO, Any
 
-from relaionet.pipeline.web_rules import Failure, RefusedUrl, TooManyBytes, explain_failure, is_public, refuse_url
+from relaionet.pipeline.host_manners import HostGate, Manners
+from relaionet.pipeline.web_connections import Connector, make_handler
+from relaionet.pipeline.web_rules import (
+    NO_PICTURE_CODES,
+    Failure,
+    HostRests,
+    NoPicture,
+    RefusedUrl,
+    TooManyBytes,
+    explain_failure,
+    forbidding_directive,
+    host_of,
+    read_retry_after,
+    refuse_url,
+)  # fmt: skip
 
 CHUNK_BYTES = 1 << 16
 
@@ -28,7 +40,7 @@ class Limits:
     """What one URL may cost.
 
     Attributes:
-        timeout_s: seconds from connecting to the last byte, redirects counted each.
+        timeout_s: seconds from connecting to the last byte, redirects included.
         max_bytes: length of the body.
         max_redirects: redirects followed.
         allow_private: let hosts be loopback, private or link-local addresses (for servers of one's own).
@@ -47,39 +59,35 @@ class Visit:
     Attributes:
         http_code: the last that came; 0 where none did.
         content_type: as declared, lower case; empty where none was.
+        content_encoding: as declared, lower case; empty where none was.
+        final_url: where the redirects led; None where nothing answered.
         tries_count: requests made.
+        seconds: they took, without waiting for the host's turn.
         failure: why there are no bytes; None where they came.
+        asked: a request was made this time.
+    put_off: the host rests for a while; the URL may be asked for later.
     """
 
     http_code: int = 0
     content_type: str = ""
+    content_encoding: str = ""
+    final_url: str | None = None
     tries_count: int = 0
+    seconds: float = 0.0
     failure: Failure | None = None
+    asked: bool = False
+    put_off: bool = False
 
 
-class _Watchdog:
-    """Shuts a connection's socket when its time is over, which wakes the thread that reads from it."""
+@dataclass(kw_only=True)
+class _Request:
+    """The request a thread is at; redirects are part of it."""
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, socket.socket]] = []
-        self._change = threading.Condition()
-        threading.Thread(target=self._watch, daemon=True, name="web-guard").start()
-
-    def watch(self, sock: socket.socket, deadline: float) -> None:
-        with self._change:
-            heapq.heappush(self._heap, (deadline, id(sock), sock))
-            self._change.notify()
-
-    def _watch(self) -> None:
-        while True:
-            with self._change:
-                while not self._heap or self._heap[0][0] > time.monotonic():
-                    self._change.wait(self._heap[0][0] - time.monotonic() if self._heap else None)
-                sock = heapq.heappop(self._heap)[2]
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # finished and closed long ago
+    visit: Visit
+    host: str = ""  # whose turn the thread holds; empty for none
+    started: float = 0.0
+    deadline: float = 0.0
+    retry_after_s: float | None = None
 
 
 class _Body:
@@ -89,38 +97,36 @@ class _Body:
         self,
         response: http.client.HTTPResponse,
         deadline: float,
-        note_failure: Callable[[Exception, bool], None],
-        limits: Limits,
+        max_bytes: int,
+        end: Callable[[Exception | None], None],
     ) -> None:
-        self.response = response
+        self._response, self._deadline, self._max_bytes, self._end = response, deadline, max_bytes, end
         self.headers: Message = response.headers
-        self._deadline, self._note_failure, self._limits = deadline, note_failure, limits
 
     def __enter__(self) -> _Body:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.response.close()
+        self._response.close()
+        self._end(None)
 
     def read(self) -> bytes:
         try:
             return self._read_all()
-        except (OSError, http.client.HTTPException) as error:
-            self._note_failure(error, time.monotonic() > self._deadline)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self._end(error)
             raise
 
     def _read_all(self) -> bytes:
         chunks: list[bytes] = []
         total = 0
-        while chunk := self.response.read1(CHUNK_BYTES):
+        while chunk := self._response.read1(CHUNK_BYTES):
             chunks.append(chunk)
             total += len(chunk)
-            if total > self._limits.max_bytes:
-                raise TooManyBytes(f"more than {self._limits.max_bytes} bytes")
-            if time.monotonic() > self._deadline:
-                raise TimeoutError("timed out")
-        if self.response.length:
-            raise http.client.IncompleteRead(b"", self.response.length)
+            if total > self._max_bytes:
+                raise TooManyBytes(f"more than {self._max_bytes} bytes")
+        if self._response.length:
+            raise http.client.IncompleteRead(b"", self._response.length)
         if time.monotonic() > self._deadline:
             raise TimeoutError("timed out")
         return b"".join(chunks)
@@ -131,6 +137,12 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         self.max_redirections = limits.max_redirects  # type: ignore[misc]
         self._allow_private = limits.allow_private
 
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        fp.read = lambda *_: b""  # urllib would read a redirect's body to its end, however long
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302  # type: ignore[assignment]
+
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
@@ -140,108 +152,116 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
+class _Thread(threading.local):
+    request: _Request | None = None
+
+
 class WebGuard(urllib.request.OpenerDirector):
     """An opener for `urllib.request.install_opener` that keeps to limits and remembers each visit.
 
     Args:
         limits: for every URL.
+        manners: towards every host.
+        agent: the name we go by; X-Robots-Tag headers that forbid it are obeyed.
+        agent_header: the User-Agent header; None leaves the caller's.
 
-    A failure that would come again (an HTTP code below 500, a refusal) is answered from memory when the same URL is
-    asked for again, so that retries cost only where they may help. Proxies are those of the environment.
+    Proxies are those of the environment.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(
+        self, limits: Limits, manners: Manners | None = None, agent: str = "relaionet", agent_header: str | None = None
+    ) -> None:
         super().__init__()
         self.limits = limits
+        self.gate = HostGate(manners or Manners())
         self.visits: dict[str, Visit] = {}
-        self._final: dict[str, Exception] = {}
-        self._watchdog = _Watchdog()
+        self._agent, self._agent_header = agent, agent_header
+        self._thread = _Thread()
+        connector = Connector(allow_private=limits.allow_private, deadline=self._deadline)
         for handler in (
             urllib.request.ProxyHandler(), urllib.request.UnknownHandler(), urllib.request.HTTPDefaultErrorHandler(),
-            urllib.request.HTTPErrorProcessor(), _Redirects(limits), _handler(self, "http"), _handler(self, "https"),
+            urllib.request.HTTPErrorProcessor(), _Redirects(limits), make_handler(connector, "http"),
+            make_handler(connector, "https"),
         ):  # fmt: skip
             self.add_handler(handler)
+
+    def _deadline(self) -> float:
+        request = self._thread.request
+        return request.deadline if request is not None else time.monotonic() + self.limits.timeout_s
 
     def open(self, fullurl: Any, data: Any = None, timeout: Any = None) -> Any:
         """Open a request; as urllib's, but bounded, and always by the limits' own time."""
         url = fullurl if isinstance(fullurl, str) else fullurl.full_url
-        if url in self._final:
-            raise self._final[url]
-        visit = self.visits[url] = Visit(tries_count=self.visits.get(url, Visit()).tries_count + 1)
-        deadline = time.monotonic() + self.limits.timeout_s
+        if self._thread.request is not None:  # urllib follows a redirect
+            self._take_turn(self._thread.request, host_of(url))
+            return super().open(fullurl, data, self.limits.timeout_s)
+        before = self.visits.get(url, Visit())
+        visit = self.visits[url] = Visit(tries_count=before.tries_count, seconds=before.seconds)
+        request = self._thread.request = _Request(visit=visit)
         try:
             why = refuse_url(url, allow_private=self.limits.allow_private)
             if why is not None:
                 raise RefusedUrl(why)
-            answer = super().open(fullurl, data, self.limits.timeout_s)
+            self._take_turn(request, host_of(url))
+            visit.tries_count, visit.asked = visit.tries_count + 1, True
+            if self._agent_header is not None and not isinstance(fullurl, str):
+                fullurl.headers["User-agent"] = self._agent_header
+            response = super().open(fullurl, data, self.limits.timeout_s)
+            self._look_at(response, visit)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self._note_failure(url, visit, error, late=time.monotonic() > deadline)
+            self._end(request, error)
             raise
-        # a redirect comes back through this method and is bounded already
-        response = answer.response if isinstance(answer, _Body) else answer
-        visit.http_code = response.status
+        return _Body(response, request.deadline, self.limits.max_bytes, lambda error: self._end(request, error))
+
+    def _take_turn(self, request: _Request, host: str) -> None:
+        """Wait for a host's turn; the wait is no part of the request's time."""
+        if request.host:
+            self.gate.leave(request.host, None)
+            request.host = ""
+        asked = time.monotonic()
+        self.gate.enter(host)
+        request.host, now = host, time.monotonic()
+        if not request.started:
+            request.started, request.deadline = now, now + self.limits.timeout_s
+        else:
+            request.started += now - asked
+            request.deadline += now - asked
+
+    def _look_at(self, response: http.client.HTTPResponse, visit: Visit) -> None:
+        """Note what came, and go no further where it is nothing to keep."""
+        visit.http_code, visit.final_url = response.status, response.url
         visit.content_type = response.headers.get_content_type()
-        return _Body(
-            response, deadline, lambda error, late: self._note_failure(url, visit, error, late=late), self.limits
-        )
+        visit.content_encoding = str(response.headers.get("Content-Encoding", "")).strip().lower()
+        forbidden = forbidding_directive(response.headers.get_all("X-Robots-Tag", []), self._agent)
+        try:
+            if forbidden is not None:
+                raise RefusedUrl(f"the server's X-Robots-Tag header says {forbidden}")
+            if response.status in NO_PICTURE_CODES:
+                raise NoPicture(f"HTTP {response.status} {response.reason}: no whole body")
+        except OSError:
+            response.close()
+            raise
 
-    def _note_failure(self, url: str, visit: Visit, error: Exception, *, late: bool) -> None:
+    def _end(self, request: _Request, error: Exception | None) -> None:
+        """The request is over: note its failure, where it has one, and give the host's turn back."""
+        if request is not self._thread.request:  # ended by a failure before its body was closed
+            return
+        self._thread.request = None
+        visit = request.visit
+        if request.started:
+            visit.seconds += time.monotonic() - request.started
+        if isinstance(error, HostRests):
+            visit.failure, visit.put_off = error.failure, error.failure is None
+        elif error is not None:
+            visit.failure = self._explain(request, error)
+        if request.host:
+            self.gate.leave(request.host, visit.failure, visit.http_code, request.retry_after_s)
+
+    def _explain(self, request: _Request, error: Exception) -> Failure:
         if isinstance(error, urllib.error.HTTPError):
-            visit.http_code = error.code
+            request.visit.http_code, request.visit.final_url = error.code, error.url
+            request.retry_after_s = read_retry_after(error.headers.get("Retry-After"), time.time())
             error.close()
-        elif late:
+        elif request.deadline and time.monotonic() > request.deadline:
             error = TimeoutError("timed out")
-        visit.failure = explain_failure(error, self.limits.timeout_s)
-        code, lost = visit.http_code, visit.failure.status in ("gone", "broken") and not isinstance(error, TooManyBytes)
-        may_pass = code == 429 or code >= 500 or (code < 300 and lost)
-        if not may_pass:
-            self._final[url] = error
-
-    def connect(self, host_port: tuple[str, int], timeout_s: float, *, checked: bool) -> socket.socket:
-        """A socket to a host, after a look at every address its name has.
-
-        Raises:
-            RefusedUrl: `checked` and one of the addresses is not public.
-        """
-        found = socket.getaddrinfo(*host_port, type=socket.SOCK_STREAM)
-        if checked and not self.limits.allow_private:
-            for *_, address in found:
-                if not is_public(str(address[0])):
-                    raise RefusedUrl(f"{host_port[0]} resolves to a private address")
-        # connecting to the address that was looked at: a second look-up could answer differently
-        return socket.create_connection((str(found[0][4][0]), host_port[1]), timeout_s)
-
-    def watch(self, sock: socket.socket) -> None:
-        """End a connection's time `timeout_s` from now, whatever it is waiting for."""
-        self._watchdog.watch(sock, time.monotonic() + self.limits.timeout_s)
-
-
-def _handler(guard: WebGuard, scheme: str) -> urllib.request.BaseHandler:
-    """urllib's handler of a scheme, connecting through the guard."""
-    base: Any = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
-    parent: Any = urllib.request.HTTPSHandler if scheme == "https" else urllib.request.HTTPHandler
-
-    def connection(checked: bool) -> Any:
-        class Connection(base):  # type: ignore[misc, valid-type]
-            def __init__(self, *args: Any, **kwargs: Any) -> None:
-                super().__init__(*args, **kwargs)
-                self._create_connection = lambda address, timeout, _source: guard.connect(
-                    address, timeout, checked=checked
-                )
-
-            def connect(self) -> None:
-                super().connect()
-                guard.watch(self.sock)
-
-        return Connection
-
-    # a proxy's own address may be private, and it is the proxy that resolves the host
-    direct, proxied = connection(checked=True), connection(checked=False)
-
-    class Handler(parent):  # type: ignore[misc, valid-type]
-        def _open(self, request: urllib.request.Request) -> Any:
-            by_proxy = request.has_proxy() or getattr(request, "_tunnel_host", None) is not None
-            return self.do_open(proxied if by_proxy else direct, request)
-
-    setattr(Handler, f"{scheme}_open", Handler._open)
-    return Handler()  # type: ignore[no-any-return]
+        return explain_failure(error, self.limits.timeout_s)

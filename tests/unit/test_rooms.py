@@ -24,7 +24,7 @@ OWNERS = {
     "prefect_ray": ("flows/",),
     "ray": ("flows/",),
     "label_studio_sdk": ("annotations/studio.py",),
-    "img2dataset": ("pipeline/download.py", "pipeline/img2dataset_worker.py"),
+    "img2dataset": ("pipeline/fetch_job.py",),
     "faiss": ("pipeline/retrieve.py", "flows/doctor.py"),
     "clip_retrieval": ("pipeline/retrieve.py",),
     "open_clip": ("pipeline/encoders.py", "pipeline/miniature/train_encoder.py"),

@@ -97,15 +97,6 @@ def test_too_many_bytes_are_not_read_to_their_end(names, fault_server) -> None:
     assert len(ask(opener, f"{fault_server.url}/b.jpg")) == 100_000
 
 
-def test_what_will_not_change_is_answered_from_memory(names, fault_server) -> None:
-    opener = guard(allow_private=True)
-    for path, asked in (("/none", 1), ("/code/403", 1), ("/code/503", 2), ("/code/429", 2)):
-        for _ in range(2):
-            with pytest.raises(urllib.error.HTTPError):
-                ask(opener, fault_server.url + path)
-        assert fault_server.asked[path] == asked
-
-
 def test_other_schemes_are_refused(names) -> None:
     for url in ("file:///etc/passwd", "ftp://example.org/x", "data:text/plain,x"):
         with pytest.raises(RefusedUrl):
