@@ -88,8 +88,8 @@ for form in ("imagefolder", "parquet", "webdataset"):
     key, image = ("cls", "jpg") if form == "webdataset" else ("label", "image")
     rows = datasets.load_dataset(f"me/{form}", split="test")
     stream = next(iter(datasets.load_dataset(f"me/{form}", split="test", streaming=True)))
-    told[form] = [rows[key], rows.features[key].names, rows[0][image].size, stream[key], stream[image].size]
-told["release"] = datasets.load_dataset("me/release", split="test")["wnid"]
+    told[form] = [list(rows[key]), rows.features[key].names, rows[0][image].size, stream[key], stream[image].size]
+told["release"] = list(datasets.load_dataset("me/release", split="test")["wnid"])
 
 import torch
 from transformers import AutoModel, AutoTokenizer
