@@ -17,6 +17,7 @@ COMMANDS = {
     "adopt": "relaionet.flows.cli_release:adopt",
     "candidates": "relaionet.flows.cli_candidates:candidates",
     "export": "relaionet.flows.cli_export:export",
+    "neighbours": "relaionet.flows.cli_neighbours:neighbours",
     "rebuild": "relaionet.flows.cli_rebuild:rebuild",
     "release": "relaionet.flows.cli_release:release",
     "review": "relaionet.flows.cli_review:review",
@@ -63,13 +64,14 @@ def demo(ctx: click.Context, out: Path, seed: int) -> None:
 @click.option(
     "--push/--no-push", default=None, help="Push the tasks to Label Studio at the end.  [default: if one is set up]"
 )
+@click.option("--retry", is_flag=True, help="Ask again for images that failed for a reason that may pass.")
 @click.pass_context
-def curate(ctx: click.Context, recipe: str, out: Path, push: bool | None) -> None:
+def curate(ctx: click.Context, recipe: str, out: Path, push: bool | None, retry: bool) -> None:
     """Turn LAION rows into review tasks: candidates, images, embeddings, proposals, screens."""
     start(ctx)
     from relaionet.flows.curate import read_curate_recipe, run_curate
 
-    run_curate(read_curate_recipe(recipe), out, push=push)
+    run_curate(read_curate_recipe(recipe), out, push=push, retry=retry)
 
 
 @main.command()
