@@ -117,7 +117,7 @@ def _find_near(rows: pl.DataFrame, pictures: pl.DataFrame) -> dict[str, dict[str
         bits = np.unpackbits(differ.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1)  # [N]
         near = [known.row(int(place), named=True) for place in np.flatnonzero(bits <= MAX_PHASH_DISTANCE)]
         if near:
-            found[row["candidate_id"]] = min(near, key=lambda one: _apart(row, one))  # noqa: B023  used at once
+            found[row["candidate_id"]] = min(near, key=lambda one: _apart(row, one))
     return found
 
 
