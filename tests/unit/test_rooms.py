@@ -28,7 +28,7 @@ OWNERS = {
     "faiss": ("pipeline/retrieve.py", "flows/doctor.py"),
     "clip_retrieval": ("pipeline/retrieve.py",),
     "open_clip": ("pipeline/encoders.py", "pipeline/miniature/train_encoder.py"),
-    "huggingface_hub": ("pipeline/hub.py",),
+    "huggingface_hub": ("pipeline/hub.py", "pipeline/source_servers.py"),
     "datasets": ("pipeline/split.py", "pipeline/candidates.py"),
     "torch_fidelity": ("evaluators/",),
     "diffusers": ("evaluators/",),
