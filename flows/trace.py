@@ -13,6 +13,7 @@ import polars as pl
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, labels_by_wnid
 from relaionet.manifests.release import read_release
+from relaionet.manifests.release_info import INFO_FILE
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import (
     CANDIDATES,
@@ -22,6 +23,7 @@ from relaionet.manifests.tables import (
     EMBEDDINGS,
     HITS,
     MANIFEST,
+    NEIGHBOURS,
     PROPOSALS,
     SCREENED,
     SPLIT,
@@ -32,7 +34,7 @@ from relaionet.manifests.tables import (
 )  # fmt: skip
 
 STORY = (
-    CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS, DECISIONS,
+    NEIGHBOURS, CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS, DECISIONS,
     VERDICTS, MANIFEST, SPLIT,
 )  # fmt: skip
 SPLIT_FILE = "split.json"  # marks a rebuilt split, which can be asked about by itself
@@ -51,12 +53,17 @@ class Step:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Runs and rebuilt splits in a folder: the folder itself, or the sub-folders that are one."""
+    """Runs, rebuilt splits and releases in a folder: the folder itself, or the sub-folders that are one."""
     return [folder] if _is_run(folder) else sorted(path for path in folder.glob("*/") if _is_run(path))
 
 
 def _is_run(folder: Path) -> bool:
-    return (folder / CANDIDATES.name).is_dir() or (folder / SPLIT_FILE).is_file()
+    return (folder / CANDIDATES.name).is_dir() or (folder / SPLIT_FILE).is_file() or _is_release(folder)
+
+
+def _is_release(folder: Path) -> bool:
+    """True for a release by itself: it tells its rows, and the answers they rest on where it ships them."""
+    return (folder / INFO_FILE).is_file()
 
 
 def resolve_id(run: Path, candidate_id: str) -> str | None:
@@ -71,7 +78,8 @@ def resolve_id(run: Path, candidate_id: str) -> str | None:
         candidate_id = sha256(candidate_id.encode()).hexdigest()
     if len(candidate_id) < SHORTEST_ID:
         raise BadInput(f"'{candidate_id}' is too short: give at least {SHORTEST_ID} digits of the id, or the URL.")
-    ids = pl.concat([_rows(run, table)["candidate_id"] for table in (CANDIDATES, SPLIT)]).unique()
+    known = (MANIFEST, DECISIONS) if _is_release(run) else (CANDIDATES, SPLIT)
+    ids = pl.concat([_rows(run, table)["candidate_id"] for table in known]).unique()
     found = ids.filter(ids.str.starts_with(candidate_id.lower()))
     if found.len() > 1:
         raise BadInput(f"'{candidate_id}' fits {found.len()} rows: {', '.join(sorted(found)[:5])}. Give more digits.")
@@ -89,7 +97,7 @@ def trace_row(run: Path, candidate_id: str) -> list[Step]:
     for table in STORY:
         rows = _rows(run, table).filter(pl.col("candidate_id") == candidate_id)
         found = [{key: value for key, value in row.items() if value not in (None, [])} for row in rows.to_dicts()]
-        if table is HITS:
+        if table in (HITS, NEIGHBOURS):
             found = [_sum_hits(found)] if found else []
         for values in found:
             hidden = {"candidate_id", *(SHOWN_BEFORE if table is not CANDIDATES else ())}
@@ -101,9 +109,15 @@ def trace_row(run: Path, candidate_id: str) -> list[Step]:
 
 def _sum_hits(hits: list[dict[str, Any]], most: int = 3) -> dict[str, Any]:
     """Which searches found the image, nearest first, on one line."""
-    nearest = sorted(hits, key=lambda hit: -hit["cosine"])[:most]
-    texts = [f"{find_label(hit['wnid']).name} ({hit['cosine']:.3f}, rank {hit['rank']})" for hit in nearest]
+    nearest = sorted(hits, key=lambda hit: -hit.get("cosine", -1))[:most]
+    texts = [f"{find_label(hit['wnid']).name} ({_how_near(hit)})" for hit in nearest]
     return {"found by": texts, "searches": len(hits)}
+
+
+def _how_near(hit: dict[str, Any]) -> str:
+    cosine = f"{hit['cosine']:.3f}, " if "cosine" in hit else ""
+    asked = f", by {show_value('asked', hit['asked'])}" if "asked" in hit else ""
+    return f"{cosine}rank {hit.get('rank', '?')}{asked}"
 
 
 def show_value(key: str, value: object) -> str:
@@ -123,6 +137,8 @@ def show_value(key: str, value: object) -> str:
 
 
 def _rows(run: Path, table: Table) -> pl.DataFrame:
+    if _is_release(run):
+        return _release_rows(run, table)
     if table is MANIFEST:
         paths = sorted((run / "releases").glob("*/manifest.parquet"))
         return pl.concat([read_release(path.parent).manifest for path in paths] or [table.empty()])
@@ -130,3 +146,18 @@ def _rows(run: Path, table: Table) -> pl.DataFrame:
         root = run if (run / SPLIT_FILE).is_file() else run / "split"
         return Store(root).read_all(table) if root.exists() else table.empty()
     return Store(run).read_all(table)
+
+
+def _release_rows(folder: Path, table: Table) -> pl.DataFrame:
+    if table not in (MANIFEST, DECISIONS, VERDICTS):
+        return table.empty()
+    release = read_release(folder)
+    if table is MANIFEST:
+        return release.manifest
+    if release.decisions is None:
+        return table.empty()
+    if table is DECISIONS:
+        return release.decisions.drop("annotation_id")
+    from relaionet.flows.resettle import settle_again
+
+    return settle_again(release)
