@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from relaionet.flows.console import Advance
+from relaionet.flows.download_stage import set_shards_aside
 from relaionet.flows.stage import Run, input_digest, input_digests
 from relaionet.flows.text_stages import match_rows, match_settings
 from relaionet.manifests.store import Receipt, digest_of, file_sha256
@@ -44,6 +45,7 @@ def read_all_candidates(run: Run, recipe: CurateRecipe) -> tuple[list[str], int]
     ):
         rows_count = write_candidates(run, recipe, digest)
     shards = shard_names(rows_count, size)
+    set_shards_aside(run, shards)
     for table in (CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, PROPOSALS):
         run.store.keep_only(table, shards)
     keep_embeddings(run.embeddings, [int(shard) for shard in shards])

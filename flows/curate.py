@@ -13,13 +13,13 @@ from relaionet.annotations.tasks import TasksConfig
 from relaionet.flows.candidate_stages import choose_all, match_shard, read_all_candidates, report_candidates
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate_stages import (
-    download_shard,
     embed_shard,
     make_review_tasks,
     propose_shard,
     screen_all,
     search_labels,
 )  # fmt: skip
+from relaionet.flows.download_stage import download_shard, say_what_may_come_back
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.neighbour_stages import place_neighbours, search_all_neighbours
 from relaionet.flows.provenance import write_run_record
@@ -103,19 +103,27 @@ def read_curate_recipe(name: str) -> CurateRecipe:
     )
 
 
-def run_curate(recipe: CurateRecipe, out: Path, *, push: bool | None = None, reporter: Reporter | None = None) -> Run:
+def run_curate(
+    recipe: CurateRecipe,
+    out: Path,
+    *,
+    push: bool | None = None,
+    retry: bool = False,
+    reporter: Reporter | None = None,
+) -> Run:
     """Run the flow.
 
     Args:
         recipe: what to do.
         out: folder of the run.
         push: push the tasks to Label Studio at the end; None pushes where a server is set up.
+        retry: ask again for images that failed for a reason that may pass.
         reporter: where progress is shown.
     """
     run = Run(root=out, reporter=reporter or Reporter())
     check_recipe(recipe)
     with hold_folder(out):
-        curate(run, recipe)
+        curate(run, recipe, retry=retry)
     if push is not False:
         from relaionet.flows.review import push_if_possible
 
@@ -140,16 +148,16 @@ def check_recipe(recipe: CurateRecipe) -> None:
         raise BadInput(f"workers is {recipe.workers}; it must be at least 1.")
 
 
-def curate(run: Run, recipe: CurateRecipe) -> None:
+def curate(run: Run, recipe: CurateRecipe, *, retry: bool = False) -> None:
     """The flow: LAION rows in, review tasks out."""
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=recipe.workers)
     as_flow(
-        "curate", lambda: run_stages(run, recipe), task_runner=runner, title=recipe.name, source=recipe.source,
-        out=str(run.root),
+        "curate", lambda: run_stages(run, recipe, retry=retry), task_runner=runner, title=recipe.name,
+        source=recipe.source, out=str(run.root),
     )  # fmt: skip
 
 
-def run_stages(run: Run, recipe: CurateRecipe) -> None:
+def run_stages(run: Run, recipe: CurateRecipe, *, retry: bool = False) -> None:
     """One line per stage, in the order of the story."""
     run.reporter.headline(f"Curate {recipe.name}")
     share_cores(recipe.workers)
@@ -162,7 +170,8 @@ def run_stages(run: Run, recipe: CurateRecipe) -> None:
     run_shards(run, TEXT_MATCHES, match_shard, shards, rows_count, recipe)
     rows_count = choose_all(run, recipe)
     report_candidates(run, recipe)
-    run_shards(run, DOWNLOADS, download_shard, shards, rows_count, recipe)
+    run_shards(run, DOWNLOADS, download_shard, shards, rows_count, recipe, retry)
+    say_what_may_come_back(run)
     run_shards(run, EMBEDDINGS, embed_shard, shards, rows_count, recipe)
     search_labels(run, recipe)
     run_shards(run, PROPOSALS, propose_shard, shards, rows_count, recipe)

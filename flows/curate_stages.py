@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import polars as pl
 
 from relaionet.annotations import tasks as review_tasks
 from relaionet.flows.console import Advance
+from relaionet.flows.download_stage import chosen_rows
 from relaionet.flows.stage import Run, input_digest, input_digests
 from relaionet.flows.vectors import get_encoder, get_label_vectors, read_vectors, vectors_of
 from relaionet.manifests.errors import BadInput
@@ -18,7 +18,6 @@ from relaionet.manifests.labels import find_label, read_labels
 from relaionet.manifests.store import digest_of, file_sha256, write_atomic
 from relaionet.manifests.tables import (
     CANDIDATES,
-    CHOSEN,
     DOWNLOADS,
     EMBEDDINGS,
     HITS,
@@ -28,34 +27,12 @@ from relaionet.manifests.tables import (
     TEXT_MATCHES,
     alive,
 )  # fmt: skip
-from relaionet.pipeline import download, embed, propose, retrieve, screen
+from relaionet.pipeline import embed, propose, retrieve, screen
 from relaionet.pipeline.embedding_store import embeddings_digest, has_embeddings, write_embeddings
 from relaionet.pipeline.encoders import Encoder, logit_scale_of
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe
-
-
-def chosen_rows(run: Run, shard: str, *columns: str) -> pl.DataFrame:
-    """The rows of a shard that are to be fetched, with further columns of the candidates."""
-    rows = alive(run.store.read(CHOSEN, shard)).select("candidate_id")
-    about = alive(run.store.read(CANDIDATES, shard)).select("candidate_id", *columns)
-    return rows.join(about, on="candidate_id", how="left", maintain_order="left")
-
-
-def download_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
-    """Stage 4: the bytes of one shard's candidates."""
-    # how the bytes are reached does not change them
-    config = replace(recipe.download, proxy=None, threads=1)
-    rows = chosen_rows(run, shard, "url")
-    digest = digest_of(rows.rows(), config, download.VERSION)
-    if run.store.has_table(DOWNLOADS, digest, shard):
-        stored = run.store.read(DOWNLOADS, shard)["path"].drop_nulls()
-        if not all((run.images / path).is_file() for path in stored):
-            run.store.forget(DOWNLOADS.name, shard)
-    return run.make(
-        DOWNLOADS, digest, lambda: download.fetch_images(rows, recipe.download, run.images, advance), shard=shard
-    )
 
 
 def embed_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:

@@ -10,11 +10,10 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from relaionet.flows.candidate_stages import choose_all, match_shard, read_all_candidates
+from relaionet.flows.candidate_stages import read_all_candidates
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate import CurateRecipe
 from relaionet.flows.curate_stages import (
-    download_shard,
     make_review_tasks,
     read_controls,
     vectors_digest,
@@ -108,35 +107,6 @@ def test_other_vectors_are_another_input_though_the_table_is_the_same(tmp_path: 
         write_embeddings(run.embeddings, 0, np.full((ROWS, 2), value), rows)
         digests.add(vectors_digest(run, "00000"))
     assert len(digests) == 2
-
-
-def test_deleted_images_are_fetched_again(
-    tmp_path: Path, recipe: CurateRecipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fetched: list[int] = []
-
-    def fetch(rows: pl.DataFrame, _config: object, images: Path, _progress: object) -> pl.DataFrame:
-        fetched.append(rows.height)
-        (images / "a.png").parent.mkdir(exist_ok=True)
-        (images / "a.png").write_bytes(b"picture")
-        given = {"candidate_id": rows["candidate_id"], "path": "a.png", "status": "ok"}
-        columns = {
-            name: given.get(name, pl.lit(None, dtype=column.dtype)) for name, column in DOWNLOADS.columns.items()
-        }
-        return rows.select("candidate_id").with_columns(
-            **{name: pl.lit(value) if isinstance(value, str) else value for name, value in columns.items()}
-        )
-
-    monkeypatch.setattr("relaionet.flows.curate_stages.download.fetch_images", fetch)
-    run = a_run(tmp_path / "run")
-    read_all_candidates(run, recipe)
-    match_shard(run, "00000", recipe, lambda _count: None)
-    choose_all(run, recipe)
-    assert download_shard(run, "00000", recipe, lambda _count: None)
-    assert not download_shard(run, "00000", recipe, lambda _count: None)
-    (run.images / "a.png").unlink()
-    assert download_shard(run, "00000", recipe, lambda _count: None)
-    assert fetched == [3, 3]
 
 
 def test_options_of_an_encoder_may_be_lists(recipe: CurateRecipe) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
@@ -145,11 +146,20 @@ class Handler(BaseHTTPRequestHandler):
             return
 
 
-@pytest.fixture
-def fault_server() -> Iterator[FaultServer]:
+@contextmanager
+def running_server() -> Iterator[FaultServer]:
+    """A server that answers while the block lasts."""
     server = FaultServer()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def fault_server() -> Iterator[FaultServer]:
+    with running_server() as server:
+        yield server
