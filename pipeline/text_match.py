@@ -68,12 +68,8 @@ class TextMatchConfig:
 
 def fold_captions(captions: pl.Expr, max_chars: int) -> pl.Expr:
     """Captions as they are encoded: runs of white space and control characters become one space, long ones are cut."""
-    return (
-        captions.str.slice(0, 2 * max_chars)
-        .str.replace_all(r"[\s\p{Cc}]+", " ")
-        .str.strip_chars()
-        .str.slice(0, max_chars)
-    )
+    folded = captions.str.slice(0, 2 * max_chars).str.replace_all(r"[\s\p{Cc}]+", " ").str.strip_chars()
+    return folded.str.slice(0, max_chars).str.strip_chars()
 
 
 def embed_classes(encoder: TextEncoder, template: str = TEMPLATE) -> np.ndarray:
