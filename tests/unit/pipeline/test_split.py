@@ -4,9 +4,9 @@ import hashlib
 import io
 import json
 import shutil
-import signal
-import subprocess
-import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,9 +22,10 @@ from relaionet.manifests.store import Store
 from relaionet.manifests.tables import MANIFEST, SPLIT, check_table
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.perceptual_hash import phash_hex
-from relaionet.pipeline.split import SplitConfig, build_split, read_split
+from relaionet.pipeline.split import SplitConfig, build_split, plan_split, read_split
 from relaionet.pipeline.split_verdicts import VerdictConfig
 from relaionet.pipeline.thumbprint import thumbprint_hex
+from tests.unit.pipeline.conftest import FaultServer
 
 HOST = "http://pictures.invalid"
 
@@ -86,6 +87,33 @@ def told(out: Path) -> dict[str, object]:
     return json.loads((out / "split.json").read_text())
 
 
+@dataclass(frozen=True)
+class Built:
+    """A finished split of nine rows, some of whose pictures changed, and the server they came from."""
+
+    server: FaultServer
+    release: Release
+    folder: Path
+    table: pl.DataFrame
+
+    def copy(self, to: Path) -> tuple[Release, DownloadConfig, Path]:
+        self.server.asked.clear()
+        shutil.copytree(self.folder, to)
+        return self.release, DownloadConfig(proxy=self.server.url), to
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    server, folder = FaultServer(), tmp_path_factory.mktemp("built")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    release = release_of(server, folder / "release", 9)
+    time_passes(server)
+    table = build_split(release, SplitConfig(), folder / "split", DownloadConfig(proxy=server.url))
+    yield Built(server, release, folder / "split", table)
+    server.shutdown()
+    server.server_close()
+
+
 def test_each_row_gets_its_verdict_and_the_second_run_asks_nobody(fault_server, tmp_path: Path) -> None:
     release = release_of(fault_server, tmp_path / "release", 9)
     time_passes(fault_server)
@@ -126,45 +154,35 @@ def test_each_row_gets_its_verdict_and_the_second_run_asks_nobody(fault_server, 
     assert all(Path(path).is_absolute() and Path(path).is_file() for path in kept["path"])
 
 
-def test_another_policy_judges_anew_what_is_there(fault_server, tmp_path: Path) -> None:
-    release = release_of(fault_server, tmp_path / "release", 9)
-    time_passes(fault_server)
-    download, out = DownloadConfig(proxy=fault_server.url), tmp_path / "split"
-    same = build_split(release, SplitConfig(), out, download)
-    before, asked = files(out), fault_server.asked.total()
+def test_another_policy_judges_anew_what_is_there(built: Built, tmp_path: Path) -> None:
+    release, download, out = built.copy(tmp_path / "split")
+    before = files(out)
     exact = build_split(release, SplitConfig(policy="exact"), out, download)
     assert exact.filter("kept")["status"].unique().to_list() == ["exact"]
-    assert exact["status"].equals(same["status"])
+    assert exact["status"].equals(built.table["status"])
     set_aside = exact["aside_path"].drop_nulls().to_list()
     assert len(set_aside) == 3  # two of the same picture, one changed
     assert set(set_aside) == {path for path in files(out) if path.startswith("aside/")}
-    assert [row["kept_count"] for row in (read_split(out)[1],)] == [4]
-    assert build_split(release, SplitConfig(), out, download).equals(same)
-    assert fault_server.asked.total() == asked
+    assert read_split(out)[1]["kept_count"] == 4
+    assert build_split(release, SplitConfig(), out, download).equals(built.table)
+    assert not built.server.asked
     assert pictures(files(out)) == pictures(before)
-    assert told(out) == {**json.loads(before["split.json"])}
+    assert told(out) == json.loads(before["split.json"])
 
 
-def test_thresholds_are_applied_to_what_was_measured(fault_server, tmp_path: Path) -> None:
-    release = release_of(fault_server, tmp_path / "release", 9)
-    time_passes(fault_server)
-    download, out = DownloadConfig(proxy=fault_server.url), tmp_path / "split"
-    build_split(release, SplitConfig(), out, download)
-    asked = fault_server.asked.total()
+def test_thresholds_are_applied_to_what_was_measured(built: Built, tmp_path: Path) -> None:
+    release, download, out = built.copy(tmp_path / "split")
     strict = SplitConfig(verdicts=VerdictConfig(min_contrast=127.5))
     assert "same_picture" not in build_split(release, strict, out, download)["status"].to_list()
     loose = SplitConfig(verdicts=VerdictConfig(max_phash_distance=64, max_luma_distance=255, max_chroma_distance=255))
     assert "changed" not in build_split(release, loose, out, download)["status"].to_list()
-    assert fault_server.asked.total() == asked
+    assert not built.server.asked
 
 
-def test_a_lost_picture_alone_is_fetched_again(fault_server, tmp_path: Path) -> None:
-    release = release_of(fault_server, tmp_path / "release", 9)
-    time_passes(fault_server)
-    download, out = DownloadConfig(proxy=fault_server.url), tmp_path / "split"
-    table = build_split(release, SplitConfig(), out, download)
+def test_a_lost_picture_alone_is_fetched_again(built: Built, tmp_path: Path) -> None:
+    release, download, out = built.copy(tmp_path / "split")
     before = files(out)
-    lost, cut, turned = table.filter("kept")["path"][:3]
+    lost, cut, turned = built.table.filter("kept")["path"][:3]
     (out / lost).unlink()
     (out / cut).write_bytes((out / cut).read_bytes()[:-10])
     with pytest.raises(Corrupt, match="2 images are missing or not whole"):
@@ -172,11 +190,9 @@ def test_a_lost_picture_alone_is_fetched_again(fault_server, tmp_path: Path) -> 
     data = bytearray((out / turned).read_bytes())
     data[-3] ^= 1
     (out / turned).write_bytes(data)
-    fault_server.asked.clear()
-    assert build_split(release, SplitConfig(), out, download).equals(table)
-    assert fault_server.asked.total() == 2
-    assert build_split(release, SplitConfig(), out, download, verify=True).equals(table)
-    assert fault_server.asked.total() == 3
+    assert plan_split(release, SplitConfig(), out).count("repair") == 2
+    assert build_split(release, SplitConfig(), out, download, verify=True).equals(built.table)
+    assert built.server.asked.total() == 3
     assert pictures(files(out)) == pictures(before)
     assert [attempt["asked_count"] for attempt in told(out)["attempts"]] == [9, 3]
     assert told(out)["digest"] == json.loads(before["split.json"])["digest"]
@@ -210,15 +226,12 @@ def test_retry_asks_again_only_for_what_was_gone(fault_server, tmp_path: Path) -
     assert [(row["kind"], row["asked_count"], row["fetched_count"]) for row in history] == [
         ("first", 9, 5), ("retry", 2, 1), ("retry", 3, 2),
     ]  # fmt: skip
-    straight = build_split(release, SplitConfig(), tmp_path / "straight", download)
-    assert straight.equals(whole)
-    assert told(tmp_path / "straight")["digest"] == told(out)["digest"]
 
 
-def test_a_split_of_another_release_is_left_alone(fault_server, tmp_path: Path) -> None:
-    first, other = (release_of(fault_server, tmp_path / str(count), count) for count in (3, 6))
-    download, out = DownloadConfig(proxy=fault_server.url), tmp_path / "split"
-    build_split(first, SplitConfig(), out, download)
+def test_a_split_of_another_release_is_left_alone(built: Built, tmp_path: Path) -> None:
+    _, download, out = built.copy(tmp_path / "split")
+    other = release_of(built.server, tmp_path / "other", 12)
+    time_passes(built.server)
     with pytest.raises(BadInput, match="holds a split of relaionet-v1"):
         build_split(other, SplitConfig(), out, download)
     (out / "split.json").unlink()
@@ -226,56 +239,14 @@ def test_a_split_of_another_release_is_left_alone(fault_server, tmp_path: Path) 
         build_split(other, SplitConfig(), out, download)
 
 
-def test_exact_keeps_only_the_manifest_s_bytes_and_shards_change_nothing(fault_server, tmp_path: Path) -> None:
-    release = release_of(fault_server, tmp_path / "release", 6)
-    time_passes(fault_server)
-    download = DownloadConfig(proxy=fault_server.url)
-    table = build_split(release, SplitConfig(policy="exact"), tmp_path / "exact", download)
-    assert table.filter("kept")["status"].to_list() == ["exact"]
-    both = [
-        build_split(release, SplitConfig(rows_per_shard=size), tmp_path / f"by-{size}", download) for size in (4, 100)
-    ]
-    assert both[0].equals(both[1])
-    infos = [json.loads((tmp_path / f"by-{size}" / "split.json").read_text()) for size in (4, 100)]
-    assert infos[0]["digest"] == infos[1]["digest"]
-    assert infos[0]["digest"] != json.loads((tmp_path / "exact" / "split.json").read_text())["digest"]
-    assert files(tmp_path / "by-4" / "images") == files(tmp_path / "by-100" / "images")
-
-
-BUILD = """
-import sys
-from pathlib import Path
-from relaionet.manifests.release import read_release
-from relaionet.pipeline.download import DownloadConfig
-from relaionet.pipeline.split import SplitConfig, build_split
-release, proxy, out = sys.argv[1:]
-seen = lambda count: print(count, flush=True)
-build_split(read_release(Path(release)), SplitConfig(rows_per_shard=12), Path(out), DownloadConfig(proxy=proxy), seen)
-"""
-
-
-def test_a_killed_build_ends_like_an_undisturbed_one(fault_server, tmp_path: Path) -> None:
-    release = release_of(fault_server, tmp_path / "release", 24)
-    time_passes(fault_server)
-    config, download = SplitConfig(rows_per_shard=12), DownloadConfig(proxy=fault_server.url)
-    whole = build_split(release, config, tmp_path / "whole", download)
-    command = [sys.executable, "-c", BUILD, str(release.path), fault_server.url, str(tmp_path / "killed")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    seen = 0
-    while seen < 14:
-        seen += int(process.stdout.readline())
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
-    process.stdout.close()
-    assert not (tmp_path / "killed" / "split.json").exists()
-    with pytest.raises(BadInput, match="no finished split"):
-        read_split(tmp_path / "killed")
-    fault_server.asked.clear()
-    assert build_split(release, config, tmp_path / "killed", download).equals(whole)
-    assert fault_server.asked.total() < 24
-    assert files(tmp_path / "killed" / "images") == files(tmp_path / "whole" / "images")
-    assert files(tmp_path / "killed" / "split").keys() == files(tmp_path / "whole" / "split").keys()
+def test_shards_change_nothing(built: Built, tmp_path: Path) -> None:
+    out, download = tmp_path / "by-5", DownloadConfig(proxy=built.server.url)
+    assert build_split(built.release, SplitConfig(rows_per_shard=5), out, download).equals(built.table)
+    assert len(list((out / "downloads").glob("*.parquet"))) == 2
+    assert pictures(files(out)) == pictures(files(built.folder))
+    alike = ("digest", "verdicts", "classes", "reasons", "coverage_frac")
+    assert [told(out)[key] for key in alike] == [told(built.folder)[key] for key in alike]
+    assert [attempt["asked_count"] for attempt in told(out)["attempts"]] == [9]
 
 
 def test_strays_of_an_unfinished_run_are_no_part_of_the_split(fault_server, tmp_path: Path) -> None:
@@ -299,23 +270,18 @@ def test_a_folder_of_something_else_is_left_alone(fault_server, tmp_path: Path) 
     assert mine.exists()
 
 
-def test_a_lost_table_of_a_finished_split_says_what_to_do(fault_server, tmp_path: Path) -> None:
-    release, out = release_of(fault_server, tmp_path / "release", 3), tmp_path / "split"
-    download = DownloadConfig(proxy=fault_server.url)
-    table = build_split(release, SplitConfig(), out, download)
+def test_a_lost_table_is_made_again_from_what_is_left(built: Built, tmp_path: Path) -> None:
+    release, download, out = built.copy(tmp_path / "split")
     assert [receipt.seconds > 0 for receipt in Store(out).receipts(SPLIT)] == [True]
     (out / "split" / "all.parquet").unlink()
     with pytest.raises(Corrupt, match="run `relaionet rebuild` again"):
         read_split(out)
-    fault_server.asked.clear()
-    assert build_split(release, SplitConfig(), out, download).equals(table)
-    assert not fault_server.asked
+    assert build_split(release, SplitConfig(), out, download).equals(built.table)
     (out / "comparisons" / "00000-first.parquet").unlink()
-    assert build_split(release, SplitConfig(), out, download).equals(table)
-    assert not fault_server.asked
+    assert build_split(release, SplitConfig(), out, download).equals(built.table)
+    assert not built.server.asked
     (out / "downloads" / "00000-first.parquet").unlink()
-    assert build_split(release, SplitConfig(), out, download).equals(table)
-    assert fault_server.asked.total() == 3
+    assert plan_split(release, SplitConfig(), out).count("first") == 9
 
 
 def test_datasets_reads_the_image_folder(fault_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
