@@ -14,7 +14,7 @@ from relaionet.pipeline.form_features import TEXTS, arrow_schema
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from relaionet.pipeline.forms import Picture
+    from relaionet.pipeline.form_pictures import Picture
 
 IMAGES_FOLDER = "images"
 METADATA = f"{IMAGES_FOLDER}/metadata.parquet"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from relaionet.pipeline.form_features import TEXTS, arrow_schema
 
 if TYPE_CHECKING:
-    from relaionet.pipeline.forms import Picture
+    from relaionet.pipeline.form_pictures import Picture
 
 # readers that want one row read its whole row group
 GROUP_ROWS, GROUP_BYTES = 100, 32 * 2**20

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from relaionet.manifests.store import file_sha256, write_json
 
 if TYPE_CHECKING:
-    from relaionet.pipeline.forms import Picture
+    from relaionet.pipeline.form_pictures import Picture
 
 INDEX = "data/index.json"
 NAME_DIGITS = 12

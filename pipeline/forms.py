@@ -9,21 +9,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
-from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.store import Receipt, Store, digest_of, file_sha256, read_json, write_json
 from relaionet.pipeline.form_card import write_form_card, write_form_croissant
-from relaionet.pipeline.image_privacy import strip_position
+from relaionet.pipeline.form_pictures import Picture, Positions, read_pictures
 from relaionet.pipeline.split import read_split
 from relaionet.pipeline.split_card import describe_export
 
@@ -47,7 +45,7 @@ class FormConfig:
 
     form: str = "imagefolder"
     shard_bytes: int = 256 * 2**20
-    positions: Literal["kept", "stripped"] = "kept"
+    positions: Positions = "kept"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "form", ALIASES.get(self.form, self.form))
@@ -57,33 +55,6 @@ class FormConfig:
             raise BadInput(f"shard_bytes = {self.shard_bytes}: expected more than 0.")
         if self.positions not in ("kept", "stripped"):
             raise BadInput(f"positions = '{self.positions}': expected 'kept' or 'stripped'.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """One image on its way into a form.
-
-    Attributes:
-        candidate_id: 64 hex digits.
-        wnid: label.
-        class_index: label, 0 to 999.
-        class_name: for reading.
-        path: the split's file.
-        format: jpeg, png, …; also the split's file extension.
-        image_sha256: of the bytes as served.
-        stored_sha256: of `data`; another one only where positions were stripped.
-        data: the bytes to write.
-    """
-
-    candidate_id: str
-    wnid: str
-    class_index: int
-    class_name: str
-    path: Path
-    format: str
-    image_sha256: str
-    stored_sha256: str
-    data: bytes
 
 
 class Writer(Protocol):
@@ -222,36 +193,6 @@ def _write_shard(
     )  # fmt: skip
     store.write_receipt(receipt)
     return receipt
-
-
-def read_pictures(rows: pl.DataFrame, positions: str, left_out: list[dict[str, str]]) -> Iterator[Picture]:
-    """Read a split's images one by one.
-
-    Args:
-        rows: of `read_split`.
-        positions: as in `FormConfig`.
-        left_out: gets candidate_id and reason of each image that positions cannot be taken out of.
-
-    Raises:
-        Corrupt: bytes are not those of image_sha256.
-    """
-    labels = labels_by_wnid()
-    for candidate_id, wnid, class_index, sha256, path in rows.select(
-        "candidate_id", "wnid", "class_index", "image_sha256", "path"
-    ).iter_rows():
-        data = Path(path).read_bytes()
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise Corrupt(f"{path} is not the image the split says it is: run `relaionet rebuild --verify` on it.")
-        try:
-            stored = data if positions == "kept" else strip_position(data)
-        except BadInput as error:
-            left_out.append({"candidate_id": candidate_id, "reason": f"positions cannot be taken out: {error}"})
-            continue
-        yield Picture(
-            candidate_id=candidate_id, wnid=wnid, class_index=class_index, class_name=labels[wnid].name,
-            path=Path(path), format=Path(path).suffix[1:], image_sha256=sha256, data=stored,
-            stored_sha256=sha256 if stored == data else hashlib.sha256(stored).hexdigest(),
-        )  # fmt: skip
 
 
 def _counted(pictures: Iterator[Picture], progress: Callable[[int], None] | None) -> Iterator[Picture]:

@@ -307,7 +307,7 @@ def test_a_lost_shard_is_said(split: Path, tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_split(split: Path, tmp_path: Path) -> None:
     """A shard of many times the size of the largest image is written with far less than itself in memory."""
     from relaionet.pipeline import form_webdataset
-    from relaionet.pipeline.forms import Picture
+    from relaionet.pipeline.form_pictures import Picture
 
     data = bytes(200_000)
     pictures = (
