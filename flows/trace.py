@@ -94,13 +94,14 @@ def trace_row(run: Path, candidate_id: str) -> list[Step]:
         candidate_id: the full id, 64 hex digits.
     """
     steps = []
+    first = MANIFEST if _is_release(run) else CANDIDATES
     for table in STORY:
         rows = _rows(run, table).filter(pl.col("candidate_id") == candidate_id)
         found = [{key: value for key, value in row.items() if value not in (None, [])} for row in rows.to_dicts()]
         if table in (HITS, NEIGHBOURS):
             found = [_sum_hits(found)] if found else []
         for values in found:
-            hidden = {"candidate_id", *(SHOWN_BEFORE if table is not CANDIDATES else ())}
+            hidden = {"candidate_id", *(SHOWN_BEFORE if table is not first else ())}
             steps.append(
                 Step(table=table.name, values={key: value for key, value in values.items() if key not in hidden})
             )
