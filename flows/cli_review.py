@@ -55,13 +55,16 @@ def review_push(ctx: click.Context, run: Path, again: bool) -> None:
 @review.command("pull")
 @run_option
 @click.option("--release/--no-release", default=False, help="Release the accepted rows afterwards.")
+@click.option(
+    "--vectors", is_flag=True, help="Ship the pictures' embeddings with the release, to compare at a rebuild."
+)
 @click.pass_context
-def review_pull(ctx: click.Context, run: Path, release: bool) -> None:
+def review_pull(ctx: click.Context, run: Path, release: bool, vectors: bool) -> None:
     """Pull every answer, settle the votes, and say what is left to review."""
     start(ctx)
     from relaionet.flows.review import run_review
 
-    run_review(run, release=release)
+    run_review(run, release=release, vectors=vectors)
 
 
 @review.command("status")

@@ -13,7 +13,7 @@ from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_table
 from relaionet.manifests.manifest_check import LATER_COLUMNS
-from relaionet.manifests.release import make_release
+from relaionet.manifests.release import VECTORS_FILE, make_release
 from relaionet.manifests.release_decisions import join_questions
 from relaionet.manifests.tables import (
     CANDIDATES,
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe
 
 
-def release_run(run: Run, recipe: CurateRecipe, **notes: object) -> Path:
+def release_run(run: Run, recipe: CurateRecipe, *, vectors: bool = False, **notes: object) -> Path:
     """Release the accepted rows of a run; the same content again is the same release.
 
     Args:
         run: a reviewed run.
         recipe: gives the release its name.
+        vectors: ship the embeddings of the pictures, so that a rebuild can compare them.
         **notes: further facts for `release.json`.
 
     Returns:
@@ -55,13 +56,27 @@ def release_run(run: Run, recipe: CurateRecipe, **notes: object) -> Path:
     }
     told = {"lineage": lineage, "settings": {"agreement": asdict(recipe.agreement)}, **notes}
     decisions = join_questions(run.store.read_all(DECISIONS), run.store.read_all(TASKS))
-    path = make_release(manifest, run.root / "releases", name=recipe.name, notes=told, decisions=decisions)
+    path = make_release(
+        manifest, run.root / "releases", name=recipe.name, notes=told, decisions=decisions,
+        vectors=released_vectors(run, recipe, manifest) if vectors else None,
+    )  # fmt: skip
+    if vectors and not (path / VECTORS_FILE).is_file():
+        run.reporter.say(f"  {path.name} was released before, without embeddings; a release is never changed")
     link, part = run.root / "release", run.root / f".release.{os.getpid()}.part"
     part.unlink(missing_ok=True)
     part.symlink_to(path.relative_to(run.root), target_is_directory=True)
     part.replace(link)
     run.reporter.say(f"  released    {manifest.height:>7,} rows of {manifest['wnid'].n_unique()} classes: {path}")
     return path
+
+
+def released_vectors(run: Run, recipe: CurateRecipe, manifest: pl.DataFrame) -> pl.DataFrame:
+    """PICTURE_VECTORS of the released rows, from the run's embeddings."""
+    from relaionet.flows.vectors import get_encoder, vectors_of
+    from relaionet.pipeline.split_vectors import make_vectors
+
+    encoder, ids = get_encoder(recipe), manifest["candidate_id"]
+    return make_vectors(ids.to_list(), vectors_of(run, run.store.shards(EMBEDDINGS), encoder, ids), encoder)
 
 
 def make_manifest(run: Run) -> pl.DataFrame:

@@ -173,7 +173,7 @@ def make_next_round(run: Run, recipe: CurateRecipe) -> int:
     return rows.height
 
 
-def run_review(root: Path, *, release: bool = False, reporter: Reporter | None = None) -> Run:
+def run_review(root: Path, *, release: bool = False, vectors: bool = False, reporter: Reporter | None = None) -> Run:
     """Pull, settle, and say what is left; release the accepted rows where asked to."""
     run = Run(root=root, reporter=reporter or Reporter())
     recipe = read_run_recipe(root)
@@ -183,7 +183,7 @@ def run_review(root: Path, *, release: bool = False, reporter: Reporter | None =
         if release:
             from relaionet.flows.release import release_run
 
-            release_run(run, recipe)
+            release_run(run, recipe, vectors=vectors)
     return run
 
 
