@@ -38,7 +38,7 @@ class TextEncoder(Protocol):
     """Puts texts into one space of unit rows.
 
     Attributes:
-        name: as it is named in a recipe; goes into receipts.
+        name: for reading; goes into the calibration.
         dim: length of a row.
         fingerprint: changes when weights or tokeniser change.
     """
@@ -61,7 +61,7 @@ class FilledEncoder:
 
     Args:
         encoder: has name, dim, fingerprint and encode_texts.
-        name: as the recipe names it.
+        name: for reading.
         batch_size: texts per call.
     """
 
