@@ -1,160 +1,191 @@
-"""Which of the 1000 classes a caption names: whole words, longest lemma first, at a million captions a second.
+"""Which of the 1000 classes a caption names: whole words, longest first, at a million captions a second.
 
-A caption is folded to lower-case words of a-z and 0-9 and each word is padded with a space on both sides, so that
-" bow  tie " is found in " my  bow  tie " by plain string search and two neighbouring words never share a space.
-Most captions name no class; a cheap search of the raw text for one telling word of each lemma leaves out about half
-of them before the costly folding.
+name_classes    captions -> the class each names, those it may name, or the several it names
+find_lemmas     captions -> every lemma found, for looking into
+
+Rule `relaionet`: case, accents, HTML's entities and punctuation do not matter; plurals and other spellings count
+(`lemma_words`); a lemma inside a longer one ("tiger" in "tiger shark") does not; words of one name may be parted by
+one character (a space, hyphen or underscore) but not by a comma or a dash between spaces; a lemma that often means
+something else names a class only together with one that does not. Rule `laionet`: `laionet_rule`.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import defaultdict
+import html
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Literal
 
 import polars as pl
 
+from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
+from relaionet.pipeline.laionet_rule import find_laionet_lemmas
+from relaionet.pipeline.lemma_words import lemma_forms
+from relaionet.pipeline.word_search import FOLD_TABLE, find_words, space_texts
 
-# a word this short is inside too many others ("ant", "ear"), so its left neighbour must be no letter or digit
-SHORT_WORD_CHARS = 4
-_NONE = pl.lit([], dtype=pl.List(pl.String))
-NO_WORD_CHARS = tuple(chr(code) for code in range(128) if not chr(code).isalnum())
+# fewer captions than this are not worth an automaton of their own
+MIN_ROWS_PER_THREAD = 25_000
 
-
-def fold_text(text: str) -> str:
-    """Lower-case words of a-z and 0-9, one space between; accents fall, every other character separates words."""
-    plain = "".join(char for char in unicodedata.normalize("NFKD", text) if unicodedata.category(char)[0] != "M")
-    return " ".join(re.findall(r"[a-z0-9]+", plain.lower()))
-
-
-def plural_forms(words: str) -> set[str]:
-    """Simple English plurals of a folded lemma, made on its last word ("wild boar" -> "wild boars")."""
-    forms = {words + "s"}
-    if words.endswith(("s", "x", "z", "ch", "sh")):
-        forms.add(words + "es")
-    if words.endswith("y") and words[-2:-1] not in "aeiou":
-        forms.add(words[:-1] + "ies")
-    return forms
+Rule = Literal["relaionet", "laionet"]
+_WNIDS = pl.List(pl.String)
+_NONE = pl.lit([], dtype=_WNIDS)
 
 
 @cache
-def lemma_classes() -> dict[str, tuple[str, ...]]:
-    """Folded words -> the wnids they name, in class order.
-
-    Lemmas, distinct names and their plurals count; a lemma written with a hyphen is also known written as one word
-    ("t-shirt", "t shirt", "tshirt"). Words of two classes name both.
-    """
-    classes: dict[str, set[int]] = defaultdict(set)
+def _forms() -> pl.DataFrame:
+    """One row per way to write a lemma: pattern as searched, words, sure (wnids), possible (wnids)."""
     labels = read_labels()
-    for label in labels:
-        for lemma in (*label.lemmas, label.name):
-            for words in {fold_text(lemma), fold_text(lemma.replace("-", ""))}:
-                for form in {words} | plural_forms(words):
-                    classes[form].add(label.class_index)
-    return {words: tuple(labels[index].wnid for index in sorted(known)) for words, known in classes.items()}
-
-
-def _padded(words: str) -> str:
-    return "".join(f" {word} " for word in words.split())
-
-
-@cache
-def _patterns() -> pl.DataFrame:
-    """One row per folded lemma: pattern as searched, words, wnids; longest first, so that the longest wins."""
-    items = sorted(lemma_classes().items(), key=lambda item: (-len(item[0]), item[0]))
+    forms = [form for _, form in sorted(lemma_forms().items())]
+    wnids = [[labels[index].wnid for index in form.class_indices] for form in forms]
     return pl.DataFrame(
         {
-            "pattern": [_padded(words) for words, _ in items],
-            "words": [words for words, _ in items],
-            "wnids": [list(wnids) for _, wnids in items],
-        }
+            "pattern": [f" {form.words} " for form in forms],
+            "words": [" ".join(form.words.split()) for form in forms],
+            "sure": [[] if form.doubt else known for form, known in zip(forms, wnids, strict=True)],
+            "possible": [known if form.doubt else [] for form, known in zip(forms, wnids, strict=True)],
+        },
+        schema_overrides={"sure": _WNIDS, "possible": _WNIDS},
     )
 
 
-@cache
-def _anchors() -> pl.Series:
-    """Strings of which every ASCII caption that names a class holds at least one."""
-    telling = {max(words.split(), key=len) for words in lemma_classes()}
-    short = {word for word in telling if len(word) <= SHORT_WORD_CHARS}
-    long: list[str] = []
-    for word in sorted(telling - short, key=len):
-        if not any(known in word for known in long):
-            long.append(word)
-    return pl.Series(long + [left + word for word in sorted(short) for left in NO_WORD_CHARS])
+def _plain_ascii(rows: pl.DataFrame) -> pl.DataFrame:
+    """Texts with accents or of other alphabets -> ASCII, one character for one."""
+    return rows.with_columns(
+        pl.col("text").str.normalize("NFKD")
+        .str.replace_all(r"[\p{M}\p{Cf}]+", "")
+        .str.replace_all(r" {2,}", " ")
+        .str.replace_all(r"[^\x00-\x7f]", " ")
+    )  # fmt: skip
 
 
-def _fold(text: pl.Expr) -> pl.Expr:
-    return pl.concat_str(pl.lit(" "), text.str.to_lowercase().str.replace_all(r"[^a-z0-9]+", "  "), pl.lit(" ")).alias(
-        "text"
+def _divide(rows: pl.DataFrame, which: pl.Expr) -> tuple[pl.DataFrame, pl.DataFrame]:
+    mask = rows.select(which.alias("which"))["which"]
+    return rows.filter(mask), rows.filter(~mask)
+
+
+def _fold_captions(captions: pl.Series) -> pl.DataFrame:
+    """row, text: folded and padded; rows without a caption are left out, the order is not kept."""
+    text = pl.col("text")
+    rows = pl.DataFrame({"text": captions}).with_row_index("row").filter(text.is_not_null())
+    entities, rows = _divide(rows, text.str.contains("&", literal=True))
+    plain = pl.Series("text", [html.unescape(each) for each in entities["text"]], dtype=pl.String)
+    rows = pl.concat([rows, entities.with_columns(plain)])
+    rows, accented = _divide(rows, text.str.len_bytes() == text.str.len_chars())
+    wide, rows = _divide(rows, text.str.contains("  ", literal=True))
+    wide = wide.with_columns(text.str.replace_all(r" {2,}", " "))
+    return space_texts(pl.concat([rows, wide, _plain_ascii(accented)]), FOLD_TABLE)
+
+
+def _drop_contained(hits: pl.DataFrame) -> pl.DataFrame:
+    """row, pattern of rows with several hits, without those that lie inside another; in the order of the caption."""
+    patterns = _forms()["pattern"].to_list()
+    starts = pl.col("text").str.find_many(patterns, overlapping=True).alias("start")
+    # one number orders all ends: of a later row, or later in the same
+    end = pl.col("row").cast(pl.Int64) * 2**32 + pl.col("start") + pl.col("found").str.len_bytes()
+    return (
+        hits.select("row", "found", starts)
+        .explode("found", "start")
+        .with_columns(end.alias("end"))
+        .sort("row", "start", "end", descending=[False, False, True])
+        .filter((pl.col("end") > pl.col("end").cum_max().shift(1)).fill_null(value=True))
+        .select("row", pl.col("found").alias("pattern"))
     )
+
+
+def _find_patterns(captions: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """row, pattern: of rows with one hit, and of rows with several."""
+    hits = find_words(_fold_captions(captions), _forms()["pattern"].to_list())
+    several = pl.col("found").list.len() > 1
+    once = hits.filter(~several).select("row", pl.col("found").list.first().alias("pattern"))
+    return once, _drop_contained(hits.filter(several))
 
 
 def find_lemmas(captions: pl.Series) -> pl.DataFrame:
-    """Find the lemmas of every caption.
+    """Find the lemmas of every caption by the rule `relaionet`.
 
     Args:
         captions: any length; strings of strangers, null where a row has none.
 
     Returns:
-        One row per (caption, lemma found): row UInt32 (place in `captions`), words (folded), wnids List(String);
-        ordered by row, then by place in the caption. Overlaps are resolved leftmost, then longest.
+        One row per (caption, lemma found): row UInt32 (place in `captions`), pattern (words as searched), words, sure
+        and possible List(String) (wnids named, or that may be meant); ordered by row, then by place in the caption.
     """
-    text = pl.col("text")
-    is_ascii = text.str.len_bytes() == text.str.len_chars()
-    # a space in front stands for the left neighbour of the first word
-    telling = pl.concat_str(pl.lit(" "), text).str.contains_any(_anchors().to_list(), ascii_case_insensitive=True)
-    rows = pl.LazyFrame({"text": captions.cast(pl.String)}).with_row_index("row").filter(text.is_not_null())
-    plain = rows.filter(is_ascii & telling).with_columns(_fold(text))
-    accented = rows.filter(~is_ascii).with_columns(_fold(text.str.normalize("NFKD").str.replace_all(r"\p{M}+", "")))
-    patterns = _patterns()
-    found = (
-        pl.concat([plain, accented])
-        .select("row", text.str.extract_many(patterns["pattern"].to_list(), leftmost=True).alias("pattern"))
-        .filter(pl.col("pattern").list.len() > 0)
-        .collect(engine="streaming")
-        .sort("row")
+    once, several = _find_patterns(captions)
+    found = pl.concat([once, several]).sort("row", maintain_order=True)
+    return found.join(_forms(), on="pattern", how="left", maintain_order="left")
+
+
+def _name_several(found: pl.DataFrame) -> pl.DataFrame:
+    """row, words, sure, possible, a row per hit -> row, words (all), sure and possible (all, in class order)."""
+    return found.group_by("row", maintain_order=True).agg(
+        pl.col("words").unique(maintain_order=True).str.join(", "),
+        pl.col("sure").list.explode(keep_nulls=False, empty_as_null=False).unique().sort(),
+        pl.col("possible").list.explode(keep_nulls=False, empty_as_null=False).unique().sort(),
     )
-    return found.explode("pattern").join(patterns, on="pattern", how="left", maintain_order="left").drop("pattern")
 
 
-def name_classes(captions: pl.Series, rule: Literal["relaionet", "laionet"] = "relaionet") -> pl.DataFrame:
+def _name_slice(captions: pl.Series, rule: Rule) -> pl.DataFrame:
+    if rule == "laionet":
+        named = _name_several(find_laionet_lemmas(captions).with_columns(_NONE.alias("possible")))
+    else:
+        once, several = _find_patterns(captions)
+        forms = _forms()
+        single = once.join(forms, on="pattern", how="left").select("row", "words", "sure", "possible")
+        named = pl.concat([single, _name_several(several.join(forms, on="pattern", maintain_order="left"))])
+    return _one_row_each(named.sort("row"), captions.len())
+
+
+def name_classes(captions: pl.Series, rule: Rule = "relaionet") -> pl.DataFrame:
     """Say which class each caption names.
 
-    A lemma that can only mean one class is sure and decides. Where only words were found that may mean something else
-    (crane, maillot, missile, …), no class is named, and those that may be meant are listed.
+    A lemma that means one class and little else is sure and decides. Where only words were found that may mean
+    something else (crane, jay, nail, …), no class is named, and those that may be meant are listed.
 
     Args:
         captions: N strings or nulls.
-        rule: "relaionet", or "laionet" for the published rule of LAIONet.
+        rule: "relaionet", or "laionet" for the published rule of LAIONet, which knows no unsure words.
 
     Returns:
         N rows, in order: wnid (null unless exactly one class is surely named), lemma (the words found, ", " between;
         null where there are none), other_wnids (all classes surely named, in class order, where two or more are; else
         empty), possible_wnids (classes that may be meant, in class order, where none is surely named; else empty).
+
+    Raises:
+        BadInput: another rule.
     """
-    found = find_lemmas(captions)
-    sure = pl.col("wnids").list.len() == 1
-    named = (
-        found.group_by("row")
-        .agg(
-            pl.col("words").unique(maintain_order=True),
-            pl.col("wnids").filter(sure).list.explode().unique().sort().alias("sure"),
-            pl.col("wnids").filter(~sure).list.explode().unique().sort().alias("possible"),
-        )
-        .select(
-            "row",
-            pl.when(pl.col("sure").list.len() == 1).then(pl.col("sure").list.first()).alias("wnid"),
-            pl.col("words").list.join(", ").alias("lemma"),
-            pl.when(pl.col("sure").list.len() > 1).then("sure").otherwise(_NONE).alias("other_wnids"),
-            pl.when(pl.col("sure").list.len() == 0).then("possible").otherwise(_NONE).alias("possible_wnids"),
-        )
+    if rule not in ("relaionet", "laionet"):
+        raise BadInput(f"rule = '{rule}': expected 'relaionet' or 'laionet'.")
+    captions = captions.cast(pl.String)
+    step = max(MIN_ROWS_PER_THREAD, -(-captions.len() // pl.thread_pool_size()))
+    slices = [captions[start : start + step] for start in range(0, max(captions.len(), 1), step)]
+    with ThreadPoolExecutor(len(slices)) as threads:
+        return pl.concat(threads.map(_name_slice, slices, [rule] * len(slices)))
+
+
+def _one_row_each(named: pl.DataFrame, rows_count: int) -> pl.DataFrame:
+    """Columns row (sorted), words, sure, possible of the captions that name something -> a row for every caption."""
+    sure = pl.col("sure")
+    columns = named.select(
+        pl.when(sure.list.len() == 1).then(sure.list.first()).alias("wnid"),
+        pl.col("words").alias("lemma"),
+        pl.when(sure.list.len() > 1).then(sure).otherwise(_NONE).alias("other_wnids"),
+        pl.when(sure.list.len() == 0).then("possible").otherwise(_NONE).alias("possible_wnids"),
     )
-    rows = pl.DataFrame({"row": pl.int_range(captions.len(), dtype=pl.get_index_type(), eager=True)})
-    return (
-        rows.join(named, on="row", how="left", maintain_order="left")
-        .with_columns(pl.col("other_wnids", "possible_wnids").fill_null([]))
-        .drop("row")
-    )
+    rows = named["row"]
+    return pl.DataFrame([_spread(columns[name], rows, rows_count) for name in columns.columns])
+
+
+def _spread(values: pl.Series, rows: pl.Series, rows_count: int) -> pl.Series:
+    """Put values[i] at rows[i] (sorted) of a column of null, or of empty lists."""
+    import numpy as np
+    import pyarrow as pa
+
+    if values.dtype == pl.String:
+        places = np.full(rows_count, values.len(), dtype=np.uint32)
+        places[rows.to_numpy()] = np.arange(values.len(), dtype=np.uint32)
+        return values.extend_constant(None, 1).gather(places)
+    lengths = np.zeros(rows_count + 1, dtype=np.int64)
+    lengths[rows.to_numpy() + 1] = values.list.len().to_numpy()
+    items = values.list.explode(keep_nulls=False, empty_as_null=False).to_arrow(compat_level=pl.CompatLevel.oldest())
+    return pl.Series(values.name, pl.from_arrow(pa.LargeListArray.from_arrays(lengths.cumsum(), items)))
