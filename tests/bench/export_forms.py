@@ -1,4 +1,4 @@
-"""A split as WebDataset and parquet, against the formats' own writers; these check nothing, ours hash every byte twice."""
+"""A split as WebDataset and parquet, against the formats' own writers, which check nothing; ours hash all twice."""
 
 from __future__ import annotations
 

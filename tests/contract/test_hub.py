@@ -14,7 +14,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from relaionet.flows.console import Reporter
 from relaionet.flows.export import run_export
+from relaionet.flows.rebuild import locate_release
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 from relaionet.manifests.release import read_release
 from relaionet.pipeline.forms import FORMS, FormConfig, export_split
@@ -324,6 +326,12 @@ def test_a_release_is_pushed_by_anyone_and_comes_back_the_same(
     assert done.exit_code == 0, done.output
     assert not hub.repos["datasets", "writer/set"].is_private
     assert read_release(fetch("hf://datasets/writer/set")).info == read_release(made / "release").info
+    hub.tag("datasets", "writer/set", "v1")
+    monkeypatch.setenv("RELAIONET_HOME", str(tmp_path / "home"))
+    found = locate_release("hf://datasets/writer/set@v1", Reporter())
+    assert found.parent == tmp_path / "home" / "releases" / "writer--set"
+    assert read_release(found).info.name == "relaionet"
+    assert locate_release(str(made / "release"), Reporter()) == made / "release"
     wrong = CliRunner().invoke(main, ["export", str(made / "one-release"), "--out", str(tmp_path / "x")])
     assert (wrong.exit_code, "holds no images" in wrong.output) == (2, True)
     again = CliRunner().invoke(main, ["export", str(made / "split"), "--form", "hf", "--out", str(tmp_path / "hf")])
