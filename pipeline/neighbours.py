@@ -79,13 +79,14 @@ def search_service(
         if encoder is None:
             raise BadInput('neighbours: encoder = "run" needs the run\'s encoder.')
         vectors = list(embed_queries(queries, config, encoder))
+    stopping = threading.Event()
     with RetrievalService(
         url=config.service, timeout_s=config.timeout_s, retries=config.retries, backoff_s=config.backoff_s,
-        max_answer_bytes=config.max_answer_bytes,
+        max_answer_bytes=config.max_answer_bytes, wait=stopping.wait,
     ) as service:  # fmt: skip
         index = service.pick_index(config.index)
         rows: list[dict[str, Any]] = []
-        for part in _ask_all(service, index, queries, vectors, config):
+        for part in _ask_all(service, index, queries, vectors, config, stopping):
             rows += part
             if progress:
                 progress(1)
@@ -94,10 +95,9 @@ def search_service(
 
 def _ask_all(
     service: RetrievalService, index: str, queries: Sequence[Query], vectors: Sequence[np.ndarray | None],
-    config: NeighboursConfig,
+    config: NeighboursConfig, stopping: threading.Event,
 ) -> Iterator[list[dict[str, Any]]]:  # fmt: skip
-    """Rows of every query in order, several being asked at once."""
-    stopping = threading.Event()
+    """Rows of every query in order, several being asked at once; `stopping` is set at the end, however it comes."""
 
     def ask(query: Query, vector: np.ndarray | None) -> list[dict[str, Any]] | NoAnswer | None:
         if stopping.is_set():

@@ -10,6 +10,7 @@ sends, clip-retrieval 2.45; tests/contract/test_clip_retrieval.py compares the a
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -67,7 +68,7 @@ class RetrievalService:
         backoff_s: wait before the first of these, doubled each time, 30 s at most; the service's own
             `Retry-After` goes before.
         max_answer_bytes: longest answer read, after decompression.
-        sleep: called with the seconds to wait.
+        wait: waits so many seconds before a further try; True ends the trying.
     """
 
     url: str
@@ -75,7 +76,7 @@ class RetrievalService:
     retries: int = 3
     backoff_s: float = 1.0
     max_answer_bytes: int = 32 << 20
-    sleep: Callable[[float], None] = time.sleep
+    wait: Callable[[float], bool] = threading.Event().wait
     _client: httpx.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -143,7 +144,8 @@ class RetrievalService:
                     kind = NoAnswer if error.is_there else Unavailable
                     raise kind(f"{self.url}{path}: {error} (asked {self.retries + 1} times).") from None
                 wait_s = error.wait_s if error.wait_s is not None else self.backoff_s * 2**attempt
-                self.sleep(min(wait_s, MOST_WAIT_S))
+                if self.wait(min(wait_s, MOST_WAIT_S)):
+                    raise Unavailable(f"{self.url}{path}: {error} (stopped before it was asked again).") from None
         raise BadInput(f"neighbours: retries is {self.retries}; it must be 0 or more.")
 
     def _ask_once(self, method: str, path: str, body: bytes | None) -> Any:

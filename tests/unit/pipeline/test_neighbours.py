@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from relaionet.flows.curate import CurateRecipe
+from relaionet.flows.neighbour_check import check_service
 from relaionet.flows.neighbour_stages import label_shards, neighbours_digest, search_shard
 from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
@@ -26,6 +27,7 @@ from relaionet.pipeline.neighbour_folder import search_folder
 from relaionet.pipeline.neighbour_queries import NeighboursConfig, check_neighbours
 from relaionet.pipeline.neighbour_rows import read_result, settle_rows
 from relaionet.pipeline.neighbours import search_neighbours, search_service
+from relaionet.pipeline.retrieval_service import NoAnswer, RetrievalService
 
 LABELS = read_labels()[:6]
 ABOUT = {"wnid": LABELS[0].wnid, "query": "text_search", "asked": "a photo", "source": "made"}
@@ -269,6 +271,49 @@ def test_indices_are_checked_before_anything_is_asked():
         assert asked[0]["indice_name"] == "laion_400m"
     with pytest.raises(Unavailable, match="no connection"):
         search_service(LABELS[:1], config_for(url))
+
+
+def test_waits_double_and_the_service_may_set_them_and_a_stop_ends_them():
+    waits = []
+
+    def waiting(seconds):
+        waits.append(seconds)
+        return len(waits) == 5
+
+    headers = iter([(), (), (), (), [("Retry-After", "7")], [("Retry-After", "999")]])
+    with (
+        serve(lambda _: (503, b"", next(headers))) as (url, asked),
+        RetrievalService(url=url, retries=3, backoff_s=1.0, wait=waiting) as service,
+    ):
+        with pytest.raises(NoAnswer, match="asked 4 times"):
+            service.search({})
+        assert waits == [1.0, 2.0, 4.0]
+        with pytest.raises(Unavailable, match="stopped"):
+            service.search({})
+        assert waits[3:] == [7.0, 30.0]
+        assert len(asked) == 6
+
+
+def test_check_says_what_works_and_what_lacks(monkeypatch):
+    monkeypatch.setattr("relaionet.flows.neighbour_check.load_encoder", lambda _name: WordEncoder())
+
+    def answer(request):
+        if request["embedding_input"]:
+            return 200, results(20, start=100)
+        return 200, [*results(3 if request["deduplicate"] else 19, width=300), {"id": 5}]
+
+    with serve(answer) as (url, _):
+        lines = list(check_service(url, text="a photo of a banana", encoder="words"))
+    said = "\n".join(lines)
+    assert "indices     made" in said
+    assert "19 pictures of 20 asked for" in said
+    assert "1 results are not used: the result has no URL" in said
+    assert "3 of 19 are left" in said
+    assert "no unsafe probabilities" in said
+    assert "no sizes" not in said
+    assert "0 of the 10 nearest are the same by words: the index was made with another encoder" in said
+    with serve(lambda r: (500, b"") if r["embedding_input"] else (200, results(2))) as (url, _):
+        assert "another width" in "\n".join(check_service(url, text="x", encoder="words"))
 
 
 def test_pictures_go_as_bytes_or_as_vectors(tmp_path):
