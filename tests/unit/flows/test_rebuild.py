@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from relaionet.flows.console import Reporter
+from relaionet.flows.rebuild import policy_of, run_rebuild
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.manifest_check import adopted_id
+from relaionet.manifests.release import Release, make_release, read_release
+from relaionet.pipeline.download import DownloadConfig
+from relaionet.pipeline.perceptual_hash import phash_hex
+from relaionet.pipeline.split import SplitConfig, build_split, plan_split, read_split
+from relaionet.pipeline.thumbprint import thumbprint_hex
+from tests.unit.manifests.conftest import manifest_rows
+from tests.unit.pipeline.conftest import FaultServer, picture
+
+
+class Heard(Reporter):
+    """A reporter whose words can be read."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(file=io.StringIO(), width=200))
+
+    @property
+    def text(self) -> str:
+        return self.console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Web:
+    server: FaultServer
+    release: Release
+    split: Path
+
+
+def seen(data: bytes) -> dict[str, object]:
+    with Image.open(io.BytesIO(data)) as image:
+        return {
+            "phash": phash_hex(image), "thumbprint": thumbprint_hex(image), "width_px": image.width,
+            "height_px": image.height, "bytes_count": len(data), "image_sha256": hashlib.sha256(data).hexdigest(),
+        }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """Ten rows: six exact, one re-encoded, one of another picture, one gone, one whose server is out of order."""
+    server, folder = FaultServer(), tmp_path_factory.mktemp("web")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    rows = manifest_rows(10)
+    data = [picture(number) for number in range(10)]
+    facts = pl.DataFrame([seen(one) for one in data])
+    rows = rows.with_columns(facts.get_columns())
+    for number, one in enumerate(data):
+        server.files[f"/{number}.jpg"] = one
+    server.files["/1.jpg"] = picture(1, quality=40)
+    server.files["/2.jpg"] = picture(1002)
+    del server.files["/3.jpg"]
+    server.codes["/4.jpg"] = 503
+    release = read_release(make_release(rows, folder / "releases", notes={}))
+    build_split(release, SplitConfig(), folder / "split", DownloadConfig(proxy=server.url, retries=0))
+    yield Web(server, release, folder / "split")
+    server.shutdown()
+    server.server_close()
+
+
+def test_it_says_what_became_of_the_rows_and_how_to_cite_it(web: Web) -> None:
+    heard, asked = Heard(), web.server.asked.total()
+    told = run_rebuild(web.release.path, web.split, reporter=heard)
+    assert web.server.asked.total() == asked
+    assert "10 = 6 exact + 1 same_picture + 1 changed + 2 gone  (already done)" in heard.text
+    assert "7 = 70.0% of the release" in heard.text
+    assert "HTTP 404 Not Found" in heard.text
+    assert "another picture" in heard.text
+    assert "1 of the rows that are gone may come back: run again with --retry" in heard.text
+    assert told["citation"] in heard.text
+    start = f"reLAIONet v1 (digest {web.release.info.digest[:12]}): 7 of 10 images (70.0%) rebuilt on "
+    assert told["citation"].startswith(start)
+    assert told["citation"].endswith(
+        f"6 byte-identical, 1 the same picture in other bytes; split digest {told['digest'][:12]}."
+    )
+
+
+def test_counts_of_split_json_add_up(web: Web) -> None:
+    told = json.loads((web.split / "split.json").read_text())
+    assert sum(told["verdicts"].values()) == told["rows_count"] == 10
+    for status, reasons in told["reasons"].items():
+        assert sum(reasons.values()) == told["verdicts"][status]
+    for name in ("rows_count", "kept_count"):
+        assert sum(row[name] for row in told["classes"].values()) == told[name]
+    for status, count in told["verdicts"].items():
+        assert sum(row[status] for row in told["classes"].values()) == count
+
+
+def test_a_policy_stays_until_another_is_asked_for(web: Web, tmp_path: Path) -> None:
+    out = tmp_path / "split"
+    shutil.copytree(web.split, out)
+    assert policy_of(tmp_path / "new", None) == "same_picture"
+    heard = Heard()
+    told = run_rebuild(web.release.path, out, policy="exact", reporter=heard)
+    assert "judged anew" in heard.text
+    assert (told["policy"], told["kept_count"]) == ("exact", 6)
+    assert "2 pictures that were fetched but are not kept" in heard.text
+    assert policy_of(out, None) == "exact"
+    assert run_rebuild(web.release.path, out, reporter=Heard()) == told
+    assert run_rebuild(web.release.path, out, policy="same_picture", reporter=Heard())["kept_count"] == 7
+
+
+def test_images_of_a_release_without_urls_come_from_a_folder(web: Web, tmp_path: Path) -> None:
+    folder, rows = tmp_path / "set", []
+    for number, row in enumerate(web.release.manifest.head(4).to_dicts()):
+        data, path = picture(number), f"{row['wnid']}/{number}.jpg"
+        told = seen(data)
+        candidate_id = adopted_id(str(told["image_sha256"]), path)
+        rows.append(row | told | {"candidate_id": candidate_id, "url": None, "path": path})
+        place = folder / "elsewhere" / f"photo-{number}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data if number != 1 else picture(1, quality=40))
+    (folder / "elsewhere" / "photo-3.jpg").unlink()
+    manifest = pl.DataFrame(rows, schema=web.release.manifest.schema)
+    release = read_release(make_release(manifest, tmp_path / "releases", name="adopted", notes={}))
+    out = tmp_path / "split"
+    with pytest.raises(BadInput, match="--images FOLDER"):
+        plan_split(release, SplitConfig(), out)
+    table = build_split(release, SplitConfig(), out, DownloadConfig(), images=folder)
+    assert dict(zip(table["image_sha256"].is_null(), table["status"], strict=True))[True] == "gone"
+    assert sorted(table["status"]) == ["exact", "exact", "gone", "same_picture"]
+    kept, told = read_split(out)
+    assert all(Path(path).is_file() for path in kept["path"])
+    assert told["may_come_back_count"] == 0
+    assert plan_split(release, SplitConfig(), out).table is not None
+    assert sum(1 for path in folder.rglob("*.jpg")) == 3
+
+
+def test_a_damaged_release_is_said_before_anything_is_fetched(web: Web, tmp_path: Path) -> None:
+    from relaionet.manifests.errors import Corrupt
+
+    shutil.copytree(web.release.path, tmp_path / "release")
+    with (tmp_path / "release" / "manifest.parquet").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(Corrupt, match=r"manifest\.parquet"):
+        run_rebuild(tmp_path / "release", tmp_path / "out", reporter=Heard())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_split_is_citable_without_a_single_image(tmp_path: Path) -> None:
+    from relaionet.pipeline.split_facts import describe_split
+
+    release = read_release(make_release(manifest_rows(0), tmp_path, notes={"miniature": True}))
+    table = build_split(release, SplitConfig(), tmp_path / "out", DownloadConfig())
+    told = describe_split(table, release, SplitConfig(), [])
+    assert "0 of 0 images (0.0%) rebuilt, 0 byte-identical" in told["citation"]
+    assert "no number about reLAIONet" in told["citation"]
