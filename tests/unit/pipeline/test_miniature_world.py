@@ -162,7 +162,7 @@ def test_captions_mean_what_they_say(kind: str) -> None:
             "right": meant == [wnid],
             "wrong": len(meant) == 1 and meant != [wnid] and not others,
             "none": words is None,
-            "ambiguous": len(others) > 1 or len(possible) > 1 or ", " in words,
+            "ambiguous": len(others) > 1 or len(possible) > 1 or ", " in (words or ""),
         }
         assert right[kind], caption
 
