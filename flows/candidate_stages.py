@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from relaionet.flows.candidate_shards import read_source
 from relaionet.flows.console import Advance
-from relaionet.flows.download_stage import set_shards_aside
 from relaionet.flows.stage import Run, input_digest, input_digests
 from relaionet.flows.text_stages import match_rows, match_settings
-from relaionet.manifests.store import Receipt, digest_of, file_sha256
+from relaionet.manifests.store import digest_of
 from relaionet.manifests.tables import (
     ALIVE,
     CANDIDATES,
@@ -22,7 +22,7 @@ from relaionet.manifests.tables import (
     TEXT_MATCHES,
     alive,
 )  # fmt: skip
-from relaionet.pipeline import candidates, choose
+from relaionet.pipeline import choose
 from relaionet.pipeline.embedding_store import keep_embeddings
 
 if TYPE_CHECKING:
@@ -30,49 +30,17 @@ if TYPE_CHECKING:
 
 
 def read_all_candidates(run: Run, recipe: CurateRecipe) -> tuple[list[str], int]:
-    """Stage 1: every row of the source with the class its caption names, cut into shards.
+    """Stage 1: the rows of the source with the class their captions name, and those that only a search found.
 
     Returns:
         Names of the shards, and how many rows in them are alive.
     """
-    files = [(path.name, file_sha256(path)) for path in candidates.source_files(recipe.source)]
-    digest = digest_of(files, recipe.candidates, candidates.VERSION)
-    size = recipe.candidates.rows_per_shard
-    receipt = run.store.receipt("source")
-    rows_count = receipt.rows_count if receipt is not None and receipt.digest == digest else None
-    if rows_count is None or not all(
-        run.store.has_table(CANDIDATES, digest, shard) for shard in shard_names(rows_count, size)
-    ):
-        rows_count = write_candidates(run, recipe, digest)
-    shards = shard_names(rows_count, size)
-    set_shards_aside(run, shards)
+    shards = read_source(run, recipe)
     for table in (CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, PROPOSALS):
         run.store.keep_only(table, shards)
     keep_embeddings(run.embeddings, [int(shard) for shard in shards])
     count = run.count(CANDIDATES)
     return shards, count.statuses.get(ALIVE, 0)
-
-
-def shard_names(rows_count: int, size: int) -> list[str]:
-    """Names of the shards of a source."""
-    return [f"{number:05d}" for number in range(-(-rows_count // size))]
-
-
-def write_candidates(run: Run, recipe: CurateRecipe, digest: str) -> int:
-    """Read the source and write its shards, then the receipt of the whole; returns the number of rows."""
-    started = time.perf_counter()
-    with run.reporter.bar("candidates", None) as advance:
-        rows = candidates.read_candidates(recipe.source, recipe.candidates, advance)
-    size = recipe.candidates.rows_per_shard
-    seconds = time.perf_counter() - started
-    for number, shard in enumerate(shard_names(rows.height, size)):
-        part = rows.slice(number * size, size)
-        run.store.write(part, CANDIDATES, digest, shard=shard, seconds=seconds * part.height / rows.height)
-    run.store.write_receipt(
-        Receipt(table="source", shard="all", rows_count=rows.height, sha256=digest, digest=digest, seconds=seconds)
-    )
-    run.made.add(CANDIDATES.name)
-    return rows.height
 
 
 def match_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:

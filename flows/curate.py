@@ -37,6 +37,7 @@ from relaionet.pipeline.neighbour_queries import NeighboursConfig, check_neighbo
 from relaionet.pipeline.propose import ProposeConfig
 from relaionet.pipeline.retrieve import RetrieveConfig
 from relaionet.pipeline.screen import ScreenConfig
+from relaionet.pipeline.source_files import check_address
 from relaionet.pipeline.text_match import TextMatchConfig
 
 
@@ -46,7 +47,8 @@ class CurateRecipe:
 
     Attributes:
         name: name of the release this will become.
-        source: parquet file, folder or glob of LAION metadata; relative to the recipe's folder.
+        source: files, folders, globs or addresses (https://, s3://, hf://datasets/…) of metadata tables, one or a list;
+            relative to the recipe's folder.
         encoder: image-text encoder: open_clip `model/pretrained`, `hf-hub:…`, `miniature`, or an import string.
         encoder_options: passed to the encoder's factory.
         templates: prompts a class is searched with; {name} and {gloss} are filled in.
@@ -61,7 +63,7 @@ class CurateRecipe:
     """
 
     name: str = "relaionet"
-    source: str
+    source: str | tuple[str, ...]
     encoder: str = "ViT-B-32/laion2b_s34b_b79k"
     encoder_options: dict[str, Any] = field(default_factory=dict)
     templates: tuple[str, ...] = ("a photo of a {name}", "a photo of a {name}, {gloss}")
@@ -95,12 +97,17 @@ def read_curate_recipe(name: str) -> CurateRecipe:
     folder = find_recipe(name).parent.resolve()
     return replace(
         recipe,
-        source=recipe.source if "://" in recipe.source else str(folder / recipe.source),
+        source=tuple(place if "://" in place else str(folder / place) for place in places_of(recipe.source)),
         reference=recipe.reference and folder / recipe.reference,
         controls=recipe.controls and folder / recipe.controls,
         neighbours=place_neighbours(recipe.neighbours, folder),
         published_counts=recipe.published_counts and folder / recipe.published_counts,
     )
+
+
+def places_of(source: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The places of a source that may be one or several."""
+    return (source,) if isinstance(source, str) else source
 
 
 def run_curate(
@@ -135,8 +142,10 @@ def check_recipe(recipe: CurateRecipe) -> None:
     """Find what is wrong before anything is loaded.
 
     Raises:
-        BadInput: a folder or file of the recipe is not there.
+        BadInput: a folder or file of the recipe is not there, or an address holds a secret.
     """
+    for place in places_of(recipe.source):
+        check_address(place)
     if recipe.reference is not None and not recipe.reference.is_dir():
         raise BadInput(f"reference {recipe.reference} is no folder of pictures.")
     if recipe.controls is not None and not recipe.controls.is_file():
@@ -153,7 +162,7 @@ def curate(run: Run, recipe: CurateRecipe, *, retry: bool = False) -> None:
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=recipe.workers)
     as_flow(
         "curate", lambda: run_stages(run, recipe, retry=retry), task_runner=runner, title=recipe.name,
-        source=recipe.source, out=str(run.root),
+        source=", ".join(places_of(recipe.source)), out=str(run.root),
     )  # fmt: skip
 
 

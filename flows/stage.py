@@ -21,7 +21,7 @@ from relaionet.flows.environment import server_address
 from relaionet.flows.prefect_server import is_temporary, reporting_server
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.store import Store
-from relaionet.manifests.tables import Table, count_statuses
+from relaionet.manifests.tables import ALIVE, CANDIDATES, PASSED_OVER, Table
 
 ShardWork = Callable[..., bool]
 T = TypeVar("T")
@@ -92,10 +92,11 @@ class Run:
 
     def count(self, table: Table, stage: str | None = None) -> StageCount:
         """Count a finished stage, remember it and print its line."""
-        rows = self.store.read_all(table)
+        counted = count_rows(self.store, table)
         seconds = sum(receipt.seconds for receipt in self.store.receipts(table))
-        statuses = count_statuses(rows) if table.statuses else {"rows": rows.height}
-        return self.note(stage or table.name, rows.height, statuses, count_reasons(rows), seconds, table.name)
+        rows_count = int(counted["rows_count"].sum())
+        statuses = sum_statuses(counted) if table.statuses else {"rows": rows_count}
+        return self.note(stage or table.name, rows_count, statuses, sum_reasons(counted), seconds, table.name)
 
     def note(
         self, stage: str, rows_in: int, statuses: Mapping[str, int], reasons: Mapping[str, Mapping[str, int]],
@@ -111,17 +112,40 @@ class Run:
         return line
 
 
-def count_reasons(rows: pl.DataFrame, most: int = 12) -> dict[str, dict[str, int]]:
+def count_rows(store: Store, table: Table) -> pl.DataFrame:
+    """Rows of a table by status and reason (null where it has none), one shard in memory at a time.
+
+    Rows of the source that were counted and not kept one by one count with the candidates.
+    """
+    schema = {"status": pl.String, "reason": pl.String, "rows_count": pl.Int64}
+    names = [name for name in ("status", "reason") if name in table.columns]
+    parts = [pl.DataFrame(schema=schema)]
+    for shard in store.shards(table):
+        rows = store.read(table, shard, columns=names or [next(iter(table.columns))])
+        missing = [pl.lit(None, dtype=pl.String).alias(name) for name in ("status", "reason") if name not in names]
+        parts.append(
+            rows.with_columns(missing).group_by("status", "reason").agg(pl.len().alias("rows_count").cast(pl.Int64))
+        )
+    if table is CANDIDATES:
+        parts += [store.read(PASSED_OVER, shard).select(schema) for shard in store.shards(PASSED_OVER)]
+    return pl.concat(parts).group_by("status", "reason").agg(pl.col("rows_count").sum())
+
+
+def sum_statuses(counted: pl.DataFrame) -> dict[str, int]:
+    """Rows per status, `ok` first, the others by name."""
+    counts = dict(counted.group_by("status").agg(pl.col("rows_count").sum()).iter_rows())
+    return dict(sorted(counts.items(), key=lambda item: (item[0] != ALIVE, item[0])))
+
+
+def sum_reasons(counted: pl.DataFrame, most: int = 12) -> dict[str, dict[str, int]]:
     """Rows by status and reason, without `ok`; per status at most `most` reasons and the rest as `other reasons`."""
-    if "reason" not in rows.columns:
-        return {}
-    counted: dict[str, dict[str, int]] = {}
-    table = rows.filter(pl.col("reason").is_not_null()).group_by("status", "reason").len()
-    for status, reason, count in table.sort("status", "len", "reason", descending=[False, True, False]).iter_rows():
-        reasons = counted.setdefault(status, {})
-        key = reason if len(reasons) < most else "other reasons"
-        reasons[key] = reasons.get(key, 0) + count
-    return counted
+    summed: dict[str, dict[str, int]] = {}
+    table = counted.filter(pl.col("reason").is_not_null())
+    for row in table.sort("status", "rows_count", "reason", descending=[False, True, False]).iter_rows(named=True):
+        reasons = summed.setdefault(row["status"], {})
+        key = row["reason"] if len(reasons) < most else "other reasons"
+        reasons[key] = reasons.get(key, 0) + row["rows_count"]
+    return summed
 
 
 def as_flow(name: str, work: Callable[[], T], *, task_runner: Any = None, **shown: str) -> T:

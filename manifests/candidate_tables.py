@@ -63,10 +63,25 @@ CANDIDATES = Table(
         "too_small": "the source says the image is too small",
         "unsafe": "the source's unsafe probability is too high",
         "watermark": "the source's watermark probability is too high",
-        "bad_url": "the URL is missing or is not http(s)",
-        "repeated": "an earlier row has the same URL",
+        "bad_url": "the URL is missing, too long or is not http(s)",
+        "bad_text": "the caption is not text in UTF-8, too long or holds control characters",
+        "malformed": "the line of the source's file is no row",
+        "repeated": "an earlier row that is alive has the same URL",
     },
-    key=(),  # a URL may stand in several rows; all but the first are `repeated`
+    key=(),  # a URL may stand in several rows; of those that pass every other rule all but the first are `repeated`
+)
+
+PASSED_OVER = Table(
+    name="passed_over",
+    columns=columns(
+        """
+    source              str   file the rows were read from
+    rows_count          i64   rows counted
+    """
+        + STATUS
+    ),
+    statuses={status: meaning for status, meaning in CANDIDATES.statuses.items() if status != "ok"},
+    key=("source", "status", "reason"),  # rows of a large source that name no class: counted, not kept one by one
 )
 
 TEXT_MATCHES = Table(

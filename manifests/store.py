@@ -175,8 +175,8 @@ class Store:
         self.write_receipt(receipt)
         return receipt
 
-    def read(self, table: Table, shard: str = "all") -> pl.DataFrame:
-        """Read one shard and verify it against its receipt.
+    def read(self, table: Table, shard: str = "all", columns: list[str] | None = None) -> pl.DataFrame:
+        """Read one shard, or some columns of it, and verify it against its receipt.
 
         Raises:
             BadInput: it was never finished.
@@ -188,7 +188,7 @@ class Store:
             raise BadInput(f"{path} was not finished; run the flow that makes it again.")
         if file_sha256(path) != receipt.sha256:
             raise Corrupt(f"{path} is not what its receipt says; delete it and run again.")
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, columns=columns)
 
     def shards(self, table: Table) -> list[str]:
         """Names of the finished shards of a table, sorted."""

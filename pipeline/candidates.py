@@ -1,26 +1,32 @@
-"""LAION's metadata -> label candidates: which class each caption names, and which rows are worth fetching.
+"""Metadata rows -> label candidates: which class each caption names, and which rows are worth fetching.
 
-read_source      parquet of a known schema -> url, caption, sizes, source, source_row
-read_candidates  -> CANDIDATES: all rows of the source, in order, each with a status
+judge_rows         rows of one batch -> CANDIDATES: every row with a status
+read_candidates    a small source -> CANDIDATES at once; `candidate_stream` is for those of any size
 """
 
 from __future__ import annotations
 
-import glob
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import ALIVE, CANDIDATES, shape_table
 from relaionet.pipeline.lemma_match import name_classes
+from relaionet.pipeline.neighbour_merge import merge_neighbours
+from relaionet.pipeline.source_schemas import check_schema
 
-VERSION = "2"
-BATCH_ROWS = 200_000
+VERSION = "3"
+# tabs and line ends stand in ordinary captions
+CONTROL = r"[\x00-\x08\x0e-\x1f\x7f]"
+WEB_URL = r"^(?i-u:https?)://[^\x00-\x20\x7f/?#][^\x00-\x20\x7f]*$"
+CAPTIONS = Literal["match", "any"]
+RULE = Literal["relaionet", "laionet"]
+KEEP_ROWS = Literal["auto", "all", "named"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,223 +34,172 @@ class CandidatesConfig:
     """Which rows become candidates.
 
     Attributes:
+        schema: name of the tables' schema, such as "LAION-2B"; None finds it from their columns.
+        columns: our name (url, caption, width_px, height_px, punsafe, pwatermark) -> the table's, where the table has
+            names of its own.
+        rule: how captions name classes: "relaionet" (plurals, accents, longest match, words of several meanings kept
+            apart) or "laionet", the published rule of LAIONet.
         captions: "match" keeps rows whose caption names exactly one class; "any" keeps every row, named or not, for
             small sources where the image is to decide.
+        keep_rows: "all" writes every row of the source; "named" writes those that name a class, are alive or were found
+            by a search, and counts the others by status and reason; "auto" is "all" up to `auto_rows_count` rows.
+        auto_rows_count: rows of the source (of text tables estimated from their length) up to which "auto" keeps all.
         min_side_px: shorter side the source states, at least; rows that state none pass.
         max_punsafe: the source's unsafe probability (0 to 1), at most; rows that state none pass.
         max_pwatermark: the source's watermark probability (0 to 1), at most; rows that state none pass.
         max_url_chars: longest URL accepted, characters.
+        max_caption_chars: longest caption accepted, characters.
         rows_per_shard: rows per shard of the stages that follow.
     """
 
-    captions: Literal["match", "any"] = "match"
+    schema: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    rule: RULE = "relaionet"
+    captions: CAPTIONS = "match"
+    keep_rows: KEEP_ROWS = "auto"
+    auto_rows_count: int = 2_000_000
     min_side_px: int = 64
     max_punsafe: float = 0.5
     max_pwatermark: float = 0.8
     max_url_chars: int = 4096
+    max_caption_chars: int = 10_000
     rows_per_shard: int = 10_000
 
     def __post_init__(self) -> None:
-        if self.captions not in ("match", "any"):
-            raise BadInput(f"captions = '{self.captions}': expected 'match' or 'any'.")
+        for name, kind in (("captions", CAPTIONS), ("rule", RULE), ("keep_rows", KEEP_ROWS)):
+            if getattr(self, name) not in get_args(kind):
+                known = ", ".join(f"'{value}'" for value in get_args(kind))
+                raise BadInput(f"{name} = '{getattr(self, name)}': expected one of {known}.")
+        for name in ("max_url_chars", "max_caption_chars", "rows_per_shard"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"{name} = {getattr(self, name)}: expected at least 1.")
+        check_schema(self.schema, self.columns)
 
-
-@dataclass(frozen=True, kw_only=True)
-class SourceSchema:
-    """Columns of one family of metadata tables.
-
-    Attributes:
-        name: shown to the user.
-        columns: our name -> the table's; url, caption, width_px and height_px must be there for the table to fit.
-        optional: our name -> the table's, used where it is there.
-    """
-
-    name: str
-    columns: Mapping[str, str]
-    optional: Mapping[str, str]
-
-
-_SCORES = {"punsafe": "punsafe", "pwatermark": "pwatermark"}
-# in order of preference: the first that fits is taken
-SCHEMAS = (
-    SourceSchema(
-        name="LAION-400M",
-        columns={"url": "URL", "caption": "TEXT", "width_px": "WIDTH", "height_px": "HEIGHT", "nsfw": "NSFW"},
-        optional={},
-    ),
-    SourceSchema(
-        name="LAION-2B",
-        columns={"url": "URL", "caption": "TEXT", "width_px": "WIDTH", "height_px": "HEIGHT"},
-        optional=_SCORES,
-    ),
-    SourceSchema(
-        name="Re-LAION",
-        columns={"url": "url", "caption": "caption", "width_px": "width", "height_px": "height"},
-        optional=_SCORES,
-    ),
-)
-# LAION-400M states words where the later sets state a probability
-NSFW_PUNSAFE = {"UNLIKELY": 0.0, "UNSURE": 0.5, "NSFW": 1.0}
-
-
-def find_schema(columns: list[str]) -> SourceSchema:
-    """The schema a table's columns fit.
-
-    Raises:
-        BadInput: none; the message lists the columns found and the schema that lacks fewest.
-    """
-    found = set(columns)
-    for schema in SCHEMAS:
-        if set(schema.columns.values()) <= found:
-            return schema
-    nearest = min(SCHEMAS, key=lambda schema: len(set(schema.columns.values()) - found))
-    missing = sorted(set(nearest.columns.values()) - found)
-    raise BadInput(
-        f"columns {', '.join(columns) or '(none)'} fit no known metadata; "
-        f"{nearest.name} is nearest and lacks {', '.join(missing)}."
-    )
-
-
-def source_files(source: str | Path) -> list[Path]:
-    """Parquet files of a source, sorted: one file, all `*.parquet` of a folder, or those a glob names.
-
-    Raises:
-        BadInput: there is none.
-    """
-    path = Path(source)
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        files = sorted(path.glob("*.parquet"))
-    else:
-        files = sorted(Path(name) for name in glob.glob(str(source), recursive=True))  # noqa: PTH207 (may be absolute)
-    if not files:
-        raise BadInput(f"{source}: no such file, folder with *.parquet, or glob that names a file.")
-    return files
-
-
-def _scan_file(path: Path) -> pl.LazyFrame:
-    rows = pl.scan_parquet(path, row_index_name="source_row")
-    names = rows.collect_schema().names()
-    schema = find_schema([name for name in names if name != "source_row"])
-    columns = dict(schema.columns) | {ours: theirs for ours, theirs in schema.optional.items() if theirs in names}
-    renamed = (pl.col(theirs).alias(ours) for ours, theirs in columns.items())
-    picked = rows.select("source_row", pl.lit(path.name).alias("source"), *renamed)
-    if "nsfw" in columns:
-        words = pl.col("nsfw").cast(pl.String)
-        picked = picked.with_columns(punsafe=words.replace_strict(NSFW_PUNSAFE, default=None, return_dtype=pl.Float32))
-    for score in _SCORES:
-        if score not in picked.collect_schema().names():
-            picked = picked.with_columns(pl.lit(None, dtype=pl.Float32).alias(score))
-    return picked.select(
-        pl.col("url", "caption").cast(pl.String, strict=False),
-        pl.col("width_px", "height_px").cast(pl.Int32, strict=False),
-        pl.col("punsafe", "pwatermark").cast(pl.Float32, strict=False).fill_nan(None),
-        "source",
-        pl.col("source_row").cast(pl.Int64),
-    )
-
-
-def read_source(source: str | Path) -> pl.LazyFrame:
-    """Metadata rows of a source under our names.
-
-    Args:
-        source: a parquet file, a folder of them, or a glob.
-
-    Returns:
-        url, caption (strings), width_px, height_px (Int32), punsafe, pwatermark (Float32, 0 to 1, null where not
-        stated; LAION-400M's UNLIKELY, UNSURE, NSFW become 0, 0.5, 1), source (file name), source_row (Int64, from 0).
-
-    Raises:
-        BadInput: nothing there, a file that is no parquet, or columns of no known schema.
-    """
-    frames = []
-    for path in source_files(source):
-        try:
-            frames.append(_scan_file(path))
-        except BadInput as error:
-            raise BadInput(f"{path}: {error}") from None
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise BadInput(f"{path}: cannot be read as parquet ({_first_line(error)}).") from None
-    return pl.concat(frames)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
-
-
-def _candidate_ids(rows: pl.DataFrame) -> pl.Series:
-    """sha256 of the URL; where there is none, of "<source>#<row>"."""
-    names = rows.select(pl.coalesce("url", pl.format("{}#{}", "source", "source_row")))["url"]
-    return pl.Series("candidate_id", [hashlib.sha256(name.encode()).hexdigest() for name in names], dtype=pl.String)
+    @property
+    def max_chars(self) -> int:
+        """Characters of a URL or caption that must be read to judge it."""
+        return 1 + max(self.max_url_chars, self.max_caption_chars)
 
 
 def _rulings(config: CandidatesConfig) -> list[tuple[str, pl.Expr, str]]:
-    """(status, when, reason), first that holds wins."""
-    url, side = pl.col("url"), pl.min_horizontal("width_px", "height_px")
+    """(status, when, reason), first that holds wins; what only the caption decides comes last."""
+    url, caption, fault = pl.col("url"), pl.col("caption"), pl.col("fault")
+    side = pl.min_horizontal("width_px", "height_px")
+    longest = config.max_caption_chars
     # the numbers stand in columns of their own; equal reasons can be counted
     rulings = [
+        ("malformed", fault == "line", "the line of the file has not the fields of a row"),
         ("bad_url", url.is_null(), "the source row has no URL"),
-        ("bad_url", url.str.len_chars() > config.max_url_chars, f"URL longer than {config.max_url_chars} characters"),
-        ("bad_url", ~url.str.contains(r"(?i)^https?://[^\s/?#]+[^\s\x00-\x1f]*$"), "not an http(s) URL"),
-        ("repeated", ~url.is_first_distinct(), "an earlier row has the same URL"),
+        ("bad_url", fault == "url", "the URL is not text in UTF-8"),
+        ("bad_url", _longer(url, config.max_url_chars), f"URL longer than {config.max_url_chars} characters"),
+        ("bad_url", ~url.str.contains(WEB_URL), "not an http(s) URL"),
+        ("bad_text", fault == "caption", "the caption is not text in UTF-8"),
+        ("bad_text", _longer(caption, longest), f"caption longer than {longest} characters"),
+        ("bad_text", caption.str.contains(CONTROL), "the caption holds control characters"),
         ("unsafe", pl.col("punsafe") > config.max_punsafe, f"punsafe > {config.max_punsafe:g}"),
         ("watermark", pl.col("pwatermark") > config.max_pwatermark, f"pwatermark > {config.max_pwatermark:g}"),
         ("too_small", side < config.min_side_px, f"shorter side < {config.min_side_px} px"),
     ]
     if config.captions == "match":
+        unsought = pl.col("sought_wnids").list.len() == 0
         rulings += [
-            ("no_label", pl.col("lemma").is_null(), "the caption names no class"),
-            ("two_labels", pl.col("other_wnids").list.len() > 1, "the caption names two or more classes"),
+            ("no_label", unsought & pl.col("lemma").is_null(), "the caption names no class"),
+            ("two_labels", unsought & (pl.col("other_wnids").list.len() > 1), "the caption names two or more classes"),
         ]
     return rulings
 
 
-def _first_of(rulings: list[tuple[str, pl.Expr, str]]) -> list[pl.Expr]:
-    status, reason = pl.lit(ALIVE), pl.lit(None, dtype=pl.String)
-    for name, when, why in reversed(rulings):
-        holds = when.fill_null(value=False)
-        status = pl.when(holds).then(pl.lit(name)).otherwise(status)
-        reason = pl.when(holds).then(pl.lit(why)).otherwise(reason)
-    return [status.alias("status"), reason.alias("reason")]
+def _longer(text: pl.Expr, most_chars: int) -> pl.Expr:
+    # bytes are known, characters must be counted
+    return (text.str.len_bytes() > most_chars) & (text.str.len_chars() > most_chars)
+
+
+def _first_of(rows: pl.DataFrame, rulings: Sequence[tuple[str, pl.Expr, str]]) -> pl.DataFrame:
+    """The rows with status and reason by the first ruling that holds."""
+    number = pl.lit(len(rulings), dtype=pl.UInt8)
+    for place, (_, when, _) in reversed(list(enumerate(rulings))):
+        number = pl.when(when).then(pl.lit(place, dtype=pl.UInt8)).otherwise(number)
+    first = rows.select(number.alias("number"))["number"].cast(pl.UInt32)
+    statuses = pl.Series("status", [*(status for status, _, _ in rulings), ALIVE], dtype=pl.String)
+    reasons = pl.Series("reason", [*(why for _, _, why in rulings), None], dtype=pl.String)
+    return rows.with_columns(statuses.gather(first), reasons.gather(first))
+
+
+def rule_rows(rows: pl.DataFrame, config: CandidatesConfig, found: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Judge the rows of one batch, each by itself, without their ids.
+
+    Args:
+        rows: what `sources.read_batches` yields.
+        config: which rows become candidates.
+        found: what searches found (`neighbour_merge.gather_neighbours`), or None.
+
+    Returns:
+        The same rows with the columns of CANDIDATES but candidate_id, and `fault`.
+    """
+    named = pl.concat([rows, name_classes(rows["caption"], config.rule)], how="horizontal")
+    return _first_of(merge_neighbours(named, found), _rulings(config)).with_columns(
+        pl.col("url").str.slice(0, config.max_url_chars), pl.col("caption").str.slice(0, config.max_caption_chars)
+    )
+
+
+def is_kept() -> pl.Expr:
+    """True for rows that are written where the others are only counted."""
+    return (pl.col("status") == ALIVE) | pl.col("lemma").is_not_null() | (pl.col("sought_wnids").list.len() > 0)
+
+
+def add_ids(rows: pl.DataFrame) -> pl.DataFrame:
+    """CANDIDATES of what `rule_rows` gives, with their ids.
+
+    The id is the sha256 of the URL; where the row has none, or one that is cut or no text, of "<source>#<row>".
+    """
+    has_none = pl.col("url").is_null() | (pl.col("fault") == "url").fill_null(value=False)
+    is_cut = (pl.col("status") == "bad_url") & pl.col("reason").str.starts_with("URL longer")
+    place = pl.format("{}#{}", "source", "source_row")
+    names = rows.select(pl.when(has_none | is_cut.fill_null(value=False)).then(place).otherwise("url"))
+    digests = [hashlib.sha256(name.encode()).digest() for name in names.to_series()]
+    ids = pl.Series("candidate_id", digests, dtype=pl.Binary).bin.encode("hex")
+    return shape_table(rows.with_columns(ids), CANDIDATES)
+
+
+def judge_rows(rows: pl.DataFrame, config: CandidatesConfig, found: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Say of every row of one batch whether it is a label candidate, each by itself.
+
+    Args:
+        rows: what `sources.read_batches` yields.
+        config: which rows become candidates.
+        found: what searches found (`neighbour_merge.gather_neighbours`), or None. A row they found is judged whatever
+            classes its caption names.
+
+    Returns:
+        CANDIDATES, the same rows in order. None is `repeated`: that depends on the rows before. Where
+        `config.captions` is "any", captions that name no class or several leave `wnid` null and the row `ok`.
+    """
+    return add_ids(rule_rows(rows, config, found))
 
 
 def read_candidates(
-    source: str | Path, config: CandidatesConfig | None = None, progress: Callable[[int], None] | None = None
+    source: str | Path | Sequence[str | Path],
+    config: CandidatesConfig | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> pl.DataFrame:
-    """Read a source and say of every row whether it is a label candidate.
+    """Read a small source at once and say of every row whether it is a label candidate.
 
     Args:
-        source: as for `read_source`.
-        config: which rows become candidates.
+        source: as for `source_files.list_files`.
+        config: which rows become candidates; all rows are kept whatever it says.
         progress: called with the number of rows done since the last call.
 
     Returns:
-        CANDIDATES, one row per source row, in order; of rows with the same URL the first is judged, the others are
-        `repeated`. Where `config.captions` is "any", captions that name no class or several leave `wnid` null and the
-        row `ok`.
+        CANDIDATES, one row per source row, in order; of rows with the same URL that pass every other rule the first is
+        `ok`, the others are `repeated`.
 
     Raises:
-        BadInput: as for `read_source`.
+        BadInput: nothing is there, a file cannot be read, or a table fits no schema.
     """
+    from relaionet.pipeline.candidate_stream import ReadState, stream_candidates
+    from relaionet.pipeline.sources import open_source
+
     config = config or CandidatesConfig()
-    try:
-        rows = read_source(source).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise BadInput(f"{source}: cannot be read as parquet ({_first_line(error)}).") from None
-    parts = []
-    for start in range(0, max(rows.height, 1), BATCH_ROWS):
-        part = rows.slice(start, BATCH_ROWS)
-        parts.append(
-            pl.concat([part, _candidate_ids(part).to_frame(), name_classes(part["caption"])], how="horizontal")
-        )
-        if progress is not None:
-            progress(part.height)
-    none = pl.lit([], dtype=pl.List(pl.String))
-    found_by = pl.when(pl.col("lemma").is_not_null()).then(pl.lit(["lemma"])).otherwise(none)
-    judged = pl.concat(parts).with_columns(
-        *_first_of(_rulings(config)),
-        found_by.alias("found_by"),
-        none.alias("sought_wnids"),
-    )
-    return shape_table(judged, CANDIDATES)
+    opened = open_source(source, config.schema, config.columns)
+    shards = stream_candidates(opened, config, ReadState(), keep_all=True, progress=progress)
+    return pl.concat([CANDIDATES.empty(), *(shard.rows for shard in shards)])

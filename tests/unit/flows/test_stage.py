@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from relaionet.flows.console import Reporter
-from relaionet.flows.stage import Run, count_reasons
+from relaionet.flows.stage import Run, sum_reasons
 from relaionet.manifests.errors import Corrupt
 from relaionet.manifests.tables import EMBEDDINGS
 
@@ -87,8 +87,8 @@ def test_counts_add_up_and_say_whether_work_was_done(tmp_path: Path) -> None:
 
 
 def test_many_reasons_are_summed() -> None:
-    rows = pl.DataFrame({"status": ["gone"] * 30, "reason": [f"reason {i}" for i in range(30)]})
-    counted = count_reasons(rows, most=5)
+    rows = pl.DataFrame({"status": ["gone"] * 30, "reason": [f"reason {i}" for i in range(30)], "rows_count": [1] * 30})
+    counted = sum_reasons(rows, most=5)
     assert sum(counted["gone"].values()) == 30
     assert counted["gone"]["other reasons"] == 25
 
