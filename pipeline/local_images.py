@@ -33,7 +33,7 @@ from relaionet.pipeline.thumbprint import thumbprint_distances
 
 VERSION = "1"
 # farther ones are another picture for sure; nearer ones are judged like pictures from the web
-MAX_PHASH_DISTANCE = 6
+MAX_PHASH_DISTANCE, MAX_LUMA_DISTANCE = 6, 24.0
 
 
 def collect_images(
@@ -116,8 +116,9 @@ def _find_near(rows: pl.DataFrame, pictures: pl.DataFrame) -> dict[str, dict[str
         differ = hashes ^ np.uint64(int(row["phash"], 16))
         bits = np.unpackbits(differ.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1)  # [N]
         near = [known.row(int(place), named=True) for place in np.flatnonzero(bits <= MAX_PHASH_DISTANCE)]
-        if near:
-            found[row["candidate_id"]] = min(near, key=lambda one: _apart(row, one))
+        best = min(near, key=lambda one: _apart(row, one), default=None)
+        if best is not None and _apart(row, best)[0] <= MAX_LUMA_DISTANCE:
+            found[row["candidate_id"]] = best
     return found
 
 
