@@ -44,13 +44,20 @@ class Reporter:
             TextColumn("  {task.description:<12}"),
             BarColumn(bar_width=32),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
             disable=not self.console.is_terminal,
         ) as progress:
-            task = progress.add_task(text, total=total)
-            yield lambda count: progress.advance(task, count)
+            task = progress.add_task(text, total=total, rate="")
+
+            def advance(count: int) -> None:
+                progress.advance(task, count)
+                speed = progress.tasks[task].speed
+                progress.update(task, rate=f"{speed:,.0f}/s" if speed else "")
+
+            yield advance
 
     def counts(self, stage: str, rows_in: int, statuses: Mapping[str, int], seconds: float, *, done: bool) -> None:
         """Print a stage's line: rows in = sum over statuses."""
