@@ -1,4 +1,4 @@
-"""The two distributions of a text calibration with the threshold between them, as one picture."""
+"""The distributions of a text calibration with the thresholds between them, as one picture."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from relaionet.pipeline.text_calibration import Calibration
+    from relaionet.pipeline.text_calibration import Calibration, Cosines
 
-WRONG, NAMED, LINE = "#8a8a8a", "#1f6fb2", "#c0392b"
+WRONG, NAMED, DOUBTFUL = "#8a8a8a", "#1f6fb2", "#c2571a"
 
 
 def draw_calibration(found: Calibration, path: Path) -> None:
@@ -30,16 +30,16 @@ def draw_calibration(found: Calibration, path: Path) -> None:
 
     figure = Figure(figsize=(7.2, 4.0), dpi=130, layout="constrained")
     axes = figure.subplots()
-    _draw_counts(axes, found.wrong_counts, WRONG, _label("a class the caption does not name", found.false_accept_frac))
-    own = "the class itself (names only)" if found.with_class_names else "the class the caption names"
-    _draw_counts(axes, found.named_counts, NAMED, _label(own, found.named_pass_frac))
-    axes.axvline(found.min_cosine, color=LINE, linewidth=1.5)
     low, high = _range(found)
-    is_right = found.min_cosine > low + 0.8 * (high - low)
-    axes.annotate(
-        f" {found.min_cosine:.3f}, {found.method} ", (found.min_cosine, 0.97), xycoords=("data", "axes fraction"),
-        color=LINE, va="top", ha="right" if is_right else "left",
-    )  # fmt: skip
+    _draw_counts(axes, found.wrong, WRONG, _label("classes the caption does not name", found.wrong.pass_frac))
+    own = "the class itself (names only)" if found.with_class_names else "the class the caption names"
+    _draw_counts(axes, found.named, NAMED, _label(own, found.named.pass_frac))
+    if any(found.doubtful.counts):
+        doubtful = "the class it may name, in a word of several meanings"
+        _draw_counts(axes, found.doubtful, DOUBTFUL, _label(doubtful, found.doubtful.pass_doubtful_frac))
+        _draw_line(axes, found.min_cosine_doubtful, f"{found.min_cosine_doubtful:.3f}", DOUBTFUL, "left")
+    is_left = found.min_cosine > low + 0.25 * (high - low)
+    _draw_line(axes, found.min_cosine, f"{found.method}, {found.min_cosine:.3f}", NAMED, "right" if is_left else "left")
     axes.set(xlim=(low, high), xlabel="cosine of caption and class text", ylabel="share of pairs per 0.01")
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
@@ -55,19 +55,28 @@ def _label(pair: str, passing: float | None) -> str:
     return pair if passing is None else f"{pair}: {passing:.1%} pass"
 
 
-def _draw_counts(axes: Axes, counts: tuple[int, ...], color: str, label: str) -> None:
+def _draw_counts(axes: Axes, cosines: Cosines, color: str, label: str) -> None:
     import numpy as np
 
-    values = np.asarray(counts, dtype=np.float64)
+    values = np.asarray(cosines.counts, dtype=np.float64)
     edges = np.arange(len(values) + 1) / BINS_PER_UNIT - 1
-    axes.stairs(values / max(values.sum(), 1), edges, fill=True, alpha=0.35, color=color)
+    axes.stairs(values / max(values.sum(), 1), edges, fill=True, alpha=0.3, color=color)
     axes.stairs(values / max(values.sum(), 1), edges, color=color, linewidth=1.2, label=label)
+
+
+def _draw_line(axes: Axes, cosine: float, text: str, color: str, side: str) -> None:
+    axes.axvline(cosine, color=color, linewidth=1.5)
+    axes.annotate(
+        f" {text} ", (cosine, 0.98), xycoords=("data", "axes fraction"), color=color, va="top",
+        ha="right" if side == "right" else "left",
+    )  # fmt: skip
 
 
 def _range(found: Calibration) -> tuple[float, float]:
     """From the least to the greatest cosine that occurs, with a little room."""
     import numpy as np
 
-    there = np.flatnonzero(np.add(found.wrong_counts, found.named_counts)) / BINS_PER_UNIT - 1
-    ends = [*there[[0, -1]], found.min_cosine] if len(there) else [-1.0, 1.0]
-    return float(min(ends)) - 0.03, float(max(ends)) + 0.05
+    kinds = (found.wrong, found.named, found.doubtful)
+    there = np.flatnonzero(np.sum([kind.counts for kind in kinds], axis=0)) / BINS_PER_UNIT - 1
+    ends = [*there[[0, -1]], found.min_cosine, found.min_cosine_doubtful] if len(there) else [-1.0, 1.0]
+    return float(min(ends)) - 0.03, float(max(ends)) + 0.06

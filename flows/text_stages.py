@@ -112,10 +112,15 @@ def load_calibration(run: Run) -> Calibration:
 def describe_calibration(found: Calibration) -> str:
     """One line: the threshold, where it is from and what it does to the sample."""
     line = f"texts: cosine of at least {found.min_cosine:.4f} ({found.method}, {found.encoder})"
-    if found.named_pass_frac is not None and found.false_accept_frac is not None:
-        line += f"; {found.named_pass_frac:.1%} of captions pass for the class they name"
-        line += f", {found.false_accept_frac:.2%} for another"
-    return line
+    line += f", {found.min_cosine_doubtful:.4f} for words of several meanings"
+    passing = (
+        (found.named.pass_frac, "captions that name a class"),
+        (found.doubtful.pass_doubtful_frac, "those that may"),
+        (found.wrong.pass_frac, "wrong pairs"),
+    )
+    shares = [f"{share:.1%} of {pairs}" for share, pairs in passing if share is not None]
+    few = " (too few captions: the classes' names stood in)" if found.with_class_names else ""
+    return line + ("; " + ", ".join(shares) + " pass" if shares else "") + few
 
 
 def match_rows(run: Run, recipe: CurateRecipe, rows: pl.DataFrame, advance: Any) -> pl.DataFrame:
@@ -124,8 +129,8 @@ def match_rows(run: Run, recipe: CurateRecipe, rows: pl.DataFrame, advance: Any)
     if encoder is None or not text_match.needs_texts(rows):
         return text_match.match_texts(rows, recipe.text, progress=advance)
     texts = get_class_texts(encoder, recipe.text.template)
-    least = load_calibration(run).min_cosine
-    return text_match.match_texts(rows, recipe.text, encoder, texts, least, advance)
+    thresholds = load_calibration(run).thresholds
+    return text_match.match_texts(rows, recipe.text, encoder, texts, thresholds, advance)
 
 
 def match_settings(run: Run, recipe: CurateRecipe) -> str:
@@ -134,6 +139,6 @@ def match_settings(run: Run, recipe: CurateRecipe) -> str:
     if encoder is None:
         return digest_of("texts are not compared", text_match.VERSION)
     return digest_of(
-        encoder.fingerprint, text.template, text.min_margin, text.max_chars, load_calibration(run).min_cosine,
+        encoder.fingerprint, text.template, text.min_margin, text.max_chars, load_calibration(run).thresholds,
         text_match.VERSION,
     )  # fmt: skip

@@ -1,9 +1,9 @@
 """The threshold of a text encoder, found from how similar captions are to classes they do not name.
 
-Every encoder has cosines of its own, so one number cannot serve all. Of a sample of captions that name a class, each is
-compared with all the other classes: the null distribution. The threshold is the least cosine at which at most a given
-share of these wrong pairs passes. What wrong pairs there are is known without anybody looking at a picture; how many
-of the captions that do name the class are about something else all the same is not, and has to be measured on
+Every encoder has cosines of its own, so one number cannot serve all. Each caption of a sample is compared with all the
+classes its words do not name: the null distribution. A threshold is the least cosine at which at most a given share of
+these wrong pairs passes; the share is smaller for words that often mean something else. What a wrong pair is, is known
+without anybody reading a caption; how many captions use a class's word for something else is not, and was measured on
 captions that somebody has read (docs/candidates.md has figures).
 """
 
@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.manifests.labels import labels_by_wnid, read_labels
+from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import alive
 from relaionet.pipeline.text_match import (
     STEPS_PER_UNIT,
     TEMPLATE,
     TEXTS_PER_BLOCK,
     TextMatchConfig,
+    Thresholds,
+    compared_with,
     fold_captions,
+    is_doubtful,
     round_cosines,
 )  # fmt: skip
 
@@ -31,11 +34,14 @@ if TYPE_CHECKING:
 
     from relaionet.pipeline.text_encoders import TextEncoder
 
-VERSION = "1"
+VERSION = "2"
 FEWEST_CAPTIONS = 20
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
 BINS_PER_UNIT = 100
 LOWEST = -STEPS_PER_UNIT
+SAMPLE: dict[str, type[pl.DataType] | pl.DataType] = {
+    "candidate_id": pl.String, "caption": pl.String, "wnids": pl.List(pl.String), "doubtful": pl.Boolean,
+}  # fmt: skip
 # LAIONet's (Shirali and Hardt 2025, section 2), for its text of a class: "name: definition"
 PUBLISHED: Mapping[str, float] = {
     "ViT-B-32/openai": 0.82,
@@ -45,44 +51,61 @@ PUBLISHED: Mapping[str, float] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cosines:
+    """How similar one kind of pairs is.
+
+    Attributes:
+        pass_frac: share with at least `min_cosine`; null where there are no pairs.
+        pass_doubtful_frac: the same of `min_cosine_doubtful`.
+        quantiles: share of pairs below -> cosine.
+        counts: pairs per hundredth of cosine, from -1 to 1.
+    """
+
+    pass_frac: float | None
+    pass_doubtful_frac: float | None
+    quantiles: Mapping[str, float]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """A threshold and what it rests on.
 
     Attributes:
         min_cosine: least cosine that passes.
-        method: `given` (by the recipe), `published` (for this encoder) or `calibrated` (from the captions).
+        min_cosine_doubtful: the same for words that often mean something else.
+        method: `given` (by the recipe), `published` (for this encoder) or `calibrated` (from the captions): where
+            `min_cosine` is from.
         encoder: its name.
         fingerprint: of the encoder.
         template: text of a class.
-        max_false_accept_frac: what was asked for.
-        false_accept_frac: share of the wrong pairs that passes; null where there are none.
-        named_pass_frac: share of captions similar enough to the class they name; null where there are none.
         captions_count: captions looked at.
         wrong_pairs_count: pairs of a caption and a class it does not name.
         seed: of the sample.
         with_class_names: the source has so few captions that the classes' names stood in as captions.
-        named_quantiles: quantile -> cosine of captions and the class they name.
-        wrong_quantiles: quantile -> cosine of captions and all other classes.
-        named_counts: pairs per hundredth of cosine, from -1 to 1.
-        wrong_counts: the same of wrong pairs.
+        named: captions and the class they name for sure.
+        doubtful: captions and the most similar of the classes their words may name.
+        wrong: captions and all other classes; its `pass_frac` is the share of false accepts.
     """
 
     min_cosine: float
+    min_cosine_doubtful: float
     method: str
     encoder: str
     fingerprint: str
     template: str
-    max_false_accept_frac: float
-    false_accept_frac: float | None
-    named_pass_frac: float | None
     captions_count: int
     wrong_pairs_count: int
     seed: int
     with_class_names: bool
-    named_quantiles: Mapping[str, float]
-    wrong_quantiles: Mapping[str, float]
-    named_counts: tuple[int, ...]
-    wrong_counts: tuple[int, ...]
+    named: Cosines
+    doubtful: Cosines
+    wrong: Cosines
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """What `match_texts` takes."""
+        return Thresholds(sure=self.min_cosine, doubtful=self.min_cosine_doubtful)
 
 
 def published_cosine(config: TextMatchConfig) -> float | None:
@@ -93,22 +116,23 @@ def published_cosine(config: TextMatchConfig) -> float | None:
 
 
 def sample_captions(shards: Iterable[pl.DataFrame], config: TextMatchConfig) -> pl.DataFrame:
-    """A seeded sample of captions that name one class, the same however the rows are cut into shards.
+    """A seeded sample of captions whose words name a class, or may, the same however the rows are cut into shards.
 
     Args:
         shards: CANDIDATES, one shard at a time; a sample's worth of rows is held besides.
         config: sample_count and seed.
 
     Returns:
-        candidate_id, caption, wnid; at most `config.sample_count` rows, in an order that the seed decides.
+        candidate_id, caption, wnids List(String) (of the class named, or of all that may be), doubtful Boolean; at most
+        `config.sample_count` rows, in an order that the seed decides.
     """
     # an id is a digest, so that its digits are random already; the seed turns them around
-    salt = (config.seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64
-    kept = pl.DataFrame(schema={"candidate_id": pl.String, "caption": pl.String, "wnid": pl.String, "key": pl.UInt64})
+    salt = pl.lit((config.seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64, dtype=pl.UInt64)
+    key = pl.col("candidate_id").str.head(16).str.to_integer(base=16, dtype=pl.UInt64) ^ salt
+    kept = pl.DataFrame(schema=SAMPLE | {"key": pl.UInt64})
     for shard in shards:
-        named = alive(shard).filter(pl.col("wnid").is_not_null() & pl.col("caption").is_not_null())
-        digits = named["candidate_id"].str.head(16).str.to_integer(base=16, dtype=pl.UInt64)
-        part = named.select("candidate_id", "caption", "wnid", key=pl.lit(digits) ^ pl.lit(salt, dtype=pl.UInt64))
+        rows = alive(shard).filter(pl.col("caption").is_not_null() & (pl.col("wnid").is_not_null() | is_doubtful()))
+        part = rows.select("candidate_id", "caption", wnids=compared_with(), doubtful=is_doubtful(), key=key)
         kept = pl.concat([kept, part]).sort("key", "candidate_id").head(config.sample_count)
     return kept.drop("key")
 
@@ -117,30 +141,34 @@ def calibrate_threshold(
     sample: pl.DataFrame, config: TextMatchConfig, encoder: TextEncoder, class_vectors: np.ndarray,
     progress: Callable[[int], None] | None = None,
 ) -> Calibration:  # fmt: skip
-    """Find the threshold, and how similar named and wrong pairs are.
+    """Find the thresholds, and how similar named and wrong pairs are.
 
     Args:
-        sample: caption and wnid, from `sample_captions`; where there are fewer than 20, the classes' names join them.
+        sample: from `sample_captions`; where it has fewer than 20 captions, the classes' names join them.
         config: how.
         encoder: what the captions are encoded with.
         class_vectors: [1000, D] float32 unit rows of `text_match.embed_classes`.
         progress: called with the number of captions done since the last call.
     """
     few = sample.height < FEWEST_CAPTIONS
-    rows = sample.select("caption", "wnid")
-    if few:
-        names = [(label.name, label.wnid) for label in read_labels()]
-        rows = pl.concat([rows, pl.DataFrame(names, schema=["caption", "wnid"], orient="row")])
-    named, wrong = count_cosines(rows, config, encoder, class_vectors, progress)
+    rows = pl.concat([sample, _names_as_captions()]) if few else sample
+    named, doubtful, wrong = count_cosines(rows, config, encoder, class_vectors, progress)
     least, method = _choose_threshold(wrong, config)
+    stricter = config.min_cosine_doubtful
+    if stricter is None:
+        stricter = max(least, least_cosine(wrong, config.max_false_accept_doubtful_frac))
     return Calibration(
-        min_cosine=least, method=method, encoder=encoder.name, fingerprint=encoder.fingerprint,
-        template=config.template, max_false_accept_frac=config.max_false_accept_frac,
-        false_accept_frac=passing_frac(wrong, least), named_pass_frac=None if few else passing_frac(named, least),
-        captions_count=sample.height, wrong_pairs_count=int(wrong.sum()), seed=config.seed, with_class_names=few,
-        named_quantiles=_quantiles(named), wrong_quantiles=_quantiles(wrong), named_counts=_bins(named),
-        wrong_counts=_bins(wrong),
+        min_cosine=least, min_cosine_doubtful=stricter, method=method, encoder=encoder.name,
+        fingerprint=encoder.fingerprint, template=config.template, captions_count=sample.height,
+        wrong_pairs_count=int(wrong.sum()), seed=config.seed, with_class_names=few,
+        named=_describe(named, least, stricter), doubtful=_describe(doubtful, least, stricter),
+        wrong=_describe(wrong, least, stricter),
     )  # fmt: skip
+
+
+def _names_as_captions() -> pl.DataFrame:
+    rows = [("", label.name, [label.wnid], False) for label in read_labels()]
+    return pl.DataFrame(rows, schema=SAMPLE, orient="row")
 
 
 def _choose_threshold(wrong: np.ndarray, config: TextMatchConfig) -> tuple[float, str]:
@@ -155,30 +183,41 @@ def _choose_threshold(wrong: np.ndarray, config: TextMatchConfig) -> tuple[float
 def count_cosines(
     rows: pl.DataFrame, config: TextMatchConfig, encoder: TextEncoder, class_vectors: np.ndarray,
     progress: Callable[[int], None] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Count pairs by cosine, in steps of 1e-4 from -1 to 1.
 
+    Args:
+        rows: from `sample_captions`.
+        config: how captions are read.
+        encoder: what the captions are encoded with.
+        class_vectors: [1000, D] float32 unit rows.
+        progress: called with the number of captions done since the last call.
+
     Returns:
-        [20001] int64 of captions and the class they name, [20001] int64 of captions and all other classes.
+        [20001] int64 of captions and the class they name; the same of doubtful captions and the most similar of the
+        classes they may name; the same of all captions and all other classes.
     """
     import numpy as np
 
-    size = 2 * STEPS_PER_UNIT + 1
-    named, wrong = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+    counts = np.zeros((3, 2 * STEPS_PER_UNIT + 1), dtype=np.int64)
     texts = rows.select(fold_captions(pl.col("caption"), config.max_chars)).to_series().to_list()
-    own = np.array([labels_by_wnid()[wnid].class_index for wnid in rows["wnid"]], dtype=np.int64)
+    index = {label.wnid: label.class_index for label in read_labels()}
+    doubtful = rows["doubtful"].to_numpy()
     for start in range(0, len(texts), TEXTS_PER_BLOCK):
         part = slice(start, start + TEXTS_PER_BLOCK)
         vectors = encoder.encode_texts(texts[part])  # [T, D] float32
         steps = (
             np.rint(round_cosines(vectors @ class_vectors.T) * STEPS_PER_UNIT).astype(np.int64) - LOWEST
         )  # [T, 1000]
-        at_own = steps[np.arange(len(vectors)), own[part]]
-        named += np.bincount(at_own, minlength=size)
-        wrong += np.bincount(steps.ravel(), minlength=size) - np.bincount(at_own, minlength=size)
+        is_own = np.zeros(steps.shape, dtype=bool)
+        for place, wnids in enumerate(rows["wnids"][part]):
+            is_own[place, [index[wnid] for wnid in wnids]] = True
+        best = np.where(is_own, steps, -1).max(axis=1)  # [T]
+        for count, values in zip(counts, (best[~doubtful[part]], best[doubtful[part]], steps[~is_own]), strict=True):
+            count += np.bincount(values, minlength=len(count))
         if progress is not None:
             progress(len(vectors))
-    return named, wrong
+    return counts[0], counts[1], counts[2]
 
 
 def least_cosine(counts: np.ndarray, max_frac: float) -> float:
@@ -198,21 +237,22 @@ def passing_frac(counts: np.ndarray, min_cosine: float) -> float | None:
     return float(counts[step:].sum() / counts.sum()) if counts.sum() else None
 
 
-def _quantiles(counts: np.ndarray) -> dict[str, float]:
+def _describe(counts: np.ndarray, least: float, stricter: float) -> Cosines:
     import numpy as np
 
-    if not counts.sum():
-        return {}
-    below = counts.cumsum() / counts.sum()
-    return {f"{share:g}": float(np.searchsorted(below, share) + LOWEST) / STEPS_PER_UNIT for share in QUANTILES}
-
-
-def _bins(counts: np.ndarray) -> tuple[int, ...]:
-    width = STEPS_PER_UNIT // BINS_PER_UNIT
-    return tuple(int(part) for part in counts[:-1].reshape(-1, width).sum(axis=1))
+    width, total = STEPS_PER_UNIT // BINS_PER_UNIT, int(counts.sum())
+    below = counts.cumsum() / max(total, 1)
+    quantiles = {f"{share:g}": float(np.searchsorted(below, share) + LOWEST) / STEPS_PER_UNIT for share in QUANTILES}
+    bins = counts[:-1].reshape(-1, width).sum(axis=1)
+    bins[-1] += counts[-1]  # a cosine of exactly 1
+    return Cosines(
+        pass_frac=passing_frac(counts, least), pass_doubtful_frac=passing_frac(counts, stricter),
+        quantiles=quantiles if total else {}, counts=tuple(int(count) for count in bins),
+    )  # fmt: skip
 
 
 def read_calibration(values: Mapping[str, Any]) -> Calibration:
     """A calibration from its stored form."""
-    listed = {"named_counts": tuple(values["named_counts"]), "wrong_counts": tuple(values["wrong_counts"])}
-    return Calibration(**{**values, **listed})
+    parts = {name: values[name] for name in ("named", "doubtful", "wrong")}
+    kinds = {name: Cosines(**{**part, "counts": tuple(part["counts"])}) for name, part in parts.items()}
+    return Calibration(**{**values, **kinds})

