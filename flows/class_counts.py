@@ -20,6 +20,7 @@ LOSSES = {
     "unsafe": "unsafe by the source's word",
     "watermark": "watermarked by the source's word",
     "bad_url": "without a usable URL",
+    "bad_text": "with a caption that is no clean text",
     "dissimilar": "about something else",
     "ambiguous": "of a word with several meanings that the text does not decide",
     "over_budget": "over the budget",
