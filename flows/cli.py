@@ -17,6 +17,7 @@ COMMANDS = {
     "adopt": "relaionet.flows.cli_release:adopt",
     "candidates": "relaionet.flows.cli_candidates:candidates",
     "export": "relaionet.flows.cli_export:export",
+    "lemmas": "relaionet.flows.cli_lemmas:lemmas",
     "neighbours": "relaionet.flows.cli_neighbours:neighbours",
     "rebuild": "relaionet.flows.cli_rebuild:rebuild",
     "release": "relaionet.flows.cli_release:release",

@@ -101,9 +101,10 @@ class Doubt:
 
 @cache
 def read_doubts() -> dict[str, Doubt]:
-    """Folded lemma -> why it is ambiguous."""
+    """Folded lemma, and the same written as one word -> why it is ambiguous."""
     rows = read_rows("ambiguous_lemmas.tsv")
-    return {fold_text(row["lemma"]): Doubt(kind=row["kind"], also=row["also"]) for row in rows}
+    doubts = {fold_text(row["lemma"]): Doubt(kind=row["kind"], also=row["also"]) for row in rows}
+    return {words.replace(" ", ""): doubt for words, doubt in doubts.items()} | doubts
 
 
 @dataclass(kw_only=True)

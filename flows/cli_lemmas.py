@@ -1,0 +1,64 @@
+"""`relaionet lemmas`: a look at the words by which captions name classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from relaionet.flows.cli_start import start
+
+if TYPE_CHECKING:
+    from relaionet.pipeline.lemma_match import Rule
+
+
+@click.group()
+def lemmas() -> None:
+    """Words by which captions name classes: what a word means, and how our rule differs from LAIONet's."""
+
+
+@lemmas.command("show")
+@click.argument("words", nargs=-1, required=True, metavar="WORD...")
+def lemmas_show(words: tuple[str, ...]) -> None:
+    """Say which class WORD names, and whether it is trusted alone; for a wnid, list all words of the class.
+
+    \b
+    relaionet lemmas show crane "bow ties" jay
+    relaionet lemmas show n02012849
+    """  # noqa: D301  (\b keeps click from wrapping the lines)
+    from relaionet.flows.lemma_text import describe_word
+
+    for word in words:
+        for line in describe_word(word):
+            click.echo(line)
+
+
+@lemmas.command("name")
+@click.argument("captions", nargs=-1, required=True, metavar="CAPTION...")
+@click.option(
+    "--rule", type=click.Choice(["relaionet", "laionet"]), default="relaionet", show_default=True, help="Which rule."
+)
+def lemmas_name(captions: tuple[str, ...], rule: Rule) -> None:
+    """Say which class each CAPTION names, by which words."""
+    from relaionet.flows.lemma_text import describe_captions
+
+    for line in describe_captions(captions, rule):
+        click.echo(line)
+
+
+@lemmas.command("compare")
+@click.argument("source")
+@click.option("--rows", type=click.IntRange(1), default=1_000_000, show_default=True, help="Rows read, at most.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV of every caption that differs.")
+@click.pass_context
+def lemmas_compare(ctx: click.Context, source: str, rows: int, out: Path | None) -> None:
+    """Match the captions of SOURCE by our rule and by LAIONet's, and count the differences by reason.
+
+    SOURCE is what a recipe's source may be: a file, a folder, a glob or an address of metadata.
+    """
+    start(ctx)
+    from relaionet.flows.lemma_text import compare_source
+
+    for line in compare_source(source, rows, out):
+        click.echo(line)
