@@ -83,14 +83,18 @@ class Attempts:
             "candidate_id", "url", "wnid", "class_index",
             pl.col("image_sha256", "phash", "thumbprint").name.map(lambda name: _EXPECTED[name]),
         )  # fmt: skip
-        parts = [self._store.read(DOWNLOADS, shard) for shard in self.shards()]
-        last = pl.concat(parts or [DOWNLOADS.empty()]).unique("candidate_id", keep="last")
+        last = self._read(self.shards()).unique("candidate_id", keep="last")
         told = last.select(
             "candidate_id", "image_sha256", "bytes_count", "width_px", "height_px", "format", "http_code",
             "may_come_back", pl.col("path").alias("fetched_path"), pl.col("status").alias("fetch_status"),
             pl.col("reason").alias("fetch_reason"),
         )  # fmt: skip
         return expected.join(told, on="candidate_id", how="left", maintain_order="left")
+
+    def _read(self, shards: list[str]) -> pl.DataFrame:
+        """DOWNLOADS of some shards; columns an earlier version did not write are null."""
+        parts = [self._store.read(DOWNLOADS, shard) for shard in shards]
+        return pl.concat([DOWNLOADS.empty(), *parts], how="diagonal")
 
     def compare(self, vectors: PictureVectors | None, max_pixels: int) -> None:
         """Measure the pictures of every shard that has not been compared yet."""
@@ -148,7 +152,7 @@ class Attempts:
         """
         told = []
         for (kind, _), group in groupby(self.shards(), key=_attempt):
-            rows = pl.concat([self._store.read(DOWNLOADS, shard) for shard in group])
+            rows = self._read(list(group))
             first, last = rows["fetched_at"].min(), rows["fetched_at"].max()
             told.append(
                 {

@@ -6,7 +6,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.release import Release, make_release, read_release
 from relaionet.manifests.store import Store
-from relaionet.manifests.tables import MANIFEST, SPLIT, check_table
+from relaionet.manifests.tables import DOWNLOADS, MANIFEST, SPLIT, check_table
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.perceptual_hash import phash_hex
 from relaionet.pipeline.split import SplitConfig, build_split, plan_split, read_split
@@ -226,6 +226,19 @@ def test_retry_asks_again_only_for_what_was_gone(fault_server, tmp_path: Path) -
     assert [(row["kind"], row["asked_count"], row["fetched_count"]) for row in history] == [
         ("first", 9, 5), ("retry", 2, 1), ("retry", 3, 2),
     ]  # fmt: skip
+
+
+def test_attempts_of_an_earlier_version_are_read(built: Built, tmp_path: Path) -> None:
+    release, download, out = built.copy(tmp_path / "split")
+    fewer = Store(out).read(DOWNLOADS, "00000-first").drop("seconds", "settings", "tries_count")
+    old = replace(DOWNLOADS, columns={name: DOWNLOADS.columns[name] for name in fewer.columns})
+    receipt = Store(out).receipt(DOWNLOADS.name, "00000-first")
+    assert receipt is not None
+    Store(out).write(fewer, old, receipt.digest, shard="00000-first")
+    assert build_split(release, SplitConfig(), out, download).equals(built.table)
+    gone = built.table.filter(status="gone").height
+    build_split(release, SplitConfig(), out, download, retry="all")
+    assert [attempt["asked_count"] for attempt in told(out)["attempts"]] == [9, gone]
 
 
 def test_a_split_of_another_release_is_left_alone(built: Built, tmp_path: Path) -> None:
