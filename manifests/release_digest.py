@@ -42,11 +42,11 @@ def content_digest(
 
 def rows_digest(rows: pl.DataFrame, key: Sequence[str]) -> str:
     """sha256 of rows sorted by their key, each as one line of JSON with sorted keys and without nulls."""
-    digest = hashlib.sha256()
-    for row in rows.sort(key).select(sorted(rows.columns)).iter_rows(named=True):
-        told = {name: value for name, value in row.items() if value is not None}
-        line = json.dumps(told, separators=(",", ":"), ensure_ascii=False, default=_encode)
-        digest.update(line.encode() + b"\n")
+    digest, names = hashlib.sha256(), sorted(rows.columns)
+    encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False, default=_encode).encode
+    for values in rows.sort(key).select(names).iter_rows():
+        told = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        digest.update(encode(told).encode() + b"\n")
     return digest.hexdigest()
 
 
