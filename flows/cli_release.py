@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -110,7 +111,7 @@ def release_diff(old: Path, new: Path, as_json: bool, rows: Path | None, limit: 
 @click.option("--homepage", help="Where the set comes from; goes onto the card.")
 @click.pass_context
 def adopt(
-    ctx: click.Context, source: Path, name: str, out: Path, kind: str, mapping: Path | None, devkit: Path | None,
+    ctx: click.Context, source: Path, name: str, out: Path, kind: Any, mapping: Path | None, devkit: Path | None,
     licence: str | None, cite: str | None, homepage: str | None,
 ) -> None:  # fmt: skip
     """Turn an image set on this disk into a release: every picture hashed, labelled by wnid, and never copied.
