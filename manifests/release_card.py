@@ -45,9 +45,7 @@ size_categories:
 - {size_category(about["rows_count"])}
 tags:
 - imagenet
-- out-of-distribution
-- laion
-- urls
+{_tags(about)}
 configs:
 - config_name: default
   data_files:
@@ -55,6 +53,11 @@ configs:
     path: manifest.parquet
 ---
 """
+
+
+def _tags(about: Mapping[str, Any]) -> str:
+    own = ("adopted",) if about["notes"].get("adopted") else ("out-of-distribution", "laion", "urls")
+    return "\n".join(f"- {tag}" for tag in own)
 
 
 def _title(about: Mapping[str, Any]) -> str:

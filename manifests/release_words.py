@@ -64,8 +64,10 @@ compare, rebuild and cite it like any other release.{where}
 
 ## How it was made
 
-Its files were read where they lay ({layout}); the labels are the set's own, written as wnid and ImageNet class
-index. Nobody was asked about them again: the votes are empty."""
+Its files were read where they lay: {layout}.
+
+The labels are the set's own, written as wnid and ImageNet class index. Nobody was asked about them again: the votes
+are empty."""
 
 
 def tell_rebuild(about: Mapping[str, Any], *, has_urls: bool, has_paths: bool) -> str:
