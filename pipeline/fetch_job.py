@@ -28,6 +28,15 @@ from relaionet.pipeline.web_guard import Limits, WebGuard
 from relaionet.pipeline.web_rules import FORBIDDING, host_of
 
 
+class _Unused(types.ModuleType):
+    """Stands for a module that img2dataset imports for uses other than this one; its constants mean nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return 0
+
+
 def _import_img2dataset() -> tuple[Any, Any]:
     """img2dataset's Downloader and Resizer, without the modules it imports for uses other than this one.
 
@@ -35,8 +44,9 @@ def _import_img2dataset() -> tuple[Any, Any]:
     """
     for name in ("torch", "ray"):  # it does without
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-    for name in ("wandb", "albumentations", "imghdr"):  # for logging elsewhere and for re-encoding
-        sys.modules.setdefault(name, types.ModuleType(name))
+    # for reading lists of URLs, for re-encoding and for logging elsewhere
+    for name in ("pandas", "cv2", "wandb", "albumentations", "imghdr"):
+        sys.modules.setdefault(name, _Unused(name))
     from img2dataset.downloader import Downloader
     from img2dataset.resizer import Resizer
 

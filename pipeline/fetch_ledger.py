@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from relaionet.manifests.tables import ALIVE
-from relaionet.pipeline.decode_process import Decoder
+from relaionet.pipeline.decode_process import Decoder, Picture
 from relaionet.pipeline.image_bytes import BrokenImage
 from relaionet.pipeline.web_guard import Visit, WebGuard
 from relaionet.pipeline.web_rules import Failure
 
 DECODERS_COUNT = min(4, os.cpu_count() or 1)
+BACKLOG_PER_DECODER = 16
 # a row that waits for another try is no progress yet
 SETTLED_MARK = b'"settled": true'
 # the fetching process ends with this plus the system's error number where it cannot store what it fetched
@@ -85,10 +86,13 @@ class LedgerWriter:
         self._futures: list[Future[None]] = []
         self._decoders = _Decoders(job)
         self._unsettled: set[str] = set()
+        self._pending = 0
 
     def write(self, img_str: bytes | None, key: str, caption: str | None, meta: dict[str, Any]) -> None:
         """Take one sample from img2dataset."""
         self._room.acquire()
+        with self._lock:
+            self._pending += 1
         self._futures.append(self._pool.submit(self._finish, img_str, meta))
 
     def _finish(self, data: bytes | None, meta: dict[str, Any]) -> None:
@@ -105,6 +109,8 @@ class LedgerWriter:
                 os._exit(exit_code_of(error))  # what follows could not be stored either
             raise
         finally:
+            with self._lock:
+                self._pending -= 1
             self._room.release()
 
     def _describe(self, data: bytes | None, meta: dict[str, Any], visit: Visit) -> dict[str, Any]:
@@ -133,12 +139,12 @@ class LedgerWriter:
         again = failure.may_come_back and failure.status != "slow" and visit.asked
         return asdict(failure) | {"settled": not again or visit.tries_count > self._job.settings["retries"]}
 
-    def _store(self, candidate_id: str, data: bytes) -> tuple[Any, str]:
+    def _store(self, candidate_id: str, data: bytes) -> tuple[Picture, str]:
         """Put bytes in their place, whole or not at all, if they are a picture; the picture and its path."""
         part = self._job.work / f"{candidate_id}.part"
         try:
             part.write_bytes(data)
-            picture = self._decoders.read(part)
+            picture = self._decoders.read(part, self._pending)
             path = Path(candidate_id[:2]) / f"{candidate_id}.{picture.facts.format}"
             (self._job.images / path.parent).mkdir(parents=True, exist_ok=True)
             part.replace(self._job.images / path)
@@ -165,19 +171,30 @@ class LedgerWriter:
 
 
 class _Decoders:
-    """A decoding process for each thread that asks."""
+    """Decoding processes, as many as there is work for: starting one takes as long as decoding a hundred pictures."""
 
     def __init__(self, job: FetchJob) -> None:
         self._job = job
-        self._own = threading.local()
+        self._idle: list[Decoder] = []
         self._all: list[Decoder] = []
+        self._change = threading.Condition()
 
-    def read(self, path: Path) -> Any:
-        decoder = getattr(self._own, "decoder", None)
-        if decoder is None:
-            decoder = self._own.decoder = Decoder(self._job.settings["max_pixels"], self._job.settings["decode_s"])
-            self._all.append(decoder)
-        return decoder.read(path)
+    def read(self, path: Path, backlog: int) -> Picture:
+        """Decode a file, while `backlog` others wait."""
+        with self._change:
+            while not self._idle and self._all and (len(self._all) >= DECODERS_COUNT or backlog < BACKLOG_PER_DECODER):
+                self._change.wait()
+            decoder = self._idle.pop() if self._idle else self._start()
+        try:
+            return decoder.read(path)
+        finally:
+            with self._change:
+                self._idle.append(decoder)
+                self._change.notify()
+
+    def _start(self) -> Decoder:
+        self._all.append(Decoder(self._job.settings["max_pixels"], self._job.settings["decode_s"]))
+        return self._all[-1]
 
     def close(self) -> None:
         for decoder in self._all:

@@ -133,12 +133,13 @@ class _Body:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, note_code: Callable[[int], None]) -> None:
         self.max_redirections = limits.max_redirects  # type: ignore[misc]
-        self._allow_private = limits.allow_private
+        self._allow_private, self._note_code = limits.allow_private, note_code
 
     def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
         fp.read = lambda *_: b""  # urllib would read a redirect's body to its end, however long
+        self._note_code(code)
         return super().http_error_302(req, fp, code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302  # type: ignore[assignment]
@@ -180,7 +181,7 @@ class WebGuard(urllib.request.OpenerDirector):
         connector = Connector(allow_private=limits.allow_private, deadline=self._deadline)
         for handler in (
             urllib.request.ProxyHandler(), urllib.request.UnknownHandler(), urllib.request.HTTPDefaultErrorHandler(),
-            urllib.request.HTTPErrorProcessor(), _Redirects(limits), make_handler(connector, "http"),
+            urllib.request.HTTPErrorProcessor(), _Redirects(limits, self._note_code), make_handler(connector, "http"),
             make_handler(connector, "https"),
         ):  # fmt: skip
             self.add_handler(handler)
@@ -188,6 +189,10 @@ class WebGuard(urllib.request.OpenerDirector):
     def _deadline(self) -> float:
         request = self._thread.request
         return request.deadline if request is not None else time.monotonic() + self.limits.timeout_s
+
+    def _note_code(self, code: int) -> None:
+        if self._thread.request is not None:
+            self._thread.request.visit.http_code = code
 
     def open(self, fullurl: Any, data: Any = None, timeout: Any = None) -> Any:
         """Open a request; as urllib's, but bounded, and always by the limits' own time."""
@@ -207,6 +212,9 @@ class WebGuard(urllib.request.OpenerDirector):
             if self._agent_header is not None and not isinstance(fullurl, str):
                 fullurl.headers["User-agent"] = self._agent_header
             response = super().open(fullurl, data, self.limits.timeout_s)
+            if time.monotonic() > request.deadline:  # what reads as headers may have been cut off
+                response.close()
+                raise TimeoutError("timed out")
             self._look_at(response, visit)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._end(request, error)

@@ -1,0 +1,67 @@
+"""Every fault of the catalogue against the real fetcher: the status it must get, and the table in docs/security.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from relaionet.pipeline.image_bytes import open_image
+from relaionet.pipeline.perceptual_hash import make_upright, phash_hex
+from tests.faults.catalogue import FAULTS, MAX_PIXELS, UNUSUAL, Fault
+from tests.faults.pictures import base_picture
+from tests.faults.table import fetch_faults, render_table, stored_table
+
+
+@pytest.fixture(scope="module")
+def fetched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    images = tmp_path_factory.mktemp("faults") / "deep" / "images"
+    return images, fetch_faults(images)
+
+
+def test_every_fault_ends_with_the_status_it_must_have(fetched) -> None:
+    _, rows = fetched
+    wrong = {
+        fault.what: (row["status"], row["reason"])
+        for fault, row in zip(FAULTS, rows, strict=True)
+        if row["status"] != fault.status or (row["reason"] is None) != (row["status"] == "ok")
+    }
+    assert not wrong
+    assert len(FAULTS) >= 100
+    assert all(row["tries_count"] == 0 for fault, row in zip(FAULTS, rows, strict=True) if "`" in fault.what)
+
+
+def test_the_page_shows_what_came_out(fetched) -> None:
+    assert render_table(fetched[1]) == stored_table(), "run `python -m tests.faults --write` and read what changed"
+
+
+def test_files_are_those_of_the_rows_and_nothing_else_is_written(fetched) -> None:
+    images, rows = fetched
+    stored = {row["path"]: row["bytes_count"] for row in rows if row["path"]}
+    assert len(stored) == sum(row["status"] == "ok" for row in rows)
+    files = {path.relative_to(images).as_posix(): path for path in images.parent.parent.rglob("*") if path.is_file()}
+    assert {name: path.stat().st_size for name, path in files.items()} == stored
+
+
+def test_unusual_pictures_decode_to_the_right_one(fetched) -> None:
+    images, rows = fetched
+    base = base_picture()
+    cases = [(fault, row) for fault, row in zip(FAULTS, rows, strict=True) if fault.group == UNUSUAL]
+    for fault, row in cases:
+        with open_image((images / row["path"]).read_bytes(), MAX_PIXELS) as image:
+            assert image.mode == fault.mode, fault.what
+            assert phash_hex(image) == row["phash"], fault.what
+            assert difference(make_upright(image), base, fault) < 6, fault.what
+    animated = [fault.what for fault, row in cases if row["is_animated"]]
+    assert animated == ["animated GIF", "animated WebP", "animated PNG"]
+
+
+def difference(image: Any, base: Any, fault: Fault) -> float:
+    """Mean difference of two pictures, 0 to 255: in colour, or in grey where one has no colour."""
+    if fault.mode == "1":
+        return abs(float(np.asarray(image.convert("L")).mean()) - float(np.asarray(base.convert("L")).mean()))
+    mode = "L" if fault.mode in ("L", "LA") else "RGB"
+    left, right = (np.asarray(one.convert(mode)).astype(float) for one in (image, base))
+    return float(np.abs(left - right).mean()) if left.shape == right.shape else 255.0
