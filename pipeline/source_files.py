@@ -87,7 +87,10 @@ def explain_errors(shown: str, kind: str = "a table") -> Iterator[None]:
     """
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        # fsspec says the same of a server that does not answer, and keeps what happened as the cause
+        if isinstance(error.__cause__, Exception) and not isinstance(error.__cause__, FileNotFoundError):
+            raise _explain(shown, kind, error.__cause__) from None
         raise BadInput(f"{shown}: there is no such file.") from None
     except PermissionError:
         raise BadInput(f"{shown}: no permission to read it; credentials are taken from the environment.") from None
@@ -103,7 +106,10 @@ def _explain(shown: str, kind: str, error: Exception) -> Exception:
     status = getattr(error, "status", None) or getattr(getattr(error, "response", None), "status_code", None)
     why = str(error).strip().partition("\n")[0][:200] or type(error).__name__
     if status in (401, 403) or re.search(r"ACCESS_DENIED|HTTP response code 403|AccessDenied", str(error)):
-        return BadInput(f"{shown}: the server refuses to give it ({why}); credentials are taken from the environment.")
+        return BadInput(
+            f"{shown}: the server refuses to give it ({why}): there is none, or not for you; credentials come from the "
+            f"environment."
+        )
     if status in (404, 410) or "NotFound" in type(error).__name__:
         return BadInput(f"{shown}: there is no such file ({why}).")
     if "://" not in shown or isinstance(error, ValueError):
@@ -186,9 +192,15 @@ def _known_kind(path: str) -> tuple[Kind, str | None]:
     return kind, packing
 
 
+def _is_shown(path: str, place: str = "") -> bool:
+    """False for marks and leavings such as _SUCCESS and .part-0.parquet.crc, unless the place asks for such names."""
+    name, asked = (text.replace("\\", "/").rpartition("/")[2] for text in (path, place))
+    return not name.startswith((".", "_")) or asked.startswith((".", "_"))
+
+
 def _tables(paths: Sequence[str]) -> list[str]:
     """Of the files of a folder the parquet files or, where there are none, the text tables."""
-    seen = [path for path in paths if not path.replace("\\", "/").rpartition("/")[2].startswith((".", "_"))]
+    seen = [path for path in paths if _is_shown(path)]
     parquet = [path for path in seen if _kind(path)[0] == "parquet"]
     return sorted(parquet or [path for path in seen if _kind(path)[0] is not None])
 
@@ -202,7 +214,8 @@ def _local(place: str) -> list[SourceFile]:
             [str(item) for item in path.rglob("*") if item.is_file()]
         )
     else:
-        paths = sorted(name for name in glob.glob(str(path), recursive=True) if Path(name).is_file())  # noqa: PTH207
+        named = glob.glob(str(path), recursive=True)  # noqa: PTH207  (may be absolute)
+        paths = sorted(name for name in named if Path(name).is_file() and _is_shown(name, place))
     if not paths:
         raise BadInput(f"{place}: no such file, folder with tables ({', '.join(KINDS)}), or glob that names a file.")
     files = []
@@ -222,7 +235,7 @@ def _remote_folder(scheme: str, path: str, shown: str) -> list[SourceFile]:
     system = file_system(scheme)
     if GLOB.search(path):
         found = {name: facts for name, facts in system.glob(path, detail=True).items() if facts["type"] == "file"}
-        names = sorted(found)
+        names = sorted(name for name in found if _is_shown(name, path))
     elif (facts := system.info(path))["type"] == "file":
         found, names = {path: facts}, [path]
     else:

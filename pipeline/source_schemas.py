@@ -6,6 +6,7 @@ COYO-700M (their cards on the Hub), CC3M and CC12M (tab-separated, without a lin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -104,7 +105,7 @@ SCHEMAS = (
         any_case=True,
     ),
 )  # fmt: skip
-BY_NAME = {schema.name: schema for schema in SCHEMAS}
+BY_NAME = {schema.name.casefold(): schema for schema in SCHEMAS}
 
 
 def find_schema(
@@ -114,7 +115,7 @@ def find_schema(
 
     Args:
         found: names of its columns.
-        name: of the schema the user says it has; None finds the first of `SCHEMAS` that fits.
+        name: of the schema the user says it has, in any case; None finds the first of `SCHEMAS` that fits.
         columns: our name -> the table's, for columns the user names; taken before those of the schema.
 
     Returns:
@@ -131,7 +132,7 @@ def find_schema(
         raise BadInput(f"there is no column '{lost[0]}'.{nearest_name(lost[0], found)} Found: {_listed(found)}.")
     if set(REQUIRED) <= set(named) and name is None:
         return SourceSchema(name=CUSTOM, columns={ours: (theirs,) for ours, theirs in named.items()}), named
-    candidates = [BY_NAME[name]] if name is not None else list(SCHEMAS)
+    candidates = [BY_NAME[name.casefold()]] if name is not None else list(SCHEMAS)
     for schema in candidates:
         resolved = schema.resolve(found) | named
         if set(REQUIRED) <= set(resolved) and (name is not None or not schema.lacks(found)):
@@ -152,8 +153,9 @@ def check_schema(name: str | None, columns: Mapping[str, str] | None) -> None:
     Raises:
         BadInput: there is no such schema, or no such column of ours.
     """
-    if name is not None and name not in BY_NAME:
-        raise BadInput(f"schema '{name}' is not known.{nearest_name(name, BY_NAME)}")
+    if name is not None and name.casefold() not in BY_NAME:
+        names = [schema.name for schema in SCHEMAS]
+        raise BadInput(f"schema '{name}' is not known.{nearest_name(name, names)}")
     for ours in columns or {}:
         if ours not in OURS:
             raise BadInput(f"columns: '{ours}' is none of ours.{nearest_name(ours, OURS)}")
@@ -171,7 +173,8 @@ def name_columns(fields: Sequence[Sequence[str]]) -> tuple[list[str], bool]:
     """
     if not fields:
         return [], False
-    width = max(len(row) for row in fields)
+    # a line or two may be broken
+    width = Counter(len(row) for row in fields).most_common(1)[0][0]
     addresses = [sum(len(row) > place and _is_address(row[place]) for row in fields) for place in range(width)]
     first_is_names = not any(_is_address(field) for field in fields[0])
     if first_is_names and (len(fields) == 1 or max(addresses, default=0) == 0 or _known_name(fields[0])):

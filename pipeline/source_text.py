@@ -67,6 +67,10 @@ def look_at_text(file: SourceFile, schema: str | None, columns: Mapping[str, str
         Unavailable: its server does not answer.
     """
     with file.open(in_order=True) as raw, explain_errors(file.shown, file.kind):
+        start = raw.read(len(b"PAR1"))
+        if start == b"PAR1" or (file.packing is None and start.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))):
+            raise BadInput(f"its bytes are not those of a {file.kind} file; name it what it is.")
+        raw.seek(0)
         if file.kind == "jsonl":
             first = next((row for row in map(_object, _lines(_unpack(raw, file))) if row is not None), None)
             if first is None:
@@ -202,15 +206,3 @@ def _object(line: bytes | None) -> dict[str, Any] | None:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) or value is None else str(value)
-
-
-def check_text_kind(file: SourceFile) -> None:
-    """Refuse a file that is no text table whatever its name says.
-
-    Raises:
-        BadInput: it is a parquet file, or packed.
-    """
-    with file.open() as raw, explain_errors(file.shown, file.kind):
-        start = raw.read(4)
-    if start == b"PAR1" or (file.packing is None and start[:2] in (b"\x1f\x8b", b"(\xb5")):
-        raise BadInput(f"{file.shown}: its bytes are not those of a {file.kind} file; give it the name of what it is.")

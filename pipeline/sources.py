@@ -20,7 +20,7 @@ from relaionet.manifests.store import file_sha256
 from relaionet.pipeline.source_files import SourceFile, list_files, short_names
 from relaionet.pipeline.source_parquet import ParquetTable, look_at_parquet, read_parquet
 from relaionet.pipeline.source_schemas import check_schema
-from relaionet.pipeline.source_text import TextTable, check_text_kind, look_at_text, read_text
+from relaionet.pipeline.source_text import TextTable, look_at_text, read_text
 
 BATCH_ROWS = 131_072
 SMALL_FILE_BYTES = 16 << 20
@@ -122,16 +122,18 @@ def open_source(
 
 
 def _look_at(file: SourceFile, name: str, schema: str | None, columns: Mapping[str, str] | None) -> SourcePart:
-    table: ParquetTable | TextTable
-    try:
-        if file.kind == "parquet":
-            table = look_at_parquet(file, schema, columns)
-        else:
-            check_text_kind(file)
-            table = look_at_text(file, schema, columns)
-    except BadInput as error:
-        known = str(error).startswith(file.shown)
-        raise BadInput(str(error) if known else f"{file.shown}: {error}") from None
+    look = look_at_parquet if file.kind == "parquet" else look_at_text
+    for wait_s in (*RETRY_S, None):
+        try:
+            table: ParquetTable | TextTable = look(file, schema, columns)
+            break
+        except BadInput as error:
+            known = str(error).startswith(file.shown)
+            raise BadInput(str(error) if known else f"{file.shown}: {error}") from None
+        except Unavailable:
+            if wait_s is None:
+                raise
+            time.sleep(wait_s)
     return SourcePart(file=file, name=name, table=table, identity=identify_file(file, table))
 
 
