@@ -15,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from relaionet.flows.curate import CurateRecipe
+from relaionet.flows.candidate_shards import read_source
+from relaionet.flows.curate import CurateRecipe, check_recipe, read_curate_recipe
 from relaionet.flows.neighbour_check import check_service
 from relaionet.flows.neighbour_stages import label_shards, neighbours_digest, search_shard
 from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.tables import NEIGHBOURS, alive, check_table
+from relaionet.manifests.tables import CANDIDATES, NEIGHBOURS, alive, check_table
 from relaionet.pipeline.embedding_store import write_embeddings
 from relaionet.pipeline.neighbour_folder import search_folder
 from relaionet.pipeline.neighbour_queries import NeighboursConfig, check_neighbours
@@ -495,3 +496,30 @@ def test_published_metadata_is_read_with_its_own_names(tmp_path):
     # the similarity of picture and caption in the metadata is not the cosine of the search
     query = WordEncoder().encode_texts([f"a photo of a {LABELS[0].name}"])[0]
     np.testing.assert_allclose(rows["cosine"], vectors.astype(np.float32) @ query, atol=1e-5)
+
+
+def test_what_a_search_finds_becomes_candidates_beside_the_source(tmp_path, monkeypatch):
+    write_folder(tmp_path / "emb", 40)
+    urls = [f"http://a.example/{i}.jpg" for i in range(0, 80, 2)]  # half of them are in the index too
+    size = [640] * len(urls)
+    source = {"URL": urls, "TEXT": ["a tench on a plate"] * len(urls), "WIDTH": size, "HEIGHT": size}
+    pl.DataFrame(source).write_parquet(tmp_path / "rows.parquet")
+    monkeypatch.setattr("relaionet.flows.neighbour_stages.get_encoder", lambda _recipe: WordEncoder())
+    (tmp_path / "recipe.toml").write_text(
+        f'source = "rows.parquet"\n[neighbours]\nfolder = "emb"\n'
+        f"wnids = {json.dumps([label.wnid for label in LABELS])}\nper_query_count = 10\n"
+    )
+    recipe = read_curate_recipe(str(tmp_path / "recipe.toml"))
+    check_recipe(recipe)
+    run = Run(root=tmp_path / "run")
+    assert search_all(run, recipe) == [True]
+    read_source(run, recipe)
+    rows = run.store.read_all(CANDIDATES)
+    found = alive(run.store.read_all(NEIGHBOURS))
+    assert rows["candidate_id"].n_unique() == rows.height == len(set(urls) | set(found["url"]))
+    sought = {row["candidate_id"]: row for row in rows.iter_rows(named=True)}
+    for candidate_id, wnids in found.group_by("candidate_id").agg("wnid").iter_rows():
+        row = sought[candidate_id]
+        assert set(row["sought_wnids"]) == set(wnids)
+        assert row["found_by"] == (["lemma", "text_search"] if row["source"] == "rows.parquet" else ["text_search"])
+    assert sum(bool(row["sought_wnids"]) for row in sought.values()) == found["candidate_id"].n_unique()
