@@ -54,4 +54,4 @@ def merge_neighbours(rows: pl.DataFrame, found: pl.DataFrame | None) -> pl.DataF
     return joined.with_columns(
         pl.concat_list(by_lemma, pl.col("_searches").fill_null([])).alias("found_by"),
         pl.col("sought_wnids").fill_null([]),
-    ).drop("_searches")
+    ).select(*rows.columns, "found_by", "sought_wnids")

@@ -175,11 +175,12 @@ def name_columns(fields: Sequence[Sequence[str]]) -> tuple[list[str], bool]:
         return [], False
     # a line or two may be broken
     width = Counter(len(row) for row in fields).most_common(1)[0][0]
-    addresses = [sum(len(row) > place and _is_address(row[place]) for row in fields) for place in range(width)]
+    whole = [row for row in fields if len(row) == width]
+    addresses = [sum(_is_address(row[place]) for row in whole) for place in range(width)]
     first_is_names = not any(_is_address(field) for field in fields[0])
     if first_is_names and (len(fields) == 1 or max(addresses, default=0) == 0 or _known_name(fields[0])):
         return [field.strip().lstrip("\N{BYTE ORDER MARK}") for field in fields[0]], True
-    if width == len(REQUIRED) and max(addresses) * 2 > len(fields):
+    if width == len(REQUIRED) and max(addresses) * 2 > len(whole):
         url_first = addresses[0] >= addresses[1]
         return ["url", "caption"] if url_first else ["caption", "url"], False
     return [f"column {place + 1}" for place in range(width)], False

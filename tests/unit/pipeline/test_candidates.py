@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,6 +47,18 @@ ROWS: list[tuple[tuple[object, ...], str]] = [
     ((url(6), None, 640, 480, 0.1, 0.1), "no_label"),
     ((url(7), "a goldfish", None, None, None, None), "ok"),
     ((url(8), "a goldfish", 640, 480, float("nan"), 0.1), "ok"),
+    # a row that is rejected for itself keeps its status, and stands in nobody's way
+    ((url(0), "nothing here", 640, 480, 0.1, 0.1), "no_label"),
+    ((url(4), "a goldfish, said to be safe", 640, 480, 0.1, 0.1), "ok"),
+    ((url(4), "and again a goldfish", 640, 480, 0.1, 0.1), "repeated"),
+    (("file:///etc/passwd", "a goldfish", 640, 480, 0.1, 0.1), "bad_url"),
+    (("HTTPS://example.org/", "a goldfish", 640, 480, 0.1, 0.1), "ok"),
+    (("", "a goldfish", 640, 480, 0.1, 0.1), "bad_url"),
+    ((url(9), "goldfish " * 200_000, 640, 480, 0.1, 0.1), "bad_text"),
+    ((url(9), "a gold\x00fish", 640, 480, 0.1, 0.1), "bad_text"),
+    ((url(9), "a\x1b[31m goldfish", 640, 480, 0.1, 0.1), "bad_text"),
+    ((url(9), "a goldfish\n\tin two lines", 640, 480, 0.1, 0.1), "ok"),
+    ((url(10), "a goldfish", 0, -5, 0.1, 0.1), "ok"),
 ]
 
 
@@ -51,7 +66,8 @@ def test_every_row_gets_the_status_it_deserves(tmp_path: Path) -> None:
     table = read_candidates(source_file(tmp_path / "s.parquet", [row for row, _ in ROWS]))
     check_table(table, CANDIDATES)
     assert table["status"].to_list() == [status for _, status in ROWS]
-    assert table["url"].to_list() == [row[0][:4096] if row[0] else None for row, _ in ROWS]  # type: ignore[index]
+    assert table["url"].to_list() == [row[0] if row[0] is None else str(row[0])[:4096] for row, _ in ROWS]
+    assert table["caption"].str.len_chars().max() == 10_000
     assert table["source_row"].to_list() == list(range(len(ROWS)))
     assert table.filter(pl.col("status") != "ok")["reason"].null_count() == 0
     assert table.filter(pl.col("status") == "ok")["reason"].null_count() == count_statuses(table)["ok"]
@@ -61,6 +77,8 @@ def test_ids_are_sha256_of_the_url_or_of_the_row(tmp_path: Path) -> None:
     table = read_candidates(source_file(tmp_path / "s.parquet", [row for row, _ in ROWS]))
     assert table["candidate_id"][0] == hashlib.sha256(url(0).encode()).hexdigest()
     assert table["candidate_id"][6] == hashlib.sha256(b"s.parquet#6").hexdigest()
+    assert table["candidate_id"][7] == hashlib.sha256(b"javascript:alert(1)").hexdigest()
+    assert table["candidate_id"][8] == hashlib.sha256(b"s.parquet#8").hexdigest()
     assert table.filter(pl.col("status") == "ok")["candidate_id"].is_unique().all()
 
 
@@ -83,8 +101,45 @@ def test_limits_are_those_of_the_config(tmp_path: Path) -> None:
     path = source_file(tmp_path / "s.parquet", [row for row, _ in ROWS])
     loose = read_candidates(path, CandidatesConfig(min_side_px=0, max_punsafe=1, max_pwatermark=1))
     assert not set(loose["status"]) & {"too_small", "unsafe", "watermark"}
-    with pytest.raises(BadInput, match="match"):
-        CandidatesConfig(captions="some")  # type: ignore[arg-type]
+    short = read_candidates(path, CandidatesConfig(max_url_chars=24, max_caption_chars=10))
+    assert "caption longer than 10 characters" in set(short["reason"])
+    assert "URL longer than 24 characters" in set(short["reason"])
+    assert short["caption"].str.len_chars().max() == 10
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"captions": "some"}, "expected one of 'match', 'any'"), ({"rule": "mine"}, "'relaionet', 'laionet'"),
+        ({"keep_rows": "some"}, "'auto', 'all', 'named'"), ({"rows_per_shard": 0}, "rows_per_shard = 0"),
+        ({"schema": "LAION"}, "is not known"), ({"columns": {"link": "URL"}}, "none of ours"),
+    ],
+)  # fmt: skip
+def test_wrong_settings_are_found_at_once(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        CandidatesConfig(**wrong)
+
+
+def test_the_rule_of_laionet_can_be_asked_for(tmp_path: Path) -> None:
+    path = source_file(tmp_path / "s.parquet", [(url(0), "two goldfishes", 640, 480, 0.0, 0.0)])
+    assert read_candidates(path)["status"].to_list() == ["ok"]
+    assert read_candidates(path, CandidatesConfig(rule="laionet"))["status"].to_list() == ["no_label"]
+
+
+def test_bytes_that_are_no_text_end_with_a_reason(tmp_path: Path) -> None:
+    texts = pa.array([b"goldfish", b"gold\xff goldfish"]).view(pa.string())
+    places = pa.array([b"http://a.example/\xff", b"http://a.example/"]).view(pa.string())
+    pq.write_table(pa.table({"URL": places, "TEXT": texts}), tmp_path / "s.parquet")
+    (tmp_path / "t.tsv").write_bytes(b"goldfish\thttp://b.example/\nno row\n")
+    table = read_candidates([tmp_path / "s.parquet", tmp_path / "t.tsv"])
+    assert table.select("status", "reason").rows() == [
+        ("bad_url", "the URL is not text in UTF-8"),
+        ("bad_text", "the caption is not text in UTF-8"),
+        ("ok", None),
+        ("malformed", "the line of the file has not the fields of a row"),
+    ]
+    assert table["candidate_id"][0] == hashlib.sha256(b"s.parquet#0").hexdigest()
+    check_table(table, CANDIDATES)
 
 
 def test_laion_400m_words_become_probabilities(tmp_path: Path) -> None:
