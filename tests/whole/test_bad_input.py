@@ -146,12 +146,13 @@ def test_an_encoder_is_looked_at_before_anything_is_fetched(
     assert not (tmp_path / "run" / "downloads").exists()
 
 
-def test_full_disk(relaionet: Command, tmp_path: Path, source_recipe: Path) -> None:
-    """A file system of its own that is too small, mounted where this process may."""
+@pytest.mark.parametrize("size", ["48k", "160k", "600k"])
+def test_full_disk(relaionet: Command, tmp_path: Path, source_recipe: Path, size: str) -> None:
+    """A file system of its own that is too small, mounted where this process may: full at one stage or another."""
     small = tmp_path / "small"
     small.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(small)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(small)], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("mounting a small file system needs root")
