@@ -127,7 +127,7 @@ def count_rows(store: Store, table: Table) -> pl.DataFrame:
             rows.with_columns(missing).group_by("status", "reason").agg(pl.len().alias("rows_count").cast(pl.Int64))
         )
     if table is CANDIDATES:
-        parts += [store.read(PASSED_OVER, shard).select(schema) for shard in store.shards(PASSED_OVER)]
+        parts += [store.read(PASSED_OVER, shard).select(*schema) for shard in store.shards(PASSED_OVER)]
     return pl.concat(parts).group_by("status", "reason").agg(pl.col("rows_count").sum())
 
 
