@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from relaionet.pipeline.image_bytes import BrokenImage, ImageFacts, facts_of, open_image
+from relaionet.pipeline.image_bytes import TOO_MUCH_MEMORY, BrokenImage, ImageFacts, facts_of, open_image
 from relaionet.pipeline.perceptual_hash import phash_hex
 
 # of decoded pixels (4 bytes), a copy turned upright, one in grey, and what a decoder holds besides
@@ -65,6 +65,8 @@ class Decoder:
         answer = self._ask(path)
         if answer is None:
             answer = {"error": self._explain_end()}
+        if answer.get("error") == TOO_MUCH_MEMORY:
+            self.close()
         if "error" in answer:
             raise BrokenImage(answer["error"])
         return Picture(facts=ImageFacts(**answer["facts"]), phash=answer["phash"])
@@ -94,7 +96,7 @@ class Decoder:
         if process.returncode == -signal.SIGALRM:
             return f"decoding takes more than {self._timeout_s:g} s"
         if process.returncode == -signal.SIGKILL:
-            return "decoding takes too much memory"
+            return TOO_MUCH_MEMORY
         return f"the decoder crashed on it (exit code {process.returncode})"
 
     def close(self) -> None:
@@ -139,10 +141,12 @@ def serve_pictures(max_pixels: int, timeout_s: float) -> None:
         except BrokenImage as error:
             answer = {"error": str(error)}
         except MemoryError:
-            answer = {"error": "decoding takes too much memory"}
+            answer = {"error": TOO_MUCH_MEMORY}
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
         sys.stdout.buffer.flush()
+        if answer.get("error") == TOO_MUCH_MEMORY:
+            return  # what is left of it must not be held against the next picture
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ DECODE_ERRORS = (
     MemoryError, struct.error, zlib.error,
 )  # fmt: skip
 
+TOO_MUCH_MEMORY = "decoding takes too much memory"
+
 
 class BrokenImage(ValueError):
     """Bytes that are no image within the limits; the text says why."""
@@ -77,6 +79,8 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
         except DECODE_ERRORS as error:
             if "truncated" in str(error).lower():
                 raise BrokenImage("truncated: the picture ends early") from None
+            if isinstance(error, MemoryError):
+                raise BrokenImage(TOO_MUCH_MEMORY) from None
             raise BrokenImage(f"cannot be decoded: {_one_line(error)}") from None
     return image
 

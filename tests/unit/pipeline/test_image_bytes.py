@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from relaionet.pipeline.image_bytes import FORMATS, BrokenImage, ImageFacts, read_facts
+from relaionet.pipeline.image_bytes import FORMATS, BrokenImage, ImageFacts, open_image, read_facts
 
 LIMIT_PIXELS = 1_000_000
 
@@ -29,16 +30,37 @@ def test_formats_are_known_by_their_bytes(mode: str, format: str) -> None:
 
 
 def test_an_animation_counts_as_its_first_frame() -> None:
-    frames = [Image.new("P", (8, 8), color) for color in range(4)]
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue", "green", "white")]
     out = io.BytesIO()
     frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
-    assert read_facts(out.getvalue(), LIMIT_PIXELS).format == "gif"
+    assert read_facts(out.getvalue(), LIMIT_PIXELS) == ImageFacts(
+        format="gif", width_px=8, height_px=8, is_animated=True
+    )
+    with open_image(out.getvalue(), LIMIT_PIXELS) as image:
+        assert image.convert("RGB").getpixel((0, 0)) == frames[0].getpixel((0, 0))
+
+
+@pytest.mark.parametrize(("format", "dtype"), [("PNG", np.uint16), ("TIFF", np.uint16), ("TIFF", np.int32)])
+def test_grey_of_more_than_8_bits_keeps_its_greys(format: str, dtype: type) -> None:
+    grey = np.linspace(0, 255, 40 * 30).reshape(30, 40).astype(np.uint8)
+    wide = (grey.astype(np.int64) * (257 if dtype == np.uint16 else 2**23)).astype(dtype)
+    out = io.BytesIO()
+    Image.fromarray(wide).save(out, format)
+    with open_image(out.getvalue(), LIMIT_PIXELS) as image:
+        assert (
+            np.abs(np.asarray(image.convert("L")).astype(int) - (grey if dtype == np.uint16 else grey // 2)).max() <= 1
+        )
 
 
 @pytest.mark.parametrize(
     ("data", "why"),
     [
         (b"", "no bytes"),
+        (b"\x1f\x8b\x08" + bytes(9), "gzip"),
+        (b"not here", "text"),
+        (b'{"error": 1}', "JSON"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\x00\x00\x00\x18ftypmp42" + bytes(30), "a film"),
         (b"  <!DOCTYPE html><html></html>", "HTML"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),

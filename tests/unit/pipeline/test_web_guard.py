@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import errno
 import socket
 import urllib.error
 import urllib.request
 
 import pytest
 
+from relaionet.pipeline.host_manners import Manners
 from relaionet.pipeline.web_guard import Limits, WebGuard
 from relaionet.pipeline.web_rules import RefusedUrl
 
-PRIVATE = ["127.0.0.1", "10.0.0.7", "169.254.169.254"]
+PRIVATE = ["127.0.0.1", "10.0.0.7", "169.254.169.254", "::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "fd00:ec2::254"]
 
 
 @pytest.fixture
@@ -66,6 +68,78 @@ def test_it_connects_to_the_address_it_looked_at(names, fault_server, monkeypatc
         ask(opener, "http://public.example/a.jpg")
     assert reached == [("93.184.216.34", 80)]
     assert opener.visits["http://public.example/a.jpg"].failure.reason == "connection refused"
+
+
+def test_a_name_that_changes_its_address_is_connected_to_where_it_was_looked_at(
+    names, fault_server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Public when it is looked at, loopback a moment later: the name server answers each question differently."""
+    answers = iter(["93.184.216.34", "127.0.0.1", "127.0.0.1"])
+    asked: list[str] = []
+    reached: list[tuple[str, int]] = []
+
+    def resolve(host: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        reached.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    opener = guard()
+    for _ in range(2):
+        with pytest.raises(urllib.error.URLError):
+            ask(opener, "http://rebinding.example/a.jpg")
+    assert reached == [("93.184.216.34", 80)] * 2
+    assert asked == ["rebinding.example"]
+
+
+def test_an_address_that_cannot_be_reached_is_no_end_while_there_is_another(
+    names, fault_server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names["both.example"] = ["2606:4700::1111", "93.184.216.34"]
+    fault_server.files["/a.jpg"] = b"bytes"
+    real = socket.create_connection
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        if ":" in address[0]:
+            raise OSError(errno.ENETUNREACH, "no IPv6 here")
+        return real(("127.0.0.1", address[1]), timeout)
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    assert ask(guard(), f"http://both.example:{fault_server.server_address[1]}/a.jpg") == b"bytes"
+
+
+def test_what_is_noted_of_a_visit(names, fault_server) -> None:
+    fault_server.files["/a.jpg"] = b"bytes"
+    opener = WebGuard(
+        Limits(timeout_s=2, max_bytes=100, allow_private=True), agent_header="Mozilla/5.0 (compatible; me; +mail)"
+    )
+    url = f"{fault_server.url}/hop/~a.jpg"
+    for tries_count in (1, 2):
+        assert ask(opener, url) == b"bytes"
+        visit = opener.visits[url]
+        assert (visit.http_code, visit.tries_count, visit.final_url) == (
+            200,
+            tries_count,
+            f"{fault_server.url}/a.jpg",
+        )
+        assert visit.seconds > 0
+    assert fault_server.agents == {"Mozilla/5.0 (compatible; me; +mail)"}
+
+
+def test_a_turn_is_given_back_however_a_visit_ends(names, fault_server) -> None:
+    fault_server.files["/a.jpg"] = bytes(300)
+    opener = WebGuard(
+        Limits(timeout_s=2, max_bytes=200, allow_private=True), Manners(requests_count=1, failures_count=99)
+    )
+    for path in ("/a.jpg", "/none", "/hop/~none", "/hop/file:~~~x", "/short/x", "/loop/x", "/noai/x") * 2:
+        with pytest.raises(OSError):  # noqa: PT011  each another
+            ask(opener, fault_server.url + path)
+    fault_server.files["/b.jpg"] = b"bytes"
+    assert ask(opener, f"{fault_server.url}/b.jpg") == b"bytes"
 
 
 def test_private_hosts_answer_where_they_are_allowed(names, fault_server) -> None:

@@ -11,19 +11,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaionet.manifests.tables import DOWNLOADS
-from relaionet.pipeline.web_rules import encode_url, explain_failure, is_public, refuse_url
+from relaionet.pipeline.web_rules import (
+    encode_url,
+    explain_failure,
+    forbidding_directive,
+    is_public,
+    read_retry_after,
+    refuse_url,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",
-     "255.255.255.255", "::1", "fe80::1%eth0", "fc00::1", "::ffff:127.0.0.1", "::"],
+     "255.255.255.255", "::1", "fe80::1%eth0", "fc00::1", "::ffff:127.0.0.1", "::", "::127.0.0.1",
+     "64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::", "2002:a9fe:a9fe::", "fec0::1", "fd00:ec2::254", "ff02::1",
+     "2001::1", "2001:db8::1", "100::1"],
 )  # fmt: skip
 def test_private_addresses_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1"])
+@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:1.1.1.1",
+                                     "64:ff9b::101:101", "2002:101:101::"])  # fmt: skip
 def test_public_addresses(address: str) -> None:
     assert is_public(address)
 
@@ -33,6 +43,7 @@ def test_public_addresses(address: str) -> None:
     ["http://127.0.0.1/", "http://localhost:8080/", "http://LOCALHOST./", "http://2130706433/", "http://0x7f.1/",
      "http://127.1/", "http://[::1]/", "http://[::ffff:10.0.0.1]/", "http://169.254.169.254/latest/meta-data",
      "http://user@10.0.0.1/", "http://printer.local/", "file:///etc/passwd", "javascript:alert(1)", "ftp://example.org/",
+     "http://a:b@example.org/", "http://example.org:25/", "http://metadata.google.internal/",
      "http://", "//example.org/x", "", "http://[bad/", "http://example.org:99999/"],
 )  # fmt: skip
 def test_what_may_not_be_fetched_is_refused_with_a_reason(url: str) -> None:
@@ -43,6 +54,34 @@ def test_private_hosts_only_where_allowed() -> None:
     assert refuse_url("http://127.0.0.1:80/x", allow_private=True) is None
     assert refuse_url("file:///etc/passwd", allow_private=True)
     assert refuse_url("https://example.org/a?b=c", allow_private=False) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ([], None), (["noai"], "noai"), (["NoIndex, nofollow"], "noindex"), (["otherbot: noindex"], None),
+        (["relaionet: noimageai"], "noimageai"), (["otherbot: none, Relaionet: noai"], "noai"),
+        (["nofollow", "noimageindex"], "noimageindex"), (["unavailable_after: 25 Jun 2010 15:00:00 PST"], None),
+        (["relaionet: nofollow, noai"], "noai"), (["otherbot: nofollow, noai"], None), ([",,:, :x"], None),
+    ],
+)  # fmt: skip
+def test_directives_that_forbid(headers: list[str], found: str | None) -> None:
+    assert forbidding_directive(headers, "relaionet") == found
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("120", 120.0), (" 0 ", 0.0), ("Thu, 01 Jan 1970 00:01:00 GMT", 50.0), ("Thu, 01 Jan 1970 00:00:01 GMT", 0.0),
+     ("soon", None), ("", None), (None, None), ("-3", None), ("9" * 50, 999999999.0)],
+)  # fmt: skip
+def test_retry_after(value: str | None, seconds: float | None) -> None:
+    assert read_retry_after(value, now_s=10.0) == seconds
+
+
+@given(st.text(max_size=40))
+def test_any_header_is_read(text: str) -> None:
+    forbidding_directive([text], "relaionet")
+    assert (read_retry_after(text, 0.0) or 0.0) >= 0
 
 
 def test_urls_are_written_in_ascii() -> None:
@@ -60,6 +99,10 @@ def test_any_text_is_written_in_ascii_and_judged(text: str) -> None:
 
 def http_error(code: int, text: str = "x") -> urllib.error.HTTPError:
     return urllib.error.HTTPError("http://a/", code, text, Message(), None)
+
+
+# words of reasons that may pass
+MAY_COME_BACK = ("HTTP 503", "timed out after 5 s", "connection refused", "connection closed", "truncated")
 
 
 @pytest.mark.parametrize(
@@ -86,4 +129,5 @@ def test_failures_read_as_status_and_reason(error: Exception, status: str, word:
     assert failure.status == status
     assert failure.status in DOWNLOADS.statuses
     assert word in failure.reason
+    assert failure.may_come_back == (word in MAY_COME_BACK)
     assert "\n" not in failure.reason
