@@ -44,7 +44,7 @@ def _patterns() -> pl.DataFrame:
         {
             "found": [f" {lemma} " for lemma in known],
             "words": list(known),
-            "sure": [[labels[index].wnid] for index in known.values()],
+            "sure": [labels[index].wnid for index in known.values()],
         }
     )
 
@@ -56,8 +56,8 @@ def find_laionet_lemmas(captions: pl.Series) -> pl.DataFrame:
         captions: strings or nulls.
 
     Returns:
-        One row per (caption, lemma found): row UInt32, words (the lemma), sure List(String) (its wnid); by row, then
-        in the order in which they end in the caption.
+        One row per (caption, lemma found): row UInt32, words (the lemma), sure (its wnid); by row, then in the order
+        in which they end in the caption.
     """
     rows = pl.DataFrame({"text": captions.cast(pl.String)}).with_row_index("row").filter(pl.col("text").is_not_null())
     patterns = _patterns()

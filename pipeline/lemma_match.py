@@ -34,7 +34,7 @@ _NONE = pl.lit([], dtype=_WNIDS)
 
 @cache
 def _forms() -> pl.DataFrame:
-    """One row per way to write a lemma: pattern as searched, words, sure (wnids), possible (wnids)."""
+    """One row per way to write a lemma: pattern as searched, words, sure (wnid or null), possible (wnids)."""
     labels = read_labels()
     forms = [form for _, form in sorted(lemma_forms().items())]
     wnids = [[labels[index].wnid for index in form.class_indices] for form in forms]
@@ -42,10 +42,10 @@ def _forms() -> pl.DataFrame:
         {
             "pattern": [f" {form.words} " for form in forms],
             "words": [" ".join(form.words.split()) for form in forms],
-            "sure": [[] if form.doubt else known for form, known in zip(forms, wnids, strict=True)],
+            "sure": [None if form.doubt else known[0] for form, known in zip(forms, wnids, strict=True)],
             "possible": [known if form.doubt else [] for form, known in zip(forms, wnids, strict=True)],
         },
-        schema_overrides={"sure": _WNIDS, "possible": _WNIDS},
+        schema_overrides={"sure": pl.String, "possible": _WNIDS},
     )
 
 
@@ -79,8 +79,9 @@ def _fold_captions(captions: pl.Series) -> pl.DataFrame:
 
 def _drop_contained(hits: pl.DataFrame) -> pl.DataFrame:
     """row, pattern of rows with several hits, without those that lie inside another; in the order of the caption."""
-    patterns = _forms()["pattern"].to_list()
-    starts = pl.col("text").str.find_many(patterns, overlapping=True).alias("start")
+    # an automaton of what is there is made in no time, and finds the same in the same order
+    there = hits["found"].list.explode(keep_nulls=False, empty_as_null=False).unique().to_list() or [" "]
+    starts = pl.col("text").str.find_many(there, overlapping=True).alias("start")
     # one number orders all ends: of a later row, or later in the same
     end = pl.col("row").cast(pl.Int64) * 2**32 + pl.col("start") + pl.col("found").str.len_bytes()
     return (
@@ -109,31 +110,44 @@ def find_lemmas(captions: pl.Series) -> pl.DataFrame:
 
     Returns:
         One row per (caption, lemma found): row UInt32 (place in `captions`), pattern (words as searched), words, sure
-        and possible List(String) (wnids named, or that may be meant); ordered by row, then by place in the caption.
+        (the wnid named, or null), possible List(String) (wnids that may be meant); ordered by row, then by place in
+        the caption.
     """
     once, several = _find_patterns(captions)
     found = pl.concat([once, several]).sort("row", maintain_order=True)
     return found.join(_forms(), on="pattern", how="left", maintain_order="left")
 
 
-def _name_several(found: pl.DataFrame) -> pl.DataFrame:
-    """row, words, sure, possible, a row per hit -> row, words (all), sure and possible (all, in class order)."""
-    return found.group_by("row", maintain_order=True).agg(
-        pl.col("words").unique(maintain_order=True).str.join(", "),
-        pl.col("sure").list.explode(keep_nulls=False, empty_as_null=False).unique().sort(),
-        pl.col("possible").list.explode(keep_nulls=False, empty_as_null=False).unique().sort(),
+def _unite(found: pl.DataFrame) -> pl.DataFrame:
+    """row, words, sure, possible of every hit -> row, wnid, lemma, other_wnids, possible_wnids of every row."""
+    sure = pl.col("sure")
+    united = found.group_by("row", maintain_order=True).agg(
+        pl.col("words").unique(maintain_order=True).str.join(", ").alias("lemma"), sure.drop_nulls().unique().sort()
+    )
+    unsure = found.join(united.filter(sure.list.len() == 0), on="row", how="semi", maintain_order="left")
+    possible = unsure.explode("possible").group_by("row").agg(pl.col("possible").unique().sort())
+    return united.join(possible, on="row", how="left").select(
+        "row",
+        pl.when(sure.list.len() == 1).then(sure.list.first()).alias("wnid"),
+        "lemma",
+        pl.when(sure.list.len() > 1).then(sure).otherwise(_NONE).alias("other_wnids"),
+        pl.col("possible").fill_null([]).alias("possible_wnids"),
     )
 
 
 def _name_slice(captions: pl.Series, rule: Rule) -> pl.DataFrame:
     if rule == "laionet":
-        named = _name_several(find_laionet_lemmas(captions).with_columns(_NONE.alias("possible")))
+        found = find_laionet_lemmas(captions).with_columns(_NONE.alias("possible"))
+        once, several = _divide(found, ~pl.col("row").is_duplicated())
     else:
-        once, several = _find_patterns(captions)
-        forms = _forms()
-        single = once.join(forms, on="pattern", how="left").select("row", "words", "sure", "possible")
-        named = pl.concat([single, _name_several(several.join(forms, on="pattern", maintain_order="left"))])
-    return _one_row_each(named.sort("row"), captions.len())
+        once, several = (part.join(_forms(), on="pattern", maintain_order="left") for part in _find_patterns(captions))
+    single = once.select(
+        "row", pl.col("sure").alias("wnid"), pl.col("words").alias("lemma"), _NONE.alias("other_wnids"),
+        pl.col("possible").alias("possible_wnids"),
+    )  # fmt: skip
+    named = pl.concat([single, _unite(several.select("row", "words", "sure", "possible"))]).sort("row")
+    columns = ("wnid", "lemma", "other_wnids", "possible_wnids")
+    return pl.DataFrame([_spread(named[name], named["row"], captions.len()) for name in columns])
 
 
 def name_classes(captions: pl.Series, rule: Rule = "relaionet") -> pl.DataFrame:
@@ -161,19 +175,6 @@ def name_classes(captions: pl.Series, rule: Rule = "relaionet") -> pl.DataFrame:
     slices = [captions[start : start + step] for start in range(0, max(captions.len(), 1), step)]
     with ThreadPoolExecutor(len(slices)) as threads:
         return pl.concat(threads.map(_name_slice, slices, [rule] * len(slices)))
-
-
-def _one_row_each(named: pl.DataFrame, rows_count: int) -> pl.DataFrame:
-    """Columns row (sorted), words, sure, possible of the captions that name something -> a row for every caption."""
-    sure = pl.col("sure")
-    columns = named.select(
-        pl.when(sure.list.len() == 1).then(sure.list.first()).alias("wnid"),
-        pl.col("words").alias("lemma"),
-        pl.when(sure.list.len() > 1).then(sure).otherwise(_NONE).alias("other_wnids"),
-        pl.when(sure.list.len() == 0).then("possible").otherwise(_NONE).alias("possible_wnids"),
-    )
-    rows = named["row"]
-    return pl.DataFrame([_spread(columns[name], rows, rows_count) for name in columns.columns])
 
 
 def _spread(values: pl.Series, rows: pl.Series, rows_count: int) -> pl.Series:

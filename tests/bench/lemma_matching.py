@@ -1,0 +1,80 @@
+"""Captions per second: by LAIONet's rule as a plain loop over captions and lemmas, and ours, by both rules.
+
+The captions are the real alt texts of ../shared/real where they are, words of them put together anew, and made ones.
+The loop is timed on a part: its time per caption does not depend on how many there are.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from random import Random
+
+import polars as pl
+
+from relaionet.manifests.labels import read_labels
+from relaionet.pipeline.lemma_match import Rule, name_classes
+from tests.bench.laionet_loop import loop_matches, made_captions
+from tests.bench.row import Row
+
+REAL_ROWS = Path(__file__).resolve().parents[3] / "shared" / "real" / "rows.parquet"
+CAPTIONS_COUNT, BATCH_ROWS, MADE_COUNT, LOOP_COUNT = 1_000_000, 131_072, 15_000, 3_000
+REPEATS = 5
+ORDINARY = "the of and new vintage with Photo by NEW 2014 great white for in Women Black Stock - | Home Print".split()  # noqa: SIM905
+
+
+def read_captions() -> list[str]:
+    """The real alt texts; made captions where they are not at hand."""
+    if REAL_ROWS.is_file():
+        return pl.read_parquet(REAL_ROWS)["TEXT"].drop_nulls().to_list()
+    return made_captions(10_000, ORDINARY, seed=1)
+
+
+def many_captions(known: list[str], count: int) -> pl.Series:
+    """The known captions once, then new ones of the same lengths and words, so that no cache sees a caption twice."""
+    random = Random(0)
+    words = [word for caption in known for word in caption.split()]
+    lengths = [len(caption.split()) for caption in known]
+    made = (" ".join(random.choices(words, k=random.choice(lengths))) for _ in range(count - len(known)))
+    return pl.Series([*known, *made])
+
+
+def per_second(captions: pl.Series, rule: Rule) -> float:
+    started = time.perf_counter()
+    for start in range(0, captions.len(), BATCH_ROWS):
+        name_classes(captions[start : start + BATCH_ROWS], rule)
+    return captions.len() / (time.perf_counter() - started)
+
+
+def loop_per_second(captions: list[str]) -> float:
+    started = time.perf_counter()
+    loop_matches(captions)
+    return len(captions) / (time.perf_counter() - started)
+
+
+def same_matches(captions: list[str]) -> int:
+    """How many captions name the same classes by our rule `laionet` and by the loop."""
+    table = name_classes(pl.Series(captions), "laionet")
+    ours = [({one} if one else set()) | set(two) for one, two in table.select("wnid", "other_wnids").iter_rows()]
+    return sum(wnids == found for wnids, (_, found) in zip(ours, loop_matches(captions), strict=True))
+
+
+def measure() -> list[Row]:
+    real = read_captions()
+    checked = real + made_captions(MADE_COUNT, [word for caption in real[:2000] for word in caption.split()])
+    same = same_matches(checked)
+    many = many_captions(real, CAPTIONS_COUNT)
+    some = Random(1).sample(real, min(LOOP_COUNT, len(real)))
+    loop, ours, laionet = [], [], []
+    for _ in range(REPEATS):
+        loop.append(loop_per_second(some))
+        ours.append(per_second(many, "relaionet"))
+        laionet.append(per_second(many, "laionet"))
+    lemmas = sum(len(label.lemmas) for label in read_labels())
+    peer = f"captions/s (LAIONet's rule as a loop over {lemmas:,} lemmas)"
+    return [
+        Row(name="lemma_matching", ours=max(ours), peer=max(loop), goal=">=300", unit=peer),
+        Row(name="lemma_matching_laionet", ours=max(laionet), peer=max(loop), goal=">=300", unit=peer),
+        Row(name="lemma_matching_speed", ours=max(ours), peer=1e6, goal=">=1", unit="captions/s (bound)"),
+        Row(name="lemma_matching_same", ours=same, peer=len(checked), goal=">=1", unit="captions with equal matches"),
+    ]
