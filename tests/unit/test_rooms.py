@@ -27,6 +27,7 @@ OWNERS = {
     "img2dataset": ("pipeline/fetch_job.py",),
     "faiss": ("pipeline/retrieve.py", "flows/doctor.py"),
     "clip_retrieval": (),  # pins what does not fit: spoken to over HTTP only
+    "sentence_transformers": ("pipeline/sentence_encoder.py",),
     "open_clip": ("pipeline/encoders.py", "pipeline/miniature/train_encoder.py"),
     "huggingface_hub": ("pipeline/hub.py", "pipeline/source_servers.py"),
     "datasets": ("pipeline/split.py", "pipeline/candidates.py"),
