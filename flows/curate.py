@@ -19,7 +19,7 @@ from relaionet.flows.curate_stages import (
     screen_all,
     search_labels,
 )  # fmt: skip
-from relaionet.flows.download_stage import download_shard, say_what_may_come_back
+from relaionet.flows.download_stage import download_shard, finish_downloads
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.neighbour_stages import place_neighbours, search_all_neighbours
 from relaionet.flows.provenance import write_run_record
@@ -180,7 +180,7 @@ def run_stages(run: Run, recipe: CurateRecipe, *, retry: bool = False) -> None:
     rows_count = choose_all(run, recipe)
     report_candidates(run, recipe)
     run_shards(run, DOWNLOADS, download_shard, shards, rows_count, recipe, retry)
-    say_what_may_come_back(run)
+    finish_downloads(run)
     run_shards(run, EMBEDDINGS, embed_shard, shards, rows_count, recipe)
     search_labels(run, recipe)
     run_shards(run, PROPOSALS, propose_shard, shards, rows_count, recipe)

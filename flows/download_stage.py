@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from relaionet.flows.stage import Run
 from relaionet.manifests.store import digest_of, write_atomic
 from relaionet.manifests.tables import CANDIDATES, CHOSEN, DOWNLOADS, alive
 from relaionet.pipeline import download
+from relaionet.pipeline.download import WORK_PREFIX
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe
@@ -100,8 +102,10 @@ def set_shards_aside(run: Run, shards: list[str]) -> None:
         set_aside(run, shard, pl.Series([], dtype=pl.String))
 
 
-def say_what_may_come_back(run: Run) -> None:
-    """One line about the rows that failed for a reason that may pass, where there are any."""
+def finish_downloads(run: Run) -> None:
+    """Remove what fetches under other settings left unfinished; say how many rows failed for a reason that may pass."""
+    for folder in run.images.glob(f"{WORK_PREFIX}*"):
+        shutil.rmtree(folder, ignore_errors=True)
     tables = (run.store.read(DOWNLOADS, shard, columns=["may_come_back"]) for shard in run.store.shards(DOWNLOADS))
     count = sum(int(table["may_come_back"].sum()) for table in tables)
     if count:

@@ -26,6 +26,7 @@ from relaionet.pipeline.fetch_process import run_fetcher
 
 VERSION = "2"
 CONTACT = "https://arxiv.org/abs/2603.14186"  # what this is fetched for
+WORK_PREFIX = ".fetch-"  # of the folder of an unfinished fetch, among the images
 CANDIDATE_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -158,7 +159,7 @@ def _fetch(
     """Fetch the rows that are to be asked for; a call that was cut short continues."""
     if asked.is_empty():
         return DOWNLOADS.empty()
-    work = images.absolute() / f".fetch-{digest_of(rows['candidate_id'].to_list(), same_results(config))[:16]}"
+    work = images.absolute() / f"{WORK_PREFIX}{digest_of(rows['candidate_id'].to_list(), same_results(config))[:16]}"
     done = read_ledgers(work, images)
     left = asked.filter(~pl.col("candidate_id").is_in(list(done)))
     if progress is not None and left.height < asked.height:

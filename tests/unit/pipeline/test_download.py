@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import random
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from PIL import Image
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.tables import DOWNLOADS, check_table
 from relaionet.pipeline.download import DownloadConfig, _check_complete, fetch_images
+from relaionet.pipeline.perceptual_hash import phash_hex
 
 HOST = "http://pictures.invalid"
 
@@ -173,6 +175,91 @@ def test_a_killed_fetch_continues_and_leaves_no_process(fault_server, tmp_path: 
     }
 
 
+def test_a_fetch_killed_again_and_again_ends_with_the_same_bytes(fault_server, tmp_path: Path) -> None:
+    rows = make_rows([*serve(fault_server, 60), f"{HOST}/none.jpg", f"{HOST}/flaky/x", f"{HOST}/html/x"])
+    rows.write_parquet(tmp_path / "rows.parquet")
+    plain = fetch_images(rows, DownloadConfig(proxy=fault_server.url), tmp_path / "plain")
+    fault_server.asked.clear()
+    quick = fault_server.RequestHandlerClass.do_GET
+
+    def do_get(handler) -> None:
+        time.sleep(0.04)
+        quick(handler)
+
+    fault_server.RequestHandlerClass = type("Slow", (fault_server.RequestHandlerClass,), {"do_GET": do_get})
+    images, moments = tmp_path / "images", random.Random(5)
+    command = [sys.executable, "-c", LONG_FETCH, str(tmp_path / "rows.parquet"), fault_server.url, str(images)]
+    for _ in range(5):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert process.stdout is not None
+        process.stdout.readline()  # of a fetch that goes on, at once: what was done before
+        time.sleep(moments.uniform(0, 0.4))
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+    table = fetch_images(rows, DownloadConfig(proxy=fault_server.url, threads=2), images)
+    same = ["candidate_id", "status", "reason", "image_sha256", "phash", "path", "final_url", "http_code"]
+    assert table.select(same).equals(plain.select(same))
+    assert tree(images) == tree(tmp_path / "plain")
+
+
+def test_what_fails_for_a_moment_is_asked_again_after_the_others(fault_server, tmp_path: Path) -> None:
+    """One host, busy at first: its pause is kept to, its rows end well, and other hosts do not wait for it."""
+    order: list[tuple[str, float]] = []
+    quick = fault_server.RequestHandlerClass.do_GET
+
+    def do_get(handler) -> None:
+        name = handler.path
+        order.append((name, time.monotonic()))
+        if name.startswith("http://busy") and sum(seen == name for seen, _ in order) == 1 and len(busy_at) < 1:
+            busy_at.append(time.monotonic())
+            handler.send_response(429)
+            handler.send_header("Retry-After", "2")
+            handler.end_headers()
+            return
+        quick(handler)
+
+    busy_at: list[float] = []
+    fault_server.RequestHandlerClass = type("Busy", (fault_server.RequestHandlerClass,), {"do_GET": do_get})
+    serve(fault_server, 8)
+    urls = [f"http://busy.invalid/{number}.jpg" for number in range(4)] + [f"{HOST}/{n}.jpg" for n in range(4, 8)]
+    config = DownloadConfig(proxy=fault_server.url, requests_per_host=1, threads=2)
+    table = fetch_images(make_rows(urls), config, tmp_path)
+    assert table["status"].to_list() == ["ok"] * 8
+    assert sorted(table["tries_count"].to_list()) == [1] * 7 + [2]
+    after = [at for name, at in order if name.startswith("http://busy") and at > busy_at[0]]
+    assert min(after) >= busy_at[0] + 1.9  # by the server's clock, less what rounding may take
+
+
+def test_a_host_that_only_fails_is_left_alone(fault_server, tmp_path: Path) -> None:
+    urls = [f"{HOST}/code/503/{number}" for number in range(30)]
+    config = DownloadConfig(
+        proxy=fault_server.url, host_failures=3, requests_per_host=1, retries=0, host_wait_s=30, retry_wait_s=0
+    )
+    table = fetch_images(make_rows(urls), config, tmp_path)
+    assert sum(fault_server.asked.values()) == 3
+    assert table["may_come_back"].all()
+    assert table["reason"].value_counts(sort=True).rows() == [
+        ("not asked: pictures.invalid failed 3 times in a row, last HTTP 503 Service Unavailable", 27),
+        ("HTTP 503 Service Unavailable", 3),
+    ]
+
+
+def test_what_is_told_of_a_row(fault_server, tmp_path: Path) -> None:
+    fault_server.files["/a.png"] = picture(1, "PNG")
+    urls = [f"{HOST}/hop/~a.png", f"{HOST}/code/410", f"{HOST}/code/503"]
+    config = DownloadConfig(proxy=fault_server.url, contact="mailto:me@example.org", user_agent="my-copy")
+    found, gone, busy = fetch_images(make_rows(urls), config, tmp_path).rows(named=True)
+    assert (found["final_url"], found["http_code"], found["tries_count"]) == (f"{HOST}/a.png", 200, 1)
+    assert found["seconds"] > 0
+    with Image.open(io.BytesIO(picture(1, "PNG"))) as image:
+        assert found["phash"] == phash_hex(image)
+    assert (gone["http_code"], gone["tries_count"], gone["may_come_back"], gone["phash"]) == (410, 1, False, None)
+    assert (busy["http_code"], busy["tries_count"], busy["may_come_back"]) == (503, 2, True)
+    assert [agent.partition("/0.")[0] for agent in fault_server.agents] == ["Mozilla/5.0 (compatible; my-copy"]
+    assert next(iter(fault_server.agents)).endswith("; +mailto:me@example.org)")
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
@@ -239,6 +326,9 @@ def test_config_is_checked() -> None:
         DownloadConfig(timeout_s=0)
     with pytest.raises(BadInput, match="retries"):
         DownloadConfig(retries=-1)
+    for wrong in ({"user_agent": "a b"}, {"user_agent": "a\nX: y"}, {"contact": "me (here)"}, {"contact": "a\r\nX: y"}):
+        with pytest.raises(BadInput, match=next(iter(wrong))):
+            DownloadConfig(**wrong)
 
 
 def test_environment_of_the_process_is_quiet_and_has_no_other_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
