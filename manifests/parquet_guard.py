@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-BATCH_ROWS = 16_384
+BATCH_ROWS = 262_144
 MAX_THRIFT_BYTES = 64 << 20
 
 
@@ -62,23 +62,24 @@ def read_guarded(file: Path, limits: ParquetLimits | None = None) -> tuple[pl.Da
             file, memory_map=False, thrift_string_size_limit=MAX_THRIFT_BYTES,
             thrift_container_size_limit=limits.max_row_groups * limits.max_columns,
         ) as parquet:  # fmt: skip
-            fault = _fault(parquet.metadata, limits)
+            about, schema = parquet.metadata, parquet.schema_arrow
+            fault = _fault(about, limits)
             if fault is not None:
                 raise BadInput(f"{file} holds {fault}; nothing of it was read.")
-            schema = parquet.schema_arrow
-            names = [field.name for field in schema if _is_known(field.type)]
             if len(set(schema.names)) != len(schema.names):
                 raise BadInput(f"{file}: two columns have the same name.")
-            batches = list(_read_batches(parquet, names, limits, file))
-            kept = pa.schema([schema.field(name) for name in names])
-            table = pa.Table.from_batches(batches, schema=kept.remove_metadata())
+        kept = pa.schema([field for field in schema if _is_known(field.type)]).remove_metadata()
+        # as dictionaries: a long text that stands once in the file and a million times in the rows is not unpacked
+        texts = [column.path for column in map(about.schema.column, range(about.num_columns)) if _is_text(column)]
+        with pq.ParquetFile(file, metadata=about, memory_map=False, read_dictionary=texts) as parquet:
+            table = pa.Table.from_batches(list(_read_batches(parquet, kept, limits, file)), schema=kept)
         rows = pl.from_arrow(table)
     except faults as error:
         raise BadInput(f"{file} cannot be read as parquet: {_one_line(error)}.") from None
     except pl.exceptions.PolarsError as error:
         raise BadInput(f"{file} cannot be read as parquet: {_one_line(error)}.") from None
     frame = rows if isinstance(rows, pl.DataFrame) else rows.to_frame()
-    return frame, [name for name in schema.names if name not in names]
+    return frame, [name for name in schema.names if name not in kept.names]
 
 
 def _fault(about: Any, limits: ParquetLimits) -> str | None:
@@ -103,7 +104,7 @@ def _fault(about: Any, limits: ParquetLimits) -> str | None:
         return f"{about.num_rows:,} rows by one word and {rows_count:,} by another"
     if bytes_count > limits.max_bytes:
         return f"{bytes_count:,} bytes when unpacked; expected at most {limits.max_bytes:,}"
-    if values_count > limits.max_values_per_row * max(1, about.num_rows):
+    if values_count > min(limits.max_values_per_row * max(1, about.num_rows), limits.max_bytes):
         return f"{values_count:,} values in {about.num_rows:,} rows"
     return None
 
@@ -119,17 +120,36 @@ def _is_known(kind: pa.DataType) -> bool:
     )  # fmt: skip
 
 
+def _is_text(column: Any) -> bool:
+    return bool(column.physical_type == "BYTE_ARRAY")
+
+
 def _read_batches(
-    parquet: pq.ParquetFile, names: list[str], limits: ParquetLimits, file: Path
+    parquet: pq.ParquetFile, kept: pa.Schema, limits: ParquetLimits, file: Path
 ) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
     seen_bytes = seen_rows = 0
-    for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=names, use_threads=False):
-        seen_bytes += batch.nbytes
+    for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=kept.names, use_threads=False):
+        seen_bytes += sum(map(_unpacked_bytes, batch.columns))
         seen_rows += batch.num_rows
         if seen_bytes > limits.max_bytes or seen_rows > limits.max_rows:
             raise BadInput(f"{file} unpacks to more than it says; expected at most {limits.max_bytes:,} bytes.")
         batch.validate(full=True)
-        yield batch
+        columns = [column.cast(field.type) for column, field in zip(batch.columns, kept, strict=True)]
+        yield pa.RecordBatch.from_arrays(columns, schema=kept)
+
+
+def _unpacked_bytes(column: pa.Array) -> int:
+    """Bytes of a column once its texts stand in every row; itself and its lists' items."""
+    from pyarrow import compute, types
+
+    items = column.values if types.is_list(column.type) or types.is_large_list(column.type) else column
+    own = int(column.nbytes)
+    if not types.is_dictionary(items.type):
+        return own
+    lengths = compute.binary_length(items.dictionary).cast("int64")
+    return own + int(compute.sum(lengths.take(items.indices)).as_py() or 0)
 
 
 def _one_line(error: BaseException) -> str:
