@@ -24,6 +24,8 @@ from tests.unit.manifests.conftest import manifest_rows
 
 Make = Callable[[int], pl.DataFrame]
 REFUSED = (BadInput, Corrupt)
+# outlives everything that was ever allocated from it
+COUNTED = pa.proxy_memory_pool(pa.default_memory_pool())
 
 
 def change_info(path: Path, **values: object) -> None:
@@ -190,16 +192,16 @@ def test_a_long_text_that_stands_in_every_row_is_not_unpacked_to_be_counted(tmp_
     texts = pa.chunked_array([pa.array(["x" * 1_000_000] * 100)] * 4)  # under a kB on disk
     column = pa.chunked_array([pa.array([[text] for text in chunk.to_pylist()]) for chunk in texts.chunks])
     pq.write_table(pa.table({"a": column if lists else texts}), tmp_path / "a.parquet", compression="zstd")
-    pool, usual = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
-    pa.set_memory_pool(pool)
+    usual = pa.default_memory_pool()
+    pa.set_memory_pool(COUNTED)
     try:
         with pytest.raises(BadInput, match="unpacks to more"):
             read_guarded(tmp_path / "a.parquet", ParquetLimits(max_bytes=100_000_000))
-        assert pool.max_memory() < 50_000_000
-        rows, _ = read_guarded(tmp_path / "a.parquet")
-        assert rows["a"].explode().str.len_bytes().sum() == 400_000_000
+        assert COUNTED.max_memory() < 50_000_000
     finally:
         pa.set_memory_pool(usual)
+    rows, _ = read_guarded(tmp_path / "a.parquet")
+    assert rows["a"].explode().str.len_bytes().sum() == 400_000_000
 
 
 @pytest.mark.parametrize(
