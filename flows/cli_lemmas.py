@@ -62,3 +62,26 @@ def lemmas_compare(ctx: click.Context, source: str, rows: int, out: Path | None)
 
     for line in compare_source(source, rows, out):
         click.echo(line)
+
+
+@lemmas.command("check")
+@click.argument("source")
+@click.option("--encoder", required=True, help="Text encoder, as in a recipe's [text].")
+@click.option("--rows", type=click.IntRange(1), default=100_000, show_default=True, help="Rows read, at most.")
+@click.option(
+    "--min-captions", type=click.IntRange(1), default=3, show_default=True, help="Captions of a word that is listed."
+)
+@click.pass_context
+def lemmas_check(ctx: click.Context, source: str, encoder: str, rows: int, min_captions: int) -> None:
+    """Measure whether the words left to the text are the right ones, on the captions of SOURCE.
+
+    Compares every caption that has one word for one class with the text of that class, and lists the trusted words
+    whose captions are least similar and the others whose captions are most: what to look at before editing
+    pipeline/ambiguous_lemmas.tsv.
+    """
+    start(ctx)
+    from relaionet.flows.lemma_text import check_words
+    from relaionet.pipeline.text_encoders import load_text_encoder
+
+    for line in check_words(source, rows, load_text_encoder(encoder), min_captions):
+        click.echo(line)

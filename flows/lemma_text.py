@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, nearest_name
 from relaionet.manifests.labels import labels_by_wnid, read_labels
+from relaionet.pipeline.embed import embed_labels
 from relaionet.pipeline.lemma_compare import OUTCOMES, REASONS, compare_rules
 from relaionet.pipeline.lemma_match import Rule, name_classes
 from relaionet.pipeline.lemma_words import Form, fold_text, lemma_forms
 from relaionet.pipeline.sources import open_source, read_batches
+from relaionet.pipeline.text_encoders import TextEncoder
+from relaionet.pipeline.text_match import TEMPLATE, TextMatchConfig, compare_texts
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SHOWN_WORDS = 15
+LEAST = (0.3, 0.4, 0.5)
 
 
 def describe_word(word: str) -> Iterator[str]:
@@ -86,6 +97,45 @@ def _outcomes(captions: pl.Series, rule: Rule) -> list[tuple[str, int]]:
         pl.col("lemma").null_count().alias("none"),
     ).row(0)
     return list(zip(OUTCOMES, counts, strict=True))
+
+
+def check_words(source: str, rows_count: int, encoder: TextEncoder, min_captions: int) -> Iterator[str]:
+    """Lines on how similar captions are to the class they name by a word, for words trusted alone and others."""
+    captions = _read_captions(source, rows_count)
+    rows = pl.DataFrame({"caption": captions}).with_columns(*name_classes(captions).get_columns())
+    one_word = ~pl.col("lemma").str.contains(", ", literal=True)
+    one_class = pl.col("wnid").is_not_null() | (pl.col("possible_wnids").list.len() == 1)
+    rows = rows.filter(one_word & one_class).with_columns(sought_wnids=pl.lit([], dtype=pl.List(pl.String)))
+    cosines = compare_texts(rows, TextMatchConfig(), encoder, _vectors_of(rows, encoder))["cosine"]
+    by_word = rows.select("lemma", pl.col("wnid").is_not_null().alias("sure"), cosines.alias("cosine"))
+    yield f"{captions.len():,} captions, {by_word.height:,} with one word for one class; cosine with the class's text:"
+    for sure, text in ((True, "trusted alone"), (False, "left to the text")):
+        part = by_word.filter(pl.col("sure") == sure)["cosine"].to_list()
+        if part:
+            shares = (f"{sum(each >= least for each in part) / len(part):.0%} at least {least}" for least in LEAST)
+            yield f"  words {text:<17} {len(part):>7,} captions, median {median(part):.2f}; {', '.join(shares)}"
+    words = by_word.group_by("lemma", "sure").agg(pl.len().alias("count"), pl.col("cosine").mean())
+    words = words.filter(pl.col("count") >= min_captions).sort("cosine", "lemma")
+    yield "\ntrusted alone, with the least similar captions:  " + _listed(words.filter("sure"))
+    yield "left to the text, with the most similar captions: " + _listed(words.filter(~pl.col("sure")).reverse())
+
+
+def _vectors_of(rows: pl.DataFrame, encoder: TextEncoder) -> np.ndarray:
+    """[1000, D] float32; rows of classes that are not asked for are zero."""
+    import numpy as np
+
+    wnids = {*rows["wnid"].drop_nulls(), *rows["possible_wnids"].explode(keep_nulls=False, empty_as_null=False)}
+    labels = [label for label in read_labels() if label.wnid in wnids]
+    vectors = np.zeros((len(read_labels()), encoder.dim), dtype=np.float32)
+    if labels:
+        found = embed_labels(encoder, labels, (TEMPLATE,))  # type: ignore[arg-type]  # needs encode_texts only
+        vectors[[label.class_index for label in labels]] = found
+    return vectors
+
+
+def _listed(words: pl.DataFrame) -> str:
+    rows = words.head(SHOWN_WORDS).select("lemma", "cosine", "count").rows()
+    return ", ".join(f"{word} {cosine:.2f} ({count:,})" for word, cosine, count in rows) or "none"
 
 
 def _read_captions(source: str, rows_count: int) -> pl.Series:

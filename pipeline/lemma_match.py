@@ -68,7 +68,7 @@ def _fold_captions(captions: pl.Series) -> pl.DataFrame:
     """row, text: folded and padded; rows without a caption are left out, the order is not kept."""
     text = pl.col("text")
     rows = pl.DataFrame({"text": captions}).with_row_index("row").filter(text.is_not_null())
-    entities, rows = _divide(rows, text.str.contains("&", literal=True))
+    entities, rows = _divide(rows, text.str.contains(r"&[#A-Za-z]"))
     plain = pl.Series("text", [html.unescape(each) for each in entities["text"]], dtype=pl.String)
     rows = pl.concat([rows, entities.with_columns(plain)])
     rows, accented = _divide(rows, text.str.len_bytes() == text.str.len_chars())

