@@ -11,6 +11,7 @@ from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.release_card import CROISSANT_CONTEXT, croissant_head, size_category, warning_lines
 from relaionet.manifests.store import write_atomic
 from relaionet.pipeline.form_features import MEANINGS, TEXTS, class_names
+from relaionet.pipeline.form_imagefolder import METADATA
 
 LICENCE_NOTE = (
     "Each image stays under the terms of its owner; whoever copies or shares it is bound by them. The labels are the "
@@ -19,9 +20,14 @@ LICENCE_NOTE = (
 IMAGE_ENCODINGS = ["image/jpeg", "image/png", "image/webp"]
 # what `load_dataset` is told to read, by form
 DATA_FILES = {
-    "imagefolder": ["images/metadata.parquet", "images/*/*"],
+    "imagefolder": [METADATA, "images/*/*"],
     "webdataset": "data/*.tar",
     "parquet": "data/*.parquet",
+}
+HASHES = {
+    "imagefolder": f"Each image's sha256 is in `{METADATA}`.",
+    "webdataset": "Each image's sha256 is in its `json`, each shard's in `export.json`.",
+    "parquet": "Each image's sha256 stands beside it, each shard's in `export.json`.",
 }
 HOW = {
     "imagefolder": """    datasets.load_dataset("<this folder>", split="test")
@@ -126,7 +132,7 @@ Label ids are class_index 0 to 999 in ImageNet's order, whichever classes are he
 
 ## Bytes
 
-{positions} {_left_out(info)}Each file's sha256 is in `export.json`.
+{positions} {_left_out(info)}{HASHES[info["form"]]}
 
 ## Licence
 

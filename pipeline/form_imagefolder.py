@@ -47,6 +47,14 @@ class ImageFolderWriter:
         return [told | {"bytes_count": file.stat().st_size, "sha256": file_sha256(file)}]
 
 
+def find_missing(out: Path) -> list[str]:
+    """Images that a finished folder lists and does not hold, relative to it."""
+    import pyarrow.parquet as pq
+
+    names = pq.read_table(out / METADATA, columns=["file_name"])["file_name"].to_pylist()
+    return [f"{IMAGES_FOLDER}/{name}" for name in names if not (out / IMAGES_FOLDER / name).is_file()]
+
+
 def write_metadata(file: Path, rows: list[dict[str, Any]]) -> None:
     """Write a folder's list of images with their labels, atomically.
 

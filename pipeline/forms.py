@@ -105,6 +105,7 @@ def export_split(
             progress(rows.height)
         return info
     _check_own(out, Path(split), digest)
+    (out / RECEIPTS).mkdir(parents=True, exist_ok=True)  # from now on the folder is known as an export's
     shards, left_out = _write_shards(rows, config, out, digest, progress)
     rows = rows.filter(~pl.col("candidate_id").is_in([row["candidate_id"] for row in left_out]))
     files = _writer(config.form, digest).finish(out, shards)
@@ -230,7 +231,16 @@ def _check_same(out: Path, digest: str) -> dict[str, Any]:
 
 
 def _check_whole(out: Path, info: dict[str, Any]) -> None:
-    for shard in info["shards"]:
-        file = out / shard["file"]
-        if not file.is_file() or file.stat().st_size != shard["bytes_count"]:
-            raise Corrupt(f"{file} is missing or cut; delete {out / INFO_FILE} and export again to write it anew.")
+    """Look whether every file of a finished export is there and as long as it was."""
+    wrong = [
+        shard["file"] for shard in info["shards"]
+        if not (out / shard["file"]).is_file() or (out / shard["file"]).stat().st_size != shard["bytes_count"]
+    ]  # fmt: skip
+    if info["form"] == "imagefolder" and not wrong:
+        from relaionet.pipeline.form_imagefolder import find_missing
+
+        wrong = find_missing(out)
+    if wrong:
+        raise Corrupt(
+            f"{out}: {len(wrong)} files are missing or cut, first {wrong[0]}; delete the folder and export again."
+        )
