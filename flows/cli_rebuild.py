@@ -34,6 +34,11 @@ from relaionet.flows.cli_start import FOLDER, start
     "--encoder",
     help="Compare embeddings as well, where the release ships them: the encoder it names. Needs its weights.",
 )
+@click.option(
+    "--form", type=click.Choice(["imagefolder", "webdataset", "parquet", "hf"]),
+    help="Write the finished split in this form too, as `relaionet export` does.",
+)  # fmt: skip
+@click.option("--form-out", type=FOLDER, help="Folder of that form.  [default: OUT-FORM, beside the split]")
 @click.option("--proxy", help="HTTP proxy for the downloads, e.g. http://127.0.0.1:3128.")
 @click.option("--threads", type=click.IntRange(1, 512), default=32, show_default=True, help="Downloads at once.")
 @click.option(
@@ -50,6 +55,8 @@ def rebuild(
     verify: bool,
     images: Path | None,
     encoder: str | None,
+    form: str | None,
+    form_out: Path | None,
     proxy: str | None,
     threads: int,
     timeout: float,
@@ -65,12 +72,16 @@ def rebuild(
     relaionet rebuild releases/relaionet-v1 --out split
     relaionet rebuild releases/relaionet-v1 --out split --retry         a week later
     relaionet rebuild releases/relaionet-v1 --out split --policy exact  judged anew, nothing fetched
+    relaionet rebuild releases/relaionet-v1 --out split --form webdataset    tar shards in split-webdataset too
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     start(ctx)
+    if form_out is not None and form is None:
+        raise click.UsageError("--form-out is where --form writes to; say which form.")
     from relaionet.flows.rebuild import run_rebuild
     from relaionet.pipeline.download import DownloadConfig
 
     download = DownloadConfig(proxy=proxy, threads=threads, timeout_s=timeout)
     run_rebuild(
-        release, out, policy=policy, download=download, retry=retry, verify=verify, images=images, encoder=encoder
-    )
+        release, out, policy=policy, download=download, retry=retry, verify=verify, images=images, encoder=encoder,
+        form=form, form_out=form_out,
+    )  # fmt: skip

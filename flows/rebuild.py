@@ -14,6 +14,7 @@ from relaionet.manifests.release import Release, check_release
 from relaionet.manifests.store import read_json
 from relaionet.manifests.tables import DOWNLOADS, SPLIT
 from relaionet.pipeline.download import DownloadConfig
+from relaionet.pipeline.forms import FormConfig
 from relaionet.pipeline.hub import is_address
 from relaionet.pipeline.split import INFO_FILE, POLICIES, Policy, SplitConfig, SplitPlan, carry_out, plan_split
 from relaionet.pipeline.split_vectors import read_vectors
@@ -34,6 +35,8 @@ def run_rebuild(
     verify: bool = False,
     images: Path | None = None,
     encoder: str | None = None,
+    form: str | None = None,
+    form_out: Path | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Check a release, then rebuild it as far as it is not rebuilt yet.
@@ -47,6 +50,8 @@ def run_rebuild(
         verify: read every byte of what is there.
         images: folder on this machine that holds the images; None fetches them.
         encoder: name of the encoder whose embeddings the release ships; None compares none.
+        form: form the split is written in as well (`FormConfig.form`); None writes none.
+        form_out: folder of that form; None is `<out>-<form>`.
         reporter: where progress is shown.
 
     Returns:
@@ -54,6 +59,7 @@ def run_rebuild(
     """
     reporter = reporter or Reporter()
     config = SplitConfig(policy=policy_of(out, policy))
+    written = FormConfig(form=form) if form is not None else None
     checked = check_release(locate_release(str(release), reporter))
     vectors = None
     if encoder is not None:
@@ -62,11 +68,21 @@ def run_rebuild(
         vectors = read_vectors(checked, load_encoder(encoder))
     with hold_folder(out):
         plan = plan_split(checked, config, out, retry=retry, verify=verify, images=images, vectors=vectors)
-        if not plan.chunks:  # no flow: a server for it would take longer than the work
-            return judge_anew(reporter, plan)
-        from relaionet.flows.stage import Run
+        told = carry_out_plan(reporter, plan, download or DownloadConfig())
+        if written is not None:
+            from relaionet.flows.export import write_form
 
-        return do_plan(Run(root=out, reporter=reporter), plan, download or DownloadConfig())
+            write_form(out, written, form_out or out.with_name(f"{out.name}-{written.form}"), reporter)
+    return told
+
+
+def carry_out_plan(reporter: Reporter, plan: SplitPlan, download: DownloadConfig) -> dict[str, Any]:
+    """Do a plan, as a flow where anything is fetched; returns what `split.json` says."""
+    if not plan.chunks:  # no flow: a server for it would take longer than the work
+        return judge_anew(reporter, plan)
+    from relaionet.flows.stage import Run
+
+    return do_plan(Run(root=plan.out, reporter=reporter), plan, download)
 
 
 def locate_release(release: str, reporter: Reporter) -> Path:
@@ -112,12 +128,12 @@ def do_plan(run: Run, plan: SplitPlan, download: DownloadConfig) -> dict[str, An
     from relaionet.flows.stage import as_flow
 
     return as_flow(
-        "rebuild", lambda: fetch_release(run, plan, download), release=plan.release.info.full_name,
+        "rebuild", lambda: fetch_rows(run, plan, download), release=plan.release.info.full_name,
         policy=plan.config.policy, out=str(run.root),
     )  # fmt: skip
 
 
-def fetch_release(run: Run, plan: SplitPlan, download: DownloadConfig) -> dict[str, Any]:
+def fetch_rows(run: Run, plan: SplitPlan, download: DownloadConfig) -> dict[str, Any]:
     """Fetch the rows of a plan, judge all rows, and say what came of it."""
     from relaionet.flows.provenance import write_run_record
     from relaionet.flows.stage import publish_counts

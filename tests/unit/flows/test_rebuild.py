@@ -117,6 +117,25 @@ def test_a_policy_stays_until_another_is_asked_for(web: Web, tmp_path: Path) -> 
     assert run_rebuild(web.release.path, out, policy="same_picture", reporter=Heard())["kept_count"] == 7
 
 
+@pytest.mark.parametrize(("form", "suffix"), [("hf", "parquet"), ("webdataset", "webdataset")])
+def test_a_form_is_written_beside_the_split(web: Web, tmp_path: Path, form: str, suffix: str) -> None:
+    out, heard = tmp_path / "split", Heard()
+    shutil.copytree(web.split, out)
+    told = run_rebuild(web.release.path, out, form=form, reporter=heard)
+    info = json.loads((tmp_path / f"split-{suffix}" / "export.json").read_text())
+    assert (info["form"], info["rows_count"], info["split"]["digest"]) == (suffix, 7, told["digest"])
+    assert "7 images of" in heard.text
+    run_rebuild(web.release.path, out, form=form, form_out=tmp_path / "mine", reporter=heard)
+    assert (tmp_path / "mine" / "export.json").is_file()
+    assert heard.text.count("already done)") == 2  # the split, twice
+
+
+def test_an_unknown_form_is_said_before_anything_is_fetched(web: Web, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="form = 'tar' is not known"):
+        run_rebuild(web.release.path, tmp_path / "out", form="tar", reporter=Heard())
+    assert not (tmp_path / "out").exists()
+
+
 def test_images_of_a_release_without_urls_come_from_a_folder(web: Web, tmp_path: Path) -> None:
     folder, rows = tmp_path / "set", []
     for number, row in enumerate(web.release.manifest.head(4).to_dicts()):
