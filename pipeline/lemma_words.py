@@ -1,7 +1,7 @@
 """The words by which captions name the 1000 classes: lemmas, their plurals and spellings, and which of them are unsure.
 
 `lemma_forms` is the table of them all; `ambiguous_lemmas.tsv` and `lemma_spellings.tsv` beside this file are read by
-people and edited by hand (docs/decisions/007-ambiguous-lemmas.md).
+people and edited by hand (docs/decisions/009-ambiguous-lemmas.md).
 """
 
 from __future__ import annotations
