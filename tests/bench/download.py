@@ -21,7 +21,7 @@ from relaionet.pipeline.download import DownloadConfig, fetch_images
 from tests.bench.picture_server import serve_pictures
 from tests.bench.row import Row
 
-ROWS_COUNT, THREADS, REPEATS = 3000, 32, 3
+ROWS_COUNT, THREADS, REPEATS = 3000, 32, 2
 WEB_DELAY_S = 0.15
 BARE = """
 import sys
