@@ -14,7 +14,7 @@ PLACE = click.Path(path_type=Path)
 
 @click.group()
 def release() -> None:
-    """Look at releases, check them, and see what differs between two.
+    """Look at releases, check them, see what differs between two, and push one to the Hugging Face Hub.
 
     A release is a folder `<name>-v<n>`: manifest.parquet (URLs, hashes, labels, votes), release.json (counts, digest,
     how it was made), README.md (the dataset card), croissant.json and, where the maker ships them, decisions.parquet
@@ -26,6 +26,7 @@ def release() -> None:
                                           relaionet release check releases/relaionet-v2
     What changed since the last one:      relaionet release diff releases/relaionet-v1 releases/relaionet-v2
     What a row rests on:                  relaionet trace ID --run releases/relaionet-v2
+    Onto the Hub, for others:             relaionet release push releases/relaionet-v2 me/relaionet
     A release of images you have:         relaionet adopt FOLDER --name imagenetv2
     """  # noqa: D301  (\b keeps click from wrapping the lines)
 
@@ -86,6 +87,26 @@ def release_diff(old: Path, new: Path, as_json: bool, rows: Path | None, limit: 
     from relaionet.flows.release_text import show_diff
 
     show_diff(old, new, as_json=as_json, rows=rows, limit=limit)
+
+
+@release.command("push")
+@click.argument("path", metavar="RELEASE", type=PLACE)
+@click.argument("repo_id", metavar="OWNER/NAME")
+@click.option("--private", is_flag=True, help="Where the repository is made now: private.  [default: public]")
+@click.pass_context
+def release_push(ctx: click.Context, path: Path, repo_id: str, private: bool) -> None:
+    """Check RELEASE and push it to the dataset repository OWNER/NAME of the Hugging Face Hub; needs HF_TOKEN.
+
+    A release holds URLs, hashes and labels, no image, so that anyone may push it. Its own files alone are pushed, and
+    each is compared with what the Hub lists afterwards. Others then rebuild it by its address:
+
+    \b
+    relaionet rebuild hf://datasets/OWNER/NAME --out split
+    """  # noqa: D301  (\b keeps click from wrapping the lines)
+    start(ctx)
+    from relaionet.flows.export import push_release
+
+    push_release(path, repo_id, private=private)
 
 
 @click.command()

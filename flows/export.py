@@ -95,13 +95,20 @@ def push_release(release: Path, repo_id: str, *, private: bool = False, reporter
     check_name(repo_id)
     checked, token = check_release(release), read_token()
     message = f"{checked.info.full_name}, digest {checked.info.digest[:12]}"
-    return _push(checked.path, repo_id, token=token, private=private, message=message, reporter=reporter or Reporter())
+    names = [*checked.info.files, RELEASE_FILE]  # whatever else somebody put into the folder stays here
+    return _push(
+        checked.path, repo_id, token=token, private=private, message=message, names=names,
+        reporter=reporter or Reporter(),
+    )  # fmt: skip
 
 
-def _push(folder: Path, repo_id: str, *, token: str, private: bool, message: str, reporter: Reporter) -> str:
+def _push(
+    folder: Path, repo_id: str, *, token: str, private: bool, message: str, reporter: Reporter,
+    names: list[str] | None = None,
+) -> str:  # fmt: skip
     address = HubAddress(kind="dataset", repo_id=repo_id)
     reporter.say(f"  pushing to {address} …")
-    commit = push_folder(folder, address, token=token, private=private, message=message)
+    commit = push_folder(folder, address, token=token, private=private, message=message, names=names)
     reporter.say(f"  {address}@{commit}: every file arrived and is what it is here")
     return commit
 

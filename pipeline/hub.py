@@ -1,6 +1,7 @@
 """The Hugging Face Hub: repositories fetched at one commit and checked byte for byte, folders pushed and checked.
 
-The Hub's own client looks at a file's length alone; here every fetched file is compared with the hash the Hub lists.
+The Hub's own client looks at a file's length alone; here every fetched file is compared with the hash the Hub lists
+(but where the file system has no links: the client's cache keeps no hash there).
 """
 
 from __future__ import annotations
@@ -154,7 +155,9 @@ def _check_bytes(file: Path, shown: str) -> None:
         )
 
 
-def push_folder(folder: Path, address: HubAddress, *, token: str, private: bool, message: str) -> str:
+def push_folder(
+    folder: Path, address: HubAddress, *, token: str, private: bool, message: str, names: Sequence[str] | None = None
+) -> str:
     """Put a folder into a repository, which is made where it is missing, and check that every file arrived.
 
     Hidden files stay here. What is there already is not sent again; a push that was cut short continues. Other files of
@@ -166,6 +169,7 @@ def push_folder(folder: Path, address: HubAddress, *, token: str, private: bool,
         token: one that may write.
         private: a repository that is made now is private; one that exists is left as it is.
         message: of the commit.
+        names: files to be pushed, relative to the folder; None pushes all.
 
     Returns:
         The commit, 40 hex digits.
@@ -182,14 +186,15 @@ def push_folder(folder: Path, address: HubAddress, *, token: str, private: bool,
         api.create_repo(address.repo_id, repo_type=address.kind, private=private, exist_ok=True)
         api.upload_folder(
             repo_id=address.repo_id, repo_type=address.kind, folder_path=folder, commit_message=message,
-            revision=address.revision, ignore_patterns=[".*", "*/.*"],
+            revision=address.revision, allow_patterns=None if names is None else list(names),
+            ignore_patterns=[".*", "*/.*"],
         )  # fmt: skip
         commit = str(api.repo_info(address.repo_id, repo_type=address.kind, revision=address.revision).sha)
         entries = api.list_repo_tree(address.repo_id, repo_type=address.kind, revision=commit, recursive=True)
         there: dict[str, Any] = {entry.path: entry for entry in entries if hasattr(entry, "lfs")}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = file.relative_to(folder).as_posix()
-        if any(part.startswith(".") for part in name.split("/")):
+        if any(part.startswith(".") for part in name.split("/")) or (names is not None and name not in names):
             continue
         entry = there.get(name)
         if entry is None or _listed_hash(file, is_large=entry.lfs is not None) != _hash_of(entry):

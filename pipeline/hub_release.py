@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from relaionet.manifests.errors import BadInput
+from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.release import check_release, find_release
 from relaionet.manifests.release_info import INFO_FILE
 from relaionet.manifests.store import read_json
@@ -48,8 +48,11 @@ def fetch_release(address: str, cache: Path, token: str | None = None) -> Path:
         pinned, names=[(inside / name).as_posix() for name in files], token=token, max_bytes=MAX_RELEASE_BYTES
     )
     place = cache / where.repo_id.replace("/", "--") / first.name / inside
-    if not place.is_dir():
-        _copy_files(found, files, place)
+    try:
+        return check_release(place).path
+    except (BadInput, Corrupt):  # not there, or damaged since it was fetched
+        shutil.rmtree(place, ignore_errors=True)
+    _copy_files(found, files, place)
     return check_release(place).path
 
 
@@ -62,7 +65,11 @@ def _copy_files(source: Path, names: list[str], place: Path) -> None:
             if (source / name).is_file():
                 shutil.copyfile(source / name, part / name)
         check_release(part)
-        part.rename(place)
+        try:
+            part.rename(place)
+        except OSError:  # another process was first: what is there is checked like anything else
+            if not place.is_dir():
+                raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -231,6 +231,8 @@ def test_a_release_from_the_hub_is_the_release(
     found = fetch("hf://datasets/me/set")
     assert found.name == first.sha
     assert not (found / "huge.bin").exists()
+    (found / "manifest.parquet").write_bytes(b"damaged on this disk")
+    assert read_release(fetch("hf://datasets/me/set")).info == read_release(made / "release").info
     assert read_release(found).info == read_release(made / "release").info
 
     other, _ = make_split(tmp_path / "other", COUNT, seed=1)
@@ -322,6 +324,12 @@ def test_a_release_is_pushed_by_anyone_and_comes_back_the_same(
     from relaionet.flows.cli import main
 
     monkeypatch.setenv("HF_TOKEN", hub.token)
+    shutil.copytree(made / "one-release", tmp_path / "mine")
+    (tmp_path / "mine" / "notes.txt").write_text("nobody else's business")
+    done = CliRunner().invoke(main, ["release", "push", str(tmp_path / "mine"), "writer/set"])
+    assert done.exit_code == 0, done.output
+    pushed = hub.repos["datasets", "writer/set"]
+    assert "notes.txt" not in pushed.commits[pushed.refs["main"]].files
     done = CliRunner().invoke(main, ["export", str(made / "one-release"), "--push", "writer/set"])
     assert done.exit_code == 0, done.output
     assert not hub.repos["datasets", "writer/set"].is_private
