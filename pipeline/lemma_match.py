@@ -52,7 +52,8 @@ def _forms() -> pl.DataFrame:
 def _plain_ascii(rows: pl.DataFrame) -> pl.DataFrame:
     """Texts with accents or of other alphabets -> ASCII, one character for one."""
     return rows.with_columns(
-        pl.col("text").str.normalize("NFKD")
+        pl.col("text").str.replace_all(r"[\p{No}™℠]", " ")  # would become letters and digits of the word before
+        .str.normalize("NFKD")
         .str.replace_all(r"[\p{M}\p{Cf}]+", "")
         .str.replace_all(r" {2,}", " ")
         .str.replace_all(r"[^\x00-\x7f]", " ")

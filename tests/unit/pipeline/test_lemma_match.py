@@ -64,6 +64,8 @@ def named(caption: str | None) -> tuple[str | None, list[str], list[str]]:
         ("hot-air balloon", "balloon"),
         ("香蕉banana香蕉", "banana"),
         ("ｂａｎａｎａ", "banana"),
+        ("Goldfish™ (fish)", "goldfish"),
+        ("bananas²", "banana"),
     ],
 )
 def test_one_class(caption: str, name: str) -> None:
@@ -142,7 +144,9 @@ def test_every_form_names_its_classes() -> None:
 
 def plain_find(caption: str) -> list[str]:
     """The same rule, caption by caption and form by form."""
-    text = unicodedata.normalize("NFKD", html.unescape(caption))
+    text = html.unescape(caption)
+    text = "".join(" " if unicodedata.category(char) == "No" or char in "™℠" else char for char in text)
+    text = unicodedata.normalize("NFKD", text)
     text = "".join(char for char in text if unicodedata.category(char)[0] != "M" and unicodedata.category(char) != "Cf")
     text = f" {re.sub('[^a-z0-9]', ' ', re.sub(' +', ' ', text).lower())} "
     spans = [
