@@ -41,7 +41,7 @@ ADOPTED = Table(
     statuses={
         "ok": "in the release",
         "broken": "bytes that are no picture that can be decoded within the limits",
-        "skipped": "left out by the mapping file, or by its name no picture",
+        "skipped": "left out by the mapping file, or no picture by its name, hidden, or a link",
         "unlabelled": "the set says no class for it",
     },
     key=("path",),

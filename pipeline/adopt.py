@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ import polars as pl
 from relaionet.manifests.adopt_tables import ADOPTED
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_table
-from relaionet.manifests.manifest_check import MAX_PATH_CHARS, adopted_id
+from relaionet.manifests.manifest_check import MAX_PATH_CHARS, NO_PATH, adopted_id
 from relaionet.manifests.release_info import NAME
 from relaionet.manifests.schema import ALIVE, shape_table
 from relaionet.manifests.tables import MANIFEST
@@ -82,9 +83,12 @@ def plan_adoption(source: Path, config: AdoptConfig) -> Adoption:
     """
     mapping = read_mapping(config.mapping) if config.mapping is not None else {}
     places, others = list_pictures(source)
-    long = [place.path for place in places if len(place.path) > MAX_PATH_CHARS]
-    if long:
-        raise BadInput(f"{source}: a path is longer than {MAX_PATH_CHARS} characters: {long[0][:80]}…")
+    odd = [place.path for place in places if len(place.path) > MAX_PATH_CHARS or re.search(NO_PATH, place.path)]
+    if odd:
+        raise BadInput(
+            f"{source}: {len(odd)} paths cannot stand in a manifest (longer than {MAX_PATH_CHARS} characters, or with "
+            f"`\\` or `C:`), first {odd[0][:80]}; rename them."
+        )
     layout = find_layout(source, [place.path for place in places], config.kind, config.devkit)
     found = apply_mapping(layout.found, mapping, config.mapping)
     return Adoption(
@@ -134,7 +138,7 @@ def label_pictures(pictures: pl.DataFrame, adoption: Adoption) -> pl.DataFrame:
         .when(skipped).then(pl.lit("the mapping file says skip")).otherwise(None),
     )  # fmt: skip
     others = pl.DataFrame({"path": adoption.others}, schema={"path": pl.String}).with_columns(
-        status=pl.lit("skipped"), reason=pl.lit("by its name no picture")
+        status=pl.lit("skipped"), reason=pl.lit("no picture by its name, hidden, or a link")
     )
     rows = pl.concat([rows, others], how="diagonal").sort("path")
     rows = rows.with_columns(wnid=pl.when(pl.col("status") == ALIVE).then("class"))

@@ -37,7 +37,12 @@ MAX_PHASH_DISTANCE, MAX_LUMA_DISTANCE = 6, 24.0
 
 
 def collect_images(
-    rows: pl.DataFrame, folder: Path, images: Path, max_pixels: int, progress: Callable[[int], None] | None = None
+    rows: pl.DataFrame,
+    folder: Path,
+    images: Path,
+    max_pixels: int,
+    progress: Callable[[int], None] | None = None,
+    manifest: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Take the images of some rows of a manifest from a folder.
 
@@ -50,6 +55,8 @@ def collect_images(
         images: folder the bytes are copied to, as `<first two digits>/<candidate_id>.<format>`.
         max_pixels: largest picture decoded, width × height.
         progress: called with the number of rows done since the last call.
+        manifest: the whole one the rows are of, so that what is found does not depend on how they are cut; None where
+            the rows are all.
 
     Returns:
         DOWNLOADS, one row per row given, in order; `gone` where no file is the row's picture.
@@ -64,9 +71,9 @@ def collect_images(
     left = rows.filter(~pl.col("candidate_id").is_in(list(found)))
     near: dict[str, dict[str, Any]] = {}
     if not left.is_empty():
-        claimed = set(rows["image_sha256"])
-        others = [path for sha256, path in by_sha256.items() if sha256 not in claimed]
-        near = _find_near(left, read_pictures(folder, others, PictureLimits(max_pixels=max_pixels)))
+        claimed = set((rows if manifest is None else manifest)["image_sha256"])
+        others = tuple(path for sha256, path in by_sha256.items() if sha256 not in claimed)
+        near = _find_near(left, _read_others(folder, others, tuple(places), max_pixels))
     taken = [_take(row, found, near, len(places), folder) for row in named]
     _copy_all(taken, folder, images, progress)
     return shape_table(pl.DataFrame(taken, schema=dict(DOWNLOADS.schema)), DOWNLOADS)
@@ -101,6 +108,12 @@ def _hash_files(folder: Path, places: tuple[Place, ...]) -> Mapping[str, str]:
             if data is not None:
                 found.setdefault(hashlib.sha256(data).hexdigest(), path)
     return found
+
+
+@lru_cache(maxsize=1)
+def _read_others(folder: Path, paths: tuple[str, ...], _places: tuple[Place, ...], max_pixels: int) -> pl.DataFrame:
+    """PICTURES of the files that are no row's; remembered as `_hash_files` is, until a file changes."""
+    return read_pictures(folder, paths, PictureLimits(max_pixels=max_pixels))
 
 
 def _find_near(rows: pl.DataFrame, pictures: pl.DataFrame) -> dict[str, dict[str, Any]]:
@@ -139,7 +152,8 @@ def _take(
     elif row["candidate_id"] in near:
         picture = near[row["candidate_id"]]
     else:
-        return taken | {"status": "gone", "reason": f"none of the {count:,} files in {folder.name} is this picture"}
+        reason = f"none of the {count:,} files in {folder.name} is this picture"
+        return taken | {"status": "gone", "reason": reason, "may_come_back": True}  # another folder may hold it
     told = {name: picture[name] for name in ("image_sha256", "bytes_count", "width_px", "height_px", "format", "phash")}
     place = f"{row['candidate_id'][:2]}/{row['candidate_id']}.{picture['format']}"
     known = {name: value for name, value in told.items() if name in DOWNLOADS.columns}

@@ -35,7 +35,7 @@ def batched(items: Sequence[T], size: int) -> Iterator[list[T]]:
 
 
 def open_parquet(file: Path) -> pq.ParquetFile:
-    """A parquet file with images.
+    """A parquet file.
 
     Raises:
         BadInput: it is none.
@@ -44,31 +44,37 @@ def open_parquet(file: Path) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
     try:
-        parquet = pq.ParquetFile(file)
+        return pq.ParquetFile(file)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadInput(f"{file} cannot be read as parquet: {str(error).splitlines()[0][:200]}.") from None
-    _image_column(parquet, file)
-    return parquet
 
 
-def _image_column(parquet: pq.ParquetFile, file: Path) -> str:
+def _find_images(parquet: pq.ParquetFile) -> str | None:
+    """The first column of images, structs with `bytes`; None where there is none."""
     from pyarrow import types
 
     for column in parquet.schema_arrow:
         if types.is_struct(column.type) and "bytes" in {part.name for part in column.type}:
             return str(column.name)
-    names = ", ".join(parquet.schema_arrow.names)
-    raise BadInput(f"{file}: expected a column of images (a struct with `bytes`); found {names}.")
+    return None
 
 
-def count_parquet_rows(file: Path) -> int:
-    """Rows of a parquet file with images.
+def _image_column(parquet: pq.ParquetFile, file: Path) -> str:
+    column = _find_images(parquet)
+    if column is None:
+        names = ", ".join(parquet.schema_arrow.names)
+        raise BadInput(f"{file}: expected a column of images (a struct with `bytes`); found {names}.")
+    return column
+
+
+def count_parquet_rows(file: Path) -> int | None:
+    """Rows of a parquet file with images; None where it holds other things (a list of labels, a split's table).
 
     Raises:
-        BadInput: it is none.
+        BadInput: it is no parquet file.
     """
     with open_parquet(file) as parquet:
-        return int(parquet.metadata.num_rows)
+        return int(parquet.metadata.num_rows) if _find_images(parquet) is not None else None
 
 
 def read_parquet_bytes(folder: Path, paths: Sequence[str]) -> dict[str, bytes | None]:

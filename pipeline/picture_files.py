@@ -66,31 +66,36 @@ class Place:
 
 
 def list_pictures(folder: Path) -> tuple[list[Place], list[str]]:
-    """Every file in a folder, by path; links to folders are not followed.
+    """Every file in a folder, by path; a folder in it may be a link (class folders are), a deeper one is not followed.
 
     Args:
         folder: any.
 
     Returns:
-        What may be a picture (rows of parquet files one by one), and the paths that by their name are none.
+        What may be a picture (rows of parquet files one by one), and the paths that are none: by their name, hidden,
+        a link that leads nowhere or to a folder, a parquet file of other things than images.
 
     Raises:
-        BadInput: the folder is not there, or a name in it cannot be written down.
+        BadInput: the folder is not there, a name in it cannot be written down, or a parquet file is damaged.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is no folder; expected one with images.")
     places, others = [], []
-    for entry in _walk(folder):
+    for entry in _walk(folder, top=True):
         path = Path(entry.path).relative_to(folder).as_posix()
         if not path.isprintable():
             raise BadInput(f"{folder}: the file name {path!r} has characters that cannot be printed; rename it.")
-        if entry.name.startswith(".") or path.lower().endswith(OTHER_ENDINGS):
+        hidden = path.startswith(".") or "/." in path
+        if hidden or path.lower().endswith(OTHER_ENDINGS) or not entry.is_file():
             others.append(path)
             continue
         about = entry.stat()
         stamp = f"{about.st_size}:{about.st_mtime_ns}"
         if path.lower().endswith(PARQUET):
             rows_count = count_parquet_rows(folder / path)
+            if rows_count is None:
+                others.append(path)
+                continue
             places += [Place(path=f"{path}/{row}", stamp=stamp) for row in range(rows_count)]
         else:
             places.append(Place(path=path, stamp=stamp))
@@ -102,13 +107,13 @@ def _in_order(path: str) -> tuple[str, int]:
     return (name, int(row)) if in_parquet(path) else (path, 0)
 
 
-def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
+def _walk(folder: Path, *, top: bool) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         for entry in entries:
             # a class folder may itself be a link; deeper ones could lead round in a circle
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path))
-            elif entry.is_file():
+            if entry.is_dir(follow_symlinks=top):
+                yield from _walk(Path(entry.path), top=False)
+            else:
                 yield entry
 
 

@@ -66,7 +66,9 @@ class Attempts:
         if local is None:
             fetched = fetch_images(rows.select("candidate_id", "url"), download, images, progress)
         else:
-            fetched = collect_images(rows, local, images, download.max_pixels, progress)
+            fetched = collect_images(
+                rows, local, images, download.max_pixels, progress, manifest=self._release.manifest
+            )
         number = max((int(shard.partition("-")[0]) for shard in self._store.shards(DOWNLOADS)), default=-1) + 1
         seconds = time.perf_counter() - started
         self._store.write(fetched, DOWNLOADS, self._origin, shard=f"{number:05d}-{kind}", seconds=seconds)

@@ -98,7 +98,7 @@ def test_wnid_folders_with_a_label_subset(tmp_path: Path) -> None:
     assert set(classes(adopted).values()) == set(WNIDS[::5])
     rest = {row["path"]: (row["status"], row["reason"]) for row in adopted.filter(pl.col("wnid").is_null()).to_dicts()}
     assert rest == {
-        "README.txt": ("skipped", "by its name no picture"),
+        "README.txt": ("skipped", "no picture by its name, hidden, or a link"),
         "grid.png": ("unlabelled", "it is in no class folder, or has no label"),
     }
 
@@ -379,8 +379,25 @@ def test_what_is_no_set_is_said(tmp_path: Path) -> None:
 def test_links_to_folders_are_not_followed_round(tmp_path: Path) -> None:
     draw(tmp_path / "tench" / "a.jpg")
     (tmp_path / "tench" / "round").symlink_to(tmp_path, target_is_directory=True)
-    places, _ = list_pictures(tmp_path)
+    (tmp_path / "tench" / "lost.jpg").symlink_to(tmp_path / "nowhere")
+    places, others = list_pictures(tmp_path)
     assert [place.path for place in places] == ["tench/a.jpg"]
+    assert others == ["tench/lost.jpg", "tench/round"]
+
+
+def test_a_class_folder_may_be_a_link_and_hidden_folders_are_none(tmp_path: Path) -> None:
+    draw(tmp_path / "elsewhere" / "a.jpg")
+    draw(tmp_path / "set" / ".cache" / "huggingface" / "b.jpg", 1)
+    (tmp_path / "set" / "tench").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    adopted = adopt(tmp_path / "set").select("path", "status").rows()
+    assert adopted == [(".cache/huggingface/b.jpg", "skipped"), ("tench/a.jpg", "ok")]
+
+
+@pytest.mark.parametrize("name", ["C:tench", "ten\\ch"])
+def test_names_a_manifest_cannot_hold_are_said_before_anything_is_read(name: str, tmp_path: Path) -> None:
+    draw(tmp_path / name / "a.jpg")
+    with pytest.raises(BadInput, match="1 paths cannot stand in a manifest"):
+        plan_adoption(tmp_path, config())
 
 
 def test_results_do_not_depend_on_threads_or_batches(tmp_path: Path) -> None:

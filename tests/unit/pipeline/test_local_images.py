@@ -110,6 +110,30 @@ def test_images_in_parquet_files_are_found_too(source: Path, tmp_path: Path) -> 
         assert hashlib.sha256((tmp_path / "out" / path).read_bytes()).hexdigest() == sha256
 
 
+def test_a_file_of_another_row_is_nobody_s_nearest_however_the_rows_are_cut(source: Path, tmp_path: Path) -> None:
+    save(picture(0), source / "goldfish" / "near.jpg", quality=80)
+    rows = manifest_of(source)
+    (source / "goldfish" / "near.jpg").unlink()
+    whole = collect_images(rows, source, tmp_path / "whole", PIXELS)
+    parts = [
+        collect_images(rows.slice(at, 2), source, tmp_path / "parts", PIXELS, manifest=rows)
+        for at in range(0, rows.height, 2)
+    ]
+    assert pl.concat(parts).drop("fetched_at").equals(whole.drop("fetched_at"))
+    assert dict(zip(rows["path"], whole["status"], strict=True))["goldfish/near.jpg"] == "gone"
+
+
+def test_a_rebuilt_split_is_a_folder_of_images_too(source: Path, tmp_path: Path) -> None:
+    rows = manifest_of(source)
+    for name in ("split/all.parquet", "images/metadata.parquet"):
+        (source / name).parent.mkdir(exist_ok=True)
+        rows.select("candidate_id", "wnid").write_parquet(source / name)
+    assert set(collect_images(rows, source, tmp_path / "out", PIXELS)["status"]) == {"ok"}
+    (source / "images" / "damaged.parquet").write_bytes(b"PAR1")
+    with pytest.raises(BadInput, match="cannot be read as parquet"):
+        collect_images(rows, source, tmp_path / "out", PIXELS)
+
+
 def test_the_set_is_only_read(source: Path, tmp_path: Path) -> None:
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in source.rglob("*.jpg")}
     collect_images(manifest_of(source), source, tmp_path / "out", PIXELS)
