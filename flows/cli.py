@@ -105,7 +105,9 @@ def generators_list() -> None:
 
 @main.command()
 @click.argument("candidate_id")
-@click.option("--run", type=FOLDER, help="Folder of a run or a split.  [default: every one in runs/ and here]")
+@click.option(
+    "--run", type=FOLDER, help="Folder of a run, a split or a release.  [default: every one in runs/ and here]"
+)
 def trace(candidate_id: str, run: Path | None) -> None:
     """Print a row's whole life: CANDIDATE_ID is an id, the start of one, or the row's URL."""
     from relaionet.flows.console import show_trace

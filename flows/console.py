@@ -94,13 +94,17 @@ def show_trace(candidate_id: str, folder: Path | None) -> None:
         if full is None:
             continue
         found = True
-        console.print(f"{full}  in {run}", style="bold", markup=False)
+        console.print(f"{full}  in {run}", style="bold", markup=False, soft_wrap=True)
         table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
         for step in trace_row(run, full):
-            values = [Text(f"{key} {show_value(key, value)}") for key, value in step.values.items()]
-            table.add_row(step.table, Text(" · ").join(values))
-        console.print(table)
+            text = " · ".join(f"{key} {show_value(key, value)}" for key, value in step.values.items())
+            if console.is_terminal:
+                table.add_row(step.table, Text(text))
+            else:  # a file or another program: a line each, nothing broken in two
+                console.print(f"{step.table:<12} {text}", markup=False, soft_wrap=True)
+        if console.is_terminal:
+            console.print(table)
     if not found:
-        raise BadInput(f"'{candidate_id}' is in none of the runs {', '.join(map(str, runs))}.")
+        raise BadInput(f"'{candidate_id}' is in none of these: {', '.join(map(str, runs))}.")

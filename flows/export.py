@@ -77,16 +77,17 @@ def write_form(split: Path, config: FormConfig, out: Path, reporter: Reporter | 
     """Write a split in another form, with progress; returns what `export.json` says."""
     reporter = reporter or Reporter()
     rows_count = read_split(split)[0].height
+    if not rows_count:
+        raise BadInput(f"{split} keeps no image: there is nothing to export. {split / 'split.json'} says why.")
     reporter.headline(f"Export {split} as {config.form}: {rows_count:,} images")
     was_done = (out / "export.json").exists()
     with hold_folder(out), reporter.bar("export", rows_count) as advance:
         info = export_split(split, config, out, advance)
-    told = (
-        "already done" if was_done else f"{len(info['shards']):,} files, {info['bytes_count'] / 1e6:,.1f} MB of images"
-    )
+    told = "already done" if was_done else f"{info['bytes_count'] / 1e6:,.1f} MB of images"
     reporter.say(f"  {out}: {info['rows_count']:,} images of {info['classes_count']} classes ({told})")
     if info["left_out"]:
         reporter.say(f"  {len(info['left_out']):,} images are left out: {info['left_out'][0]['reason']}")
+    reporter.say(f'  read it with datasets.load_dataset("{out}", split="test"); more in {out / "README.md"}')
     return info
 
 

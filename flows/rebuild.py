@@ -6,14 +6,16 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.request import getproxies
 
 from relaionet.flows.console import Reporter
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.rebuild_report import say_plan, say_split
+from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release import Release, check_release
 from relaionet.manifests.store import read_json
 from relaionet.manifests.tables import DOWNLOADS, SPLIT
-from relaionet.pipeline.download import DownloadConfig
+from relaionet.pipeline.download import DownloadConfig, check_proxy
 from relaionet.pipeline.forms import FormConfig
 from relaionet.pipeline.hub import is_address
 from relaionet.pipeline.split import INFO_FILE, POLICIES, Policy, SplitConfig, SplitPlan, carry_out, plan_split
@@ -80,9 +82,29 @@ def carry_out_plan(reporter: Reporter, plan: SplitPlan, download: DownloadConfig
     """Do a plan, as a flow where anything is fetched; returns what `split.json` says."""
     if not plan.chunks:  # no flow: a server for it would take longer than the work
         return judge_anew(reporter, plan)
+    if plan.images is None:
+        check_reach(plan.release, download)
     from relaionet.flows.stage import Run
 
     return do_plan(Run(root=plan.out, reporter=reporter), plan, download)
+
+
+def check_reach(release: Release, download: DownloadConfig) -> None:
+    """Say before anything is started what would make every download fail.
+
+    Raises:
+        BadInput: the proxy is no address, or the miniature, which no real web holds, is asked for without one.
+        Unavailable: the proxy does not answer.
+    """
+    from relaionet.pipeline.miniature.rows import HOST
+
+    check_proxy(download)
+    proxied = download.proxy is not None or "http" in getproxies()
+    if not proxied and release.manifest["url"].str.starts_with(f"{HOST}/").any():
+        raise BadInput(
+            "the miniature's pictures are on no real web. Serve them with `relaionet miniature serve` in another "
+            "terminal, then add --proxy and the address it prints."
+        )
 
 
 def locate_release(release: str, reporter: Reporter) -> Path:

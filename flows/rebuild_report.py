@@ -26,7 +26,7 @@ def say_plan(reporter: Reporter, plan: SplitPlan) -> None:
     for kind, text in words.items():
         count = plan.count(kind)  # type: ignore[arg-type]
         if count and (kind != "first" or count < info.rows_count):
-            reporter.say(f"  {count:,} rows {text}")
+            reporter.say(f"  {count:,} row{'s' * (count > 1)} {text}")
     if not plan.chunks:
         done = "nothing to do" if plan.table is not None else "what is there is judged anew"
         reporter.say(f"  nothing to fetch, {done}")
@@ -45,14 +45,20 @@ def say_split(reporter: Reporter, told: dict[str, Any], out: Path) -> None:
     for status in REASONS_TOLD_OF:
         _say_reasons(reporter, status, told["reasons"].get(status, {}))
     _say_classes(reporter, told["classes"])
-    reporter.say(f"\nImages   {out / 'images'}\nNumbers  {out / 'split.json'}; every row: {out / 'split'}")
+    images = out / "images" if told["kept_count"] else "none is kept"
+    reporter.say(f"\nImages   {images}\nNumbers  {out / 'split.json'}; every row: {out / 'split'}")
     aside = told["verdicts"]["changed"] + told["verdicts"]["same_picture"] * (told["policy"] == "exact")
     if aside:
         reporter.say(f"Aside    {out / 'aside'}: {aside:,} pictures that were fetched but are not kept")
     passing = told["may_come_back_count"]
     if passing:
         reporter.say(f"Retry    {passing:,} of the rows that are gone may come back: run again with --retry")
-    reporter.say(f"\nTo cite it:\n{told['citation']}")
+    elif told["verdicts"]["gone"]:
+        reporter.say(
+            "Retry    none of the rows that are gone is likely to come back; --retry all asks for them once more"
+        )
+    if told["kept_count"]:
+        reporter.say(f"\nTo cite it:\n{told['citation']}")
 
 
 def _say_reasons(reporter: Reporter, status: str, reasons: dict[str, int]) -> None:

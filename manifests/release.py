@@ -180,7 +180,9 @@ def find_release(path: Path) -> Path:
     versions = _versions(path)
     if len(versions) != 1:
         found = "none" if not versions else "several: " + ", ".join(sorted(versions))
-        raise BadInput(f"{path}: expected a release or versions of one release inside; found {found}.")
+        below = next((path / name for name in ("release", "releases") if (path / name).is_dir()), None)
+        hint = f" Did you mean {below}?" if below is not None and not versions else ""
+        raise BadInput(f"{path}: expected a release or versions of one release inside; found {found}.{hint}")
     name, numbers = next(iter(versions.items()))
     return path / f"{name}-v{numbers[-1]}"
 

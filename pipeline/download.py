@@ -165,7 +165,7 @@ def _fetch(
     if progress is not None and left.height < asked.height:
         progress(asked.height - left.height)
     if not left.is_empty():
-        _check_proxy(config)
+        check_proxy(config)
         run_fetcher(left, asdict(replace(config, proxy=None)), config.proxy, images.absolute(), work, progress)
         done = read_ledgers(work, images)
     _check_complete(asked, done, work)
@@ -187,7 +187,13 @@ def _check_rows(rows: pl.DataFrame) -> None:
         raise BadInput(f"candidate_id {rows.filter(pl.col('url').is_null())['candidate_id'][0]} has no URL.")
 
 
-def _check_proxy(config: DownloadConfig) -> None:
+def check_proxy(config: DownloadConfig) -> None:
+    """See that the proxy, where one is set, is an address that answers.
+
+    Raises:
+        BadInput: it is no address.
+        Unavailable: nothing answers there.
+    """
     if config.proxy is None:
         return
     parts = urlsplit(config.proxy)
@@ -197,7 +203,9 @@ def _check_proxy(config: DownloadConfig) -> None:
         socket.create_connection((parts.hostname or "", parts.port or 80), config.timeout_s).close()
     except (OSError, ValueError) as error:
         shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # without a password
-        raise Unavailable(f"proxy {shown} does not answer ({error}); start it or leave `proxy` out.") from None
+        raise Unavailable(
+            f"proxy {shown} does not answer ({error}); start it, or leave --proxy (`proxy` in a recipe) out."
+        ) from None
 
 
 def _check_complete(rows: pl.DataFrame, done: dict[str, dict[str, Any]], work: Path) -> None:

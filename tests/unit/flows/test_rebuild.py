@@ -16,7 +16,7 @@ from rich.console import Console
 
 from relaionet.flows.console import Reporter
 from relaionet.flows.rebuild import policy_of, run_rebuild
-from relaionet.manifests.errors import BadInput
+from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.manifest_check import adopted_id
 from relaionet.manifests.release import Release, make_release, read_release
 from relaionet.pipeline.download import DownloadConfig
@@ -157,9 +157,49 @@ def test_images_of_a_release_without_urls_come_from_a_folder(web: Web, tmp_path:
     assert sorted(table["status"]) == ["exact", "exact", "gone", "same_picture"]
     kept, told = read_split(out)
     assert all(Path(path).is_file() for path in kept["path"])
-    assert told["may_come_back_count"] == 0
     assert plan_split(release, SplitConfig(), out).table is not None
     assert sum(1 for path in folder.rglob("*.jpg")) == 3
+    assert told["may_come_back_count"] == 1  # another folder may hold it
+    fuller = tmp_path / "fuller"
+    fuller.mkdir()
+    (fuller / "x.jpg").write_bytes(picture(3))
+    again = build_split(release, SplitConfig(), out, DownloadConfig(), images=fuller, retry="passing")
+    assert sorted(again["status"]) == ["exact", "exact", "exact", "same_picture"]
+
+
+def test_the_miniature_without_its_proxy_is_said_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    url = "http://miniature.invalid/1.jpg"
+    rows = manifest_rows(1).with_columns(url=pl.lit(url), candidate_id=pl.lit(hashlib.sha256(url.encode()).hexdigest()))
+    path = make_release(rows, tmp_path / "releases", name="made", notes={"miniature": True})
+    with pytest.raises(BadInput, match="relaionet miniature serve"):
+        run_rebuild(path, tmp_path / "out", reporter=Heard())
+    with pytest.raises(BadInput, match="expected http://host:port"):
+        run_rebuild(path, tmp_path / "out", download=DownloadConfig(proxy="127.0.0.1:80"), reporter=Heard())
+    with pytest.raises(Unavailable, match="does not answer"):
+        run_rebuild(path, tmp_path / "out", download=DownloadConfig(proxy="http://127.0.0.1:9"), reporter=Heard())
+
+
+def test_a_split_without_an_image_is_not_exported_and_says_what_to_do(tmp_path: Path) -> None:
+    from relaionet.flows.export import run_export
+
+    rows = manifest_rows(2).with_columns(
+        url=pl.lit(None, pl.String),
+        path=pl.Series(["a/1.jpg", "a/2.jpg"]),
+        image_sha256=pl.Series(["0" * 64, "1" * 64]),
+    )
+    ids = [adopted_id(sha256, path) for sha256, path in rows.select("image_sha256", "path").iter_rows()]
+    release = make_release(rows.with_columns(candidate_id=pl.Series(ids)), tmp_path / "releases", name="set", notes={})
+    (tmp_path / "empty").mkdir()
+    heard = Heard()
+    run_rebuild(release, tmp_path / "out", images=tmp_path / "empty", reporter=heard)
+    assert "none is kept" in heard.text
+    assert "To cite it" not in heard.text
+    with pytest.raises(BadInput, match="nothing to export"):
+        run_export(tmp_path / "out", tmp_path / "form", form="parquet", reporter=heard)
 
 
 def test_a_damaged_release_is_said_before_anything_is_fetched(web: Web, tmp_path: Path) -> None:
