@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from relaionet.manifests.release_words import DIGEST_SHOWN, TITLES
 from relaionet.manifests.store import digest_of
 from relaionet.manifests.tables import count_statuses
 from relaionet.pipeline.split_verdicts import VERDICTS
@@ -14,9 +15,6 @@ from relaionet.pipeline.split_verdicts import VERDICTS
 if TYPE_CHECKING:
     from relaionet.manifests.release import Release
     from relaionet.pipeline.split import SplitConfig
-
-DIGEST_SHOWN = 12
-TITLES = {"relaionet": "reLAIONet"}
 
 
 def describe_split(

@@ -166,6 +166,16 @@ def test_vectors_of_another_encoder_are_refused(tmp_path: Path) -> None:
         read_vectors(release, other)
 
 
+@pytest.mark.parametrize("value", [None, float("nan"), 9.0])
+def test_vectors_that_are_none_are_refused(value: float | None, tmp_path: Path) -> None:
+    rows, encoder = manifest_rows(2).sort("class_index", "candidate_id"), MeanColour()
+    table = make_vectors(rows["candidate_id"].to_list(), np.eye(2, 12), encoder)
+    table = table.with_columns(pl.Series("vector", [[1.0] + [0.0] * 11, [value] + [0.0] * 11], pl.List(pl.Float32)))
+    release = check_release(make_release(rows, tmp_path, notes={}, vectors=table))
+    with pytest.raises(BadInput, match="a row is no unit vector"):
+        read_vectors(release, encoder)
+
+
 def test_config_is_checked() -> None:
     for wrong in ({"max_phash_distance": 65}, {"max_luma_distance": -1}, {"min_cosine": 2}):
         with pytest.raises(BadInput, match="expected"):
