@@ -46,7 +46,8 @@ checked = check_release(Path(release))
 print("ready", flush=True)
 out = input()
 with hold_folder(Path(out)):
-    build_split(checked, SplitConfig(rows_per_shard=30), Path(out), DownloadConfig(proxy=proxy, threads=THREADS, retries=0))
+    download = DownloadConfig(proxy=proxy, threads=THREADS, retries=0)
+    build_split(checked, SplitConfig(rows_per_shard=30), Path(out), download)
 """.replace("THREADS", str(THREADS))
 
 
