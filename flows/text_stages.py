@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe
 
 CALIBRATION = "text_calibration"
+FEWEST_NAMED = 0.5  # of captions that name a class pass where the encoder is of use
 _loaded: dict[str, Any] = {}
 _loading = RLock()  # shards at work at once must not load a model each
 
@@ -110,7 +111,7 @@ def load_calibration(run: Run) -> Calibration:
 
 
 def describe_calibration(found: Calibration) -> str:
-    """One line: the threshold, where it is from and what it does to the sample."""
+    """One line: the thresholds, where they are from, what they do to the sample, and whether that is of use."""
     line = f"texts: cosine of at least {found.min_cosine:.4f} ({found.method}, {found.encoder})"
     line += f", {found.min_cosine_doubtful:.4f} for words of several meanings"
     passing = (
@@ -120,7 +121,10 @@ def describe_calibration(found: Calibration) -> str:
     )
     shares = [f"{share:.1%} of {pairs}" for share, pairs in passing if share is not None]
     few = " (too few captions: the classes' names stood in)" if found.with_class_names else ""
-    return line + ("; " + ", ".join(shares) + " pass" if shares else "") + few
+    own = found.named.pass_frac
+    hardly = own is not None and found.method == "calibrated" and own < FEWEST_NAMED
+    warning = f"; this encoder hardly tells classes apart here: look at {CALIBRATION}/calibration.png" if hardly else ""
+    return line + ("; " + ", ".join(shares) + " pass" if shares else "") + few + warning
 
 
 def match_rows(run: Run, recipe: CurateRecipe, rows: pl.DataFrame, advance: Any) -> pl.DataFrame:

@@ -18,7 +18,13 @@ from relaionet.flows.candidate_stages import match_shard
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate import CurateRecipe
 from relaionet.flows.stage import Run
-from relaionet.flows.text_stages import calibrate_texts, calibration_file, get_text_encoder, load_calibration
+from relaionet.flows.text_stages import (
+    calibrate_texts,
+    calibration_file,
+    describe_calibration,
+    get_text_encoder,
+    load_calibration,
+)  # fmt: skip
 from relaionet.flows.vectors import get_encoder
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import Label, read_labels
@@ -148,6 +154,15 @@ def test_only_what_changes_a_status_is_made_again(root: Path, encoder: str) -> N
     assert match_all(root, a_recipe(encoder, min_cosine=0.9, min_margin=0.1)) == [True] * 3
     assert match_all(root, replace(recipe, text=TextMatchConfig())) == [True] * 3
     assert set(a_run(root).store.read_all(TEXT_MATCHES)["status"]) == {"ok"}
+
+
+def test_an_encoder_that_cannot_tell_is_said(root: Path, encoder: str) -> None:
+    match_all(root, a_recipe(encoder))
+    found = load_calibration(a_run(root))
+    assert "hardly" not in describe_calibration(replace(found, named=replace(found.named, pass_frac=0.5)))
+    blunt = replace(found, named=replace(found.named, pass_frac=0.2))
+    assert "hardly tells classes apart" in describe_calibration(blunt)
+    assert "hardly" not in describe_calibration(replace(blunt, method="published"))
 
 
 def test_a_changed_calibration_is_noticed(root: Path, encoder: str) -> None:
