@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import pairwise
@@ -28,7 +28,7 @@ from relaionet.manifests.labels import find_label
 from relaionet.manifests.store import Store, digest_of, write_json
 from relaionet.manifests.tables import SAMPLES, count_statuses
 
-__all__ = ["make_requests", "make_seed", "read_samples", "sample_generator"]
+__all__ = ["check_classes", "make_requests", "make_seed", "read_samples", "sample_generator"]
 
 VERSION = "1"
 REASON_LIMIT = 200
@@ -135,16 +135,31 @@ def _ask(generator: Generator, batch: Sequence[Request], settings: Settings) -> 
     return [_check_image(np.asarray(image), count, generator.info) for image, count in zip(images, nfe, strict=True)]
 
 
+def check_classes(info: Info, classes: Mapping[int, str]) -> None:
+    """See that a generator knows every class it will be asked for.
+
+    Args:
+        info: of the generator.
+        classes: class_index -> wnid.
+
+    Raises:
+        BadInput: it does not.
+    """
+    if info.class_indices is None:
+        return
+    known = set(info.class_indices)
+    foreign = sorted(wnid for index, wnid in classes.items() if index not in known)
+    if foreign:
+        raise BadInput(
+            f"generator '{info.name}' knows {len(known)} classes and not {foreign[0]} ({len(foreign)} of the split's "
+            f"{len(classes)} classes are unknown to it); score it on a split of its own classes."
+        )
+
+
 def _check_requests(generator: Generator, requests: Sequence[Request], settings: Settings) -> None:
     info = generator.info
     check_settings(info, settings)
-    known = None if info.class_indices is None else set(info.class_indices)
-    foreign = sorted({request.wnid for request in requests if known is not None and request.class_index not in known})
-    if foreign:
-        raise BadInput(
-            f"generator '{info.name}' knows {len(known or ())} classes and not {foreign[0]} ({len(foreign)} of the "
-            "split's classes in all); restrict the split to its classes."
-        )
+    check_classes(info, {request.class_index: request.wnid for request in requests})
     if len({request.sample_id for request in requests}) != len(requests):
         raise BadInput(f"generator '{info.name}': a sample_id stands twice among the requests.")
 

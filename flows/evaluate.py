@@ -125,6 +125,9 @@ def run_evaluate(recipe: EvaluateRecipe, out: Path, *, reporter: Reporter | None
     """
     run = Run(root=out, reporter=reporter or Reporter())
     sets = plan_sets(recipe, out)
+    classes = dict(read_rows(recipe)[0].select("class_index", "wnid").unique().iter_rows())
+    for one in sets:  # said now, not after hours of another generator
+        sampling.check_classes(one.generator.info, classes)
     with hold_folder(out):
         evaluate(run, recipe, sets)
         if not report:
