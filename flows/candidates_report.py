@@ -198,12 +198,14 @@ def compare_counts(classes: pl.DataFrame, published: Mapping[str, int]) -> dict[
 
 
 def find_plots(run: Run) -> list[dict[str, str]]:
-    """Pictures the comparison of texts left in the run's folder, as data URIs."""
-    plots = []
-    for path in sorted((run.root / TEXT_MATCHES.name).glob("*.png")):
-        uri = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-        plots.append({"uri": uri, "alt": path.stem.replace("_", " ").replace("-", " ")})
-    return plots
+    """The picture of the text threshold as a data URI, where the run compared texts."""
+    from relaionet.flows.text_stages import calibration_file
+
+    path = calibration_file(run).with_suffix(".png")
+    if not path.is_file():
+        return []
+    uri = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    return [{"uri": uri, "alt": "Similarity of captions and classes, and the thresholds drawn from it"}]
 
 
 def _render(context: Mapping[str, Any]) -> str:
