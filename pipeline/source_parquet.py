@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -137,7 +137,7 @@ def read_parquet(
     first = next((number for number, end in enumerate(ends) if end > start_row), len(ends))
     skip = start_row - (ends[first] - table.group_rows[first]) if first < len(ends) else 0
     rows = max(1, min(batch_rows, int(BATCH_BYTES / table.row_bytes)))
-    with closing(file.open()) as raw, explain_errors(file.shown, file.kind):
+    with closing(_open(file)) as raw, explain_errors(file.shown, file.kind):
         buffer_bytes = LOCAL_BUFFER_BYTES if file.scheme == "file" else REMOTE_BUFFER_BYTES
         parquet: ParquetFile = ParquetFile(
             raw, read_dictionary=list(table.repeating), buffer_size=buffer_bytes, pre_buffer=False
@@ -148,6 +148,16 @@ def read_parquet(
             part, skip = batch.slice(min(skip, batch.num_rows)), max(0, skip - batch.num_rows)
             if part.num_rows:
                 yield _frame(part, table.columns, max_chars)
+
+
+def _open(file: SourceFile) -> Any:
+    """The file, a local one without Python in between, whose buffers would stay with each reading thread."""
+    import pyarrow as pa
+
+    if file.scheme != "file":
+        return file.open()
+    with explain_errors(file.shown, file.kind):
+        return pa.OSFile(file.path)
 
 
 def _frame(batch: pa.RecordBatch, columns: Mapping[str, str], max_chars: int) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from relaionet.pipeline.source_parquet import ParquetTable, look_at_parquet, rea
 from relaionet.pipeline.source_schemas import check_schema
 from relaionet.pipeline.source_text import TextTable, look_at_text, read_text
 
-BATCH_ROWS = 131_072
+BATCH_ROWS = 65_536
 SMALL_FILE_BYTES = 16 << 20
 TEXT_ROW_BYTES, PACKED_FACTOR = 150, 3
 RETRY_S = (1.0, 5.0, 20.0)
