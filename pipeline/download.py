@@ -23,10 +23,12 @@ from relaionet.manifests.tables import DOWNLOADS, shape_table
 from relaionet.pipeline.fetch_earlier import earlier_rows, keep_rows
 from relaionet.pipeline.fetch_ledger import read_ledgers
 from relaionet.pipeline.fetch_process import run_fetcher
+from relaionet.pipeline.web_rules import NO_NAME
 
 VERSION = "2"
 CONTACT = "https://arxiv.org/abs/2603.14186"  # what this is fetched for
 WORK_PREFIX = ".fetch-"  # of the folder of an unfinished fetch, among the images
+KNOWN_NAME = "example.com"  # kept by IANA, so that it exists for ever
 CANDIDATE_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -214,12 +216,23 @@ def _check_complete(rows: pl.DataFrame, done: dict[str, dict[str, Any]], work: P
         raise Unavailable(f"img2dataset lost {len(lost)} of {rows.height} rows; run again; log {work / 'log.txt'}.")
     # where names are not resolved at all, some look-ups fail and others run out of time
     asked = [done[key] for key in rows["candidate_id"]]
-    cut_off = all(row["offline"] or row["status"] == "slow" for row in asked)
-    if rows.height >= 3 and cut_off and any(row["offline"] for row in asked):
+    is_offline = any(row["offline"] for row in asked)
+    no_names = any(row["reason"] == NO_NAME for row in asked)
+    cut_off = all(row["offline"] or row["status"] == "slow" or row["reason"] == NO_NAME for row in asked)
+    if rows.height >= 3 and cut_off and (is_offline or (no_names and not _resolves(KNOWN_NAME))):
         shutil.rmtree(work)
         raise Unavailable(
             f"none of {rows.height} hosts could be reached: check this machine's network, or set a proxy."
         )
+
+
+def _resolves(name: str) -> bool:
+    """Whether names can be looked up at all: some resolvers say of every name that it does not exist."""
+    try:
+        socket.getaddrinfo(name, 443)
+    except OSError:
+        return False
+    return True
 
 
 def _shape(

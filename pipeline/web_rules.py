@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 # what a URL may hold as it is
 URL_SAFE = "%:/?#[]@!$&'()*+,;=-._~|"
+NO_NAME = "name could not be resolved"
 REFUSING_CODES = (401, 402, 403, 407, 429, 451)
 PASSING_CODES = (408, 425, 429)  # and all from 500 on but these
 LASTING_CODES = (501, 505, 510, 511)
@@ -183,7 +184,7 @@ def explain_failure(error: BaseException, timeout_s: float) -> Failure:
         return Failure(status="broken", reason="truncated: the body ended early", may_come_back=True)
     if isinstance(error, socket.gaierror):
         passing = error.errno == socket.EAI_AGAIN
-        return Failure(status="gone", reason="name could not be resolved", offline=passing, may_come_back=passing)
+        return Failure(status="gone", reason=NO_NAME, offline=passing, may_come_back=passing)
     if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         cut_off = error.errno == errno.ENETUNREACH
         return Failure(status="gone", reason="host could not be reached", offline=cut_off, may_come_back=True)

@@ -20,6 +20,7 @@ from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.tables import DOWNLOADS, check_table
 from relaionet.pipeline.download import DownloadConfig, _check_complete, fetch_images
 from relaionet.pipeline.perceptual_hash import phash_hex
+from relaionet.pipeline.web_rules import NO_NAME
 
 HOST = "http://pictures.invalid"
 
@@ -310,8 +311,10 @@ def test_a_folder_that_cannot_be_written_is_an_error_and_runs_later(fault_server
 @pytest.mark.parametrize(("answered", "is_cut_off"), [(False, True), (True, False)])
 def test_a_dead_network_is_no_verdict_on_the_rows(tmp_path: Path, answered: bool, is_cut_off: bool) -> None:
     rows = make_rows([f"{HOST}/{number}.jpg" for number in range(4)])
-    unresolved, slow = {"offline": True, "status": "gone"}, {"offline": False, "status": "slow"}
-    last = {"offline": False, "status": "gone"} if answered else slow
+    unresolved, slow = (
+        {"offline": offline, "status": status, "reason": None} for offline, status in ((True, "gone"), (False, "slow"))
+    )
+    last = {"offline": False, "status": "gone", "reason": "HTTP 404 Not Found"} if answered else slow
     done = dict(zip(rows["candidate_id"], [unresolved, slow, unresolved, last], strict=True))
     (tmp_path / "work").mkdir()
     if is_cut_off:
@@ -342,3 +345,18 @@ def test_environment_of_the_process_is_quiet_and_has_no_other_proxy(monkeypatch:
     assert _environment(None)["HTTPS_PROXY"] == "http://elsewhere:1"
     assert "DO_NOT_TRACK" in env
     assert os.environ["HTTPS_PROXY"] == "http://elsewhere:1"
+
+
+@pytest.mark.parametrize("others_resolve", [True, False])
+def test_a_resolver_that_knows_no_name_at_all_is_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others_resolve: bool
+) -> None:
+    rows = pl.DataFrame({"candidate_id": ["a", "b", "c"]})
+    done = {key: {"offline": False, "status": "gone", "reason": NO_NAME} for key in rows["candidate_id"]}
+    monkeypatch.setattr("relaionet.pipeline.download._resolves", lambda _name: others_resolve)
+    (tmp_path / "work").mkdir()
+    if others_resolve:
+        _check_complete(rows, done, tmp_path / "work")
+    else:
+        with pytest.raises(Unavailable, match="check this machine's network"):
+            _check_complete(rows, done, tmp_path / "work")
