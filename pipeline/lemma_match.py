@@ -119,21 +119,25 @@ def find_lemmas(captions: pl.Series) -> pl.DataFrame:
     return found.join(_forms(), on="pattern", how="left", maintain_order="left")
 
 
+def _lists(items: pl.DataFrame) -> pl.DataFrame:
+    """row and one more column -> row and a list of what stands beside it, in order."""
+    return items.group_by("row", maintain_order=True).agg(pl.all())
+
+
 def _unite(found: pl.DataFrame) -> pl.DataFrame:
     """row, words, sure, possible of every hit -> row, wnid, lemma, other_wnids, possible_wnids of every row."""
     sure = pl.col("sure")
-    united = found.group_by("row", maintain_order=True).agg(
-        pl.col("words").unique(maintain_order=True).str.join(", ").alias("lemma"), sure.drop_nulls().unique().sort()
-    )
-    unsure = found.join(united.filter(sure.list.len() == 0), on="row", how="semi", maintain_order="left")
-    possible = unsure.explode("possible").group_by("row").agg(pl.col("possible").unique().sort())
-    return united.join(possible, on="row", how="left").select(
+    words = _lists(found.select("row", "words").unique(maintain_order=True))
+    wnids = _lists(found.select("row", "sure").drop_nulls().unique().sort("row", "sure"))
+    unsure = found.join(wnids, on="row", how="anti").select("row", "possible").explode("possible")
+    possible = _lists(unsure.unique().sort("row", "possible"))
+    return words.join(wnids, on="row", how="left").join(possible, on="row", how="left").select(
         "row",
         pl.when(sure.list.len() == 1).then(sure.list.first()).alias("wnid"),
-        "lemma",
+        pl.col("words").list.join(", ").alias("lemma"),
         pl.when(sure.list.len() > 1).then(sure).otherwise(_NONE).alias("other_wnids"),
         pl.col("possible").fill_null([]).alias("possible_wnids"),
-    )
+    )  # fmt: skip
 
 
 def _name_slice(captions: pl.Series, rule: Rule) -> pl.DataFrame:
