@@ -20,7 +20,7 @@ from relaionet.pipeline.lemma_match import name_classes
 from relaionet.pipeline.neighbour_merge import merge_neighbours
 from relaionet.pipeline.source_schemas import check_schema
 
-VERSION = "3"
+VERSION = "4"
 # tabs and line ends stand in ordinary captions
 CONTROL = r"[\x00-\x08\x0e-\x1f\x7f]"
 WEB_URL = r"^(?i-u:https?)://[^\x00-\x20\x7f/?#][^\x00-\x20\x7f]*$"
