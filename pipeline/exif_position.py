@@ -128,7 +128,9 @@ def _directories(data: bytearray, layout: _Layout, first: int) -> Iterator[int]:
         entries = list(_entries(data, layout, at))
         for entry in entries:
             if entry.tag in (EXIF_IFD, INTEROP_IFD, SUB_IFDS):
-                size = TYPE_BYTES[entry.kind]
+                size = TYPE_BYTES.get(entry.kind, 0)
+                if size not in (1, 2, 4, 8):
+                    raise BadInput(f"its EXIF or TIFF data names a directory by a value of type {entry.kind}.")
                 waiting += [layout.number(data, entry.start + i * size, size) for i in range(min(entry.count, 100))]
         end = _entries_end(layout, at, len(entries))
         if end + layout.inline_bytes <= len(data):  # some writers leave the last pointer out

@@ -104,7 +104,7 @@ def test_review_without_a_server_or_key(relaionet: Command, tmp_path: Path, a_ru
 
 def test_trace(relaionet: Command, tmp_path: Path, a_run: Path) -> None:
     check(relaionet("trace", "abcdef123", "--run", tmp_path / "none"), "--run")
-    check(relaionet("trace", "0" * 12, "--run", a_run), "none of the runs")
+    check(relaionet("trace", "0" * 12, "--run", a_run), "none of these")
     check(relaionet("trace", "ab", "--run", a_run), "too short")
 
 
