@@ -33,7 +33,7 @@ demo: studio
 	$(BIN)/relaionet demo --out runs/demo
 
 test: studio clip-retrieval
-	$(BIN)/python -m pytest -q --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=15 -n 2 --dist loadgroup
 
 check: setup
 	$(BIN)/ruff format --check .
