@@ -20,7 +20,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.tables import TASKS, shape_table
 
-VERSION = "1"
+VERSION = "2"
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -65,7 +65,7 @@ def _check_rows(rows: pl.DataFrame, needed: Sequence[str], what: str) -> None:
 
 
 def make_tasks(
-    rows: pl.DataFrame, controls: pl.DataFrame | None = None, *, round_number: int = 1,
+    rows: pl.DataFrame, controls: pl.DataFrame | None = None, *, round_number: int = 1, overlap: int = 3,
     config: TasksConfig | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     """Make the tasks of one review round.
@@ -73,28 +73,33 @@ def make_tasks(
     The result depends on the set of rows, the round and the seed, not on the order the rows come in.
 
     Args:
-        rows: candidate_id, wnid (proposed), top_wnids (list, best first), path (image file), caption.
+        rows: candidate_id, wnid (proposed), top_wnids (list, best first), path (image file), caption; optional
+            answers_wanted_count (at least 1).
         controls: candidate_id, wnid (its true class), path; optional proposed_wnid (made when missing or null).
         round_number: from 1.
+        overlap: answers wanted per task, where the row does not say.
         config: how.
 
     Returns:
         TASKS: all rows and the chosen controls, by position.
 
     Raises:
-        BadInput: a column is missing, an id is malformed or stands twice, or a wnid is unknown.
+        BadInput: a column is missing, an id is malformed or stands twice, a wnid is unknown, or no answer is wanted.
     """
     config = config or TasksConfig()
     _check_rows(rows, ("candidate_id", "wnid", "top_wnids", "path", "caption"), "rows to review")
+    wanted = pl.col("answers_wanted_count") if "answers_wanted_count" in rows.columns else pl.lit(None, pl.Int32)
     made = rows.select(
         "candidate_id", pl.col("wnid").alias("proposed_wnid"), pl.col("top_wnids").alias("runner_up_wnids"),
         pl.lit(False).alias("is_control"), pl.lit(None, pl.String).alias("control_wnid"),
-        pl.col("path").alias("image_path"), "caption",
+        pl.col("path").alias("image_path"), "caption", wanted.fill_null(overlap).alias("answers_wanted_count"),
     )  # fmt: skip
+    if (made["answers_wanted_count"] < 1).any():
+        raise BadInput("rows to review: answers_wanted_count must be at least 1; leave out rows nobody is to look at.")
     entries = made.to_dicts()
     if controls is not None and controls.height:
         _check_rows(controls, ("candidate_id", "wnid", "path"), "controls")
-        entries += _make_controls(entries, controls, round_number, config)
+        entries += _make_controls(entries, controls, round_number, overlap, config)
     for entry in entries:
         proposed = find_label(entry["proposed_wnid"]).wnid
         others = [wnid for wnid in dict.fromkeys(entry["runner_up_wnids"] or []) if wnid != proposed]
@@ -111,9 +116,9 @@ def make_tasks(
 
 
 def _make_controls(
-    entries: list[dict[str, Any]], controls: pl.DataFrame, round_number: int, config: TasksConfig
+    entries: list[dict[str, Any]], controls: pl.DataFrame, round_number: int, overlap: int, config: TasksConfig
 ) -> list[dict[str, Any]]:
-    """Controls as task entries; captions and runner-ups are those of a row asked about with the same class."""
+    """Controls as task entries; caption, runner-ups and answers wanted are those of a row asked about one class."""
     count = min(controls.height, max(1, round(config.controls_frac * len(entries))) if config.controls_frac else 0)
     known = {row["candidate_id"]: row for row in controls.to_dicts()}
     chosen = _order(list(known), "controls", config.seed, round_number)[:count]
@@ -134,6 +139,7 @@ def _make_controls(
                 "candidate_id": one, "proposed_wnid": proposed, "is_control": True, "control_wnid": row["wnid"],
                 "image_path": row["path"], "caption": row.get("caption") or like.get("caption"),
                 "runner_up_wnids": _control_runner_ups(row["wnid"], proposed, like.get("runner_up_wnids") or [], one),
+                "answers_wanted_count": like.get("answers_wanted_count", overlap),
             }
         )  # fmt: skip
     return made
@@ -197,13 +203,14 @@ def answered_tasks(tasks: pl.DataFrame, decisions: pl.DataFrame, overlap: int, o
     Args:
         tasks: TASKS of all rounds.
         decisions: DECISIONS of all rounds.
-        overlap: answers a picture gets in round 1.
-        overlap_again: answers it gets in each later round.
+        overlap: answers a picture gets in round 1, where its task does not say.
+        overlap_again: answers it gets in each later round, where its task does not say.
 
     Returns:
         TASKS rows, at most one per candidate.
     """
     given = decisions.group_by("candidate_id", "round").agg(given=pl.col("annotation_id").n_unique())
-    wanted = pl.when(pl.col("round") == 1).then(overlap).otherwise(overlap_again)
+    usual = pl.when(pl.col("round") == 1).then(overlap).otherwise(overlap_again)
+    wanted = pl.coalesce("answers_wanted_count", usual)
     newest = tasks.sort("round").unique("candidate_id", keep="last")
     return newest.join(given, on=["candidate_id", "round"]).filter(pl.col("given") >= wanted).drop("given")

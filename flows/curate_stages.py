@@ -125,7 +125,7 @@ def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
     controls = read_controls(recipe.controls, run.images)
     digest = digest_of(
         input_digests(run, SCREENED, PROPOSALS, DOWNLOADS, CANDIDATES), controls.rows(), recipe.tasks,
-        review_tasks.VERSION,
+        recipe.overlap, review_tasks.VERSION,
     )  # fmt: skip
 
     def make() -> pl.DataFrame:
@@ -135,7 +135,7 @@ def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
         ):  # fmt: skip
             about = alive(run.store.read_all(table)).select("candidate_id", *columns)
             rows = rows.join(about, on="candidate_id", maintain_order="left")
-        return review_tasks.make_tasks(rows, controls, config=recipe.tasks)
+        return review_tasks.make_tasks(rows, controls, overlap=recipe.overlap, config=recipe.tasks)
 
     if run.make(TASKS, digest, make, shard="round1"):
         run.store.keep_only(TASKS, ["round1"])

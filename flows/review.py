@@ -155,7 +155,7 @@ def make_next_round(run: Run, recipe: CurateRecipe) -> int:
     finished = answered_tasks(tasks, run.store.read_all(DECISIONS), recipe.overlap, recipe.overlap_again)
     rows = again.select("candidate_id").join(finished, on="candidate_id", maintain_order="left").rename(
         {"proposed_wnid": "wnid", "runner_up_wnids": "top_wnids", "image_path": "path"}
-    )  # fmt: skip
+    ).drop("answers_wanted_count")  # fmt: skip
     if rows.is_empty():
         raise BadInput(
             f"{run.root}: the {again.height:,} undecided pictures still wait for answers of the rounds there are; "
@@ -165,11 +165,14 @@ def make_next_round(run: Run, recipe: CurateRecipe) -> int:
     run.reporter.say(f"  {'again':<12}{again.height:>7,} = {rows.height:,} asked again + {waiting:,} still open")
     number = int(tasks["round"].max()) + 1  # type: ignore[arg-type, operator]
     controls = read_controls(recipe.controls, run.images)
-    digest = digest_of(rows["candidate_id"].sort().to_list(), controls.rows(), recipe.tasks, number)
-    run.make(
-        TASKS, digest, lambda: make_tasks(rows, controls, round_number=number, config=recipe.tasks),
-        shard=f"round{number}",
-    )  # fmt: skip
+    digest = digest_of(
+        rows["candidate_id"].sort().to_list(), controls.rows(), recipe.tasks, recipe.overlap_again, number
+    )
+
+    def make() -> pl.DataFrame:
+        return make_tasks(rows, controls, round_number=number, overlap=recipe.overlap_again, config=recipe.tasks)
+
+    run.make(TASKS, digest, make, shard=f"round{number}")
     return rows.height
 
 

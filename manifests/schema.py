@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -33,12 +33,14 @@ class Table:
         columns: in the order they are written.
         statuses: status -> meaning; empty for tables whose rows have no status.
         key: columns that together name a row once; none where rows may repeat.
+        later: columns that tables written by earlier versions lack; they are read as null.
     """
 
     name: str
     columns: Mapping[str, Column]
     statuses: Mapping[str, str] = field(default_factory=dict)
     key: tuple[str, ...] = ("candidate_id",)
+    later: tuple[str, ...] = ()
 
     @property
     def schema(self) -> pl.Schema:
@@ -73,15 +75,33 @@ def count_statuses(rows: pl.DataFrame) -> dict[str, int]:
 
 
 def shape_table(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Select the table's columns in order and cast them; missing nullable ones are not invented.
+    """Select the table's columns in order and cast them; of missing ones only those added `later` become null.
 
     Raises:
         BadInput: a column is missing; the message names it and the columns there are.
     """
+    rows = fill_later(rows, table)
     missing = [name for name in table.columns if name not in rows.columns]
     if missing:
         raise BadInput(f"table {table.name}: missing column {', '.join(missing)}; found {', '.join(rows.columns)}.")
     return rows.select(table.columns.keys()).cast(dict(table.schema))  # type: ignore[arg-type]
+
+
+def fill_later(rows: pl.DataFrame, table: Table, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Rows of a table an earlier version wrote, with null in the columns it did not know.
+
+    Args:
+        rows: some or all of the table's columns.
+        table: whose they are.
+        columns: the columns wanted, in order; all of the table's where None.
+    """
+    wanted = list(columns) if columns is not None else list(table.columns)
+    absent = [name for name in wanted if name in table.later and name not in rows.columns]
+    if not absent:
+        return rows
+    filled = rows.with_columns([pl.lit(None, table.columns[name].dtype).alias(name) for name in absent])
+    known = [name for name in wanted if name in filled.columns]
+    return filled.select(known + [name for name in filled.columns if name not in known])
 
 
 def check_table(rows: pl.DataFrame, table: Table) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.tables import Table, check_table, shape_table
+from relaionet.manifests.tables import Table, check_table, fill_later, shape_table
 
 CHUNK_BYTES = 1 << 20
 
@@ -188,7 +188,11 @@ class Store:
             raise BadInput(f"{path} was not finished; run the flow that makes it again.")
         if file_sha256(path) != receipt.sha256:
             raise Corrupt(f"{path} is not what its receipt says; delete it and run again.")
-        return pl.read_parquet(path, columns=columns)
+        known = columns
+        if columns is not None and table.later:
+            there = pl.read_parquet_schema(path)
+            known = [name for name in columns if name in there or name not in table.later]
+        return fill_later(pl.read_parquet(path, columns=known), table, columns)
 
     def shards(self, table: Table) -> list[str]:
         """Names of the finished shards of a table, sorted."""

@@ -15,6 +15,7 @@ from relaionet.manifests.schema import (  # noqa: F401
     check_table,
     columns,
     count_statuses,
+    fill_later,
     shape_table,
 )  # fmt: skip
 from relaionet.manifests.split_tables import COMPARISONS, PICTURE_VECTORS, SPLIT
@@ -138,9 +139,11 @@ TASKS = Table(
     control_wnid        str   its true class; null where it is no control
     image_path          str   relative to the folder of the images
     caption             str   a stranger's text, shown escaped
+    answers_wanted_count i32  independent answers this round is to bring; null: as many as the recipe's overlap says
     """
     ),
     key=("candidate_id", "round"),
+    later=("answers_wanted_count",),
 )
 
 DECISIONS = Table(

@@ -143,6 +143,10 @@ def test_only_pictures_with_all_their_answers_are_asked_about_again():
     first = make_tasks(make_rows(4))
     one, two, three, four = first["candidate_id"]
     second = make_tasks(make_rows(4).filter(pl.col("candidate_id").is_in([three, four])), round_number=2)
+    # as older tables have it: the recipe says how many answers are wanted
+    first, second = (
+        part.with_columns(pl.lit(None, pl.Int32).alias("answers_wanted_count")) for part in (first, second)
+    )
     tasks = pl.concat([second, first])
     answers = [(one, 1, 1), (two, 1, 2), (two, 1, 2), (three, 1, 3), (three, 1, 4), (four, 1, 5), (four, 2, 6)]
     decisions = pl.DataFrame(
@@ -154,3 +158,29 @@ def test_only_pictures_with_all_their_answers_are_asked_about_again():
     assert set(answered_tasks(tasks, decisions, 1, 1)["candidate_id"]) == {one, two, four}
     assert set(answered_tasks(first, decisions, 2, 1)["candidate_id"]) == {three}
     assert answered_tasks(tasks, decisions, 2, 1).columns == tasks.columns
+
+
+def test_every_task_says_how_many_answers_it_wants():
+    rows = make_rows(200)
+    assert set(make_tasks(rows, make_controls(9), overlap=2)["answers_wanted_count"]) == {2}
+    wanted = pl.Series("answers_wanted_count", [1 if place % 2 else None for place in range(200)], dtype=pl.Int32)
+    tasks = make_tasks(rows.with_columns(wanted), make_controls(40), overlap=4, config=TasksConfig(controls_frac=0.2))
+    asked = rows.with_columns(wanted.fill_null(4).alias("expected")).join(tasks, on="candidate_id")
+    assert asked["expected"].to_list() == asked["answers_wanted_count"].to_list()
+    # a control that always wanted what no other row wants would be no hidden one
+    assert set(tasks.filter("is_control")["answers_wanted_count"]) == {1, 4}
+    with pytest.raises(BadInput, match="at least 1"):
+        make_tasks(rows.with_columns(pl.lit(0, pl.Int32).alias("answers_wanted_count")))
+
+
+def test_answers_are_counted_against_what_the_task_wants():
+    rows = make_rows(3).with_columns(pl.Series("answers_wanted_count", [1, 3, None], dtype=pl.Int32))
+    tasks = make_tasks(rows, overlap=2)
+    once, thrice, usual = rows["candidate_id"]
+    answers = [(once, 1, 1), (thrice, 1, 2), (thrice, 1, 3), (usual, 1, 4), (usual, 1, 5)]
+    decisions = pl.DataFrame(
+        answers, schema={"candidate_id": pl.String, "round": pl.Int32, "annotation_id": pl.Int64}, orient="row"
+    )
+    assert set(answered_tasks(tasks, decisions, 9, 9)["candidate_id"]) == {once, usual}
+    old = tasks.with_columns(pl.lit(None, pl.Int32).alias("answers_wanted_count"))
+    assert set(answered_tasks(old, decisions, 1, 9)["candidate_id"]) == {once, thrice, usual}

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.schema import Table, check_table, columns, shape_table
 from relaionet.manifests.store import Store, digest_of, file_sha256, read_json, write_atomic, write_json
 from relaionet.manifests.tables import HITS
 
@@ -121,3 +122,22 @@ def test_atomic_writes_leave_no_parts(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(Corrupt, match="is no JSON"):
         read_json(tmp_path / "x.json")
+
+
+def test_a_table_written_before_a_column_was_added_is_read_with_nulls(tmp_path) -> None:
+    rows = pl.DataFrame({"candidate_id": ["a", "b"], "round": [1, 2]}, schema_overrides={"round": pl.Int32})
+    older = Table(name="seen", columns=columns("candidate_id str key\nround i32 round"))
+    newer = Table(
+        name="seen", columns=columns("candidate_id str key\nextra i32 new\nround i32 round"), later=("extra",)
+    )
+    store = Store(tmp_path)
+    store.write(rows, older, "digest", shard="old")
+    store.write(
+        rows.with_columns(pl.lit(7).alias("extra"), candidate_id=pl.lit("c") + pl.col("candidate_id")), newer, "digest"
+    )
+    read = check_table(store.read_all(newer), newer)
+    assert read.sort("candidate_id")["extra"].to_list() == [None, None, 7, 7]
+    assert store.read(newer, "old", columns=["extra", "round"]).columns == ["extra", "round"]
+    assert store.read(newer, "all", columns=["round", "extra"]).columns == ["round", "extra"]
+    with pytest.raises(BadInput, match="missing column round"):
+        shape_table(rows.drop("round"), newer)
