@@ -22,6 +22,7 @@ COMMANDS = {
     "rebuild": "relaionet.flows.cli_rebuild:rebuild",
     "release": "relaionet.flows.cli_release:release",
     "review": "relaionet.flows.cli_review:review",
+    "source": "relaionet.flows.cli_source:source",
 }
 
 

@@ -27,6 +27,8 @@ SCHEMES = ("file", "http", "https", "s3", "hf")
 GLOB = re.compile(r"[*?\[]")
 SECRET = re.compile(r"(?i)(sig(nature)?|token|secret|password|credential|access_?key(id)?|api_?key)$")
 READ_AHEAD_BYTES = 4 << 20
+# packages whose errors are the network's or a server's
+CLIENTS = ("aiohttp", "fsspec", "httpcore", "httpcore2", "httpx", "httpx2", "huggingface_hub", "requests")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,7 @@ def explain_errors(shown: str, kind: str = "a table") -> Iterator[None]:
     except (TimeoutError, OSError, ValueError) as error:
         raise _explain(shown, kind, error) from None
     except Exception as error:
-        if type(error).__module__.partition(".")[0] in ("aiohttp", "httpx", "requests", "huggingface_hub", "fsspec"):
+        if type(error).__module__.partition(".")[0] in CLIENTS:
             raise _explain(shown, kind, error) from None
         raise
 

@@ -154,8 +154,7 @@ def check_schema(name: str | None, columns: Mapping[str, str] | None) -> None:
         BadInput: there is no such schema, or no such column of ours.
     """
     if name is not None and name.casefold() not in BY_NAME:
-        names = [schema.name for schema in SCHEMAS]
-        raise BadInput(f"schema '{name}' is not known.{nearest_name(name, names)}")
+        raise BadInput(f"schema '{name}' is not known.{nearest_name(name.casefold(), BY_NAME)}")
     for ours in columns or {}:
         if ours not in OURS:
             raise BadInput(f"columns: '{ours}' is none of ours.{nearest_name(ours, OURS)}")

@@ -183,6 +183,14 @@ def test_the_hub_is_read_where_hf_endpoint_says(tmp_path: Path, monkeypatch: pyt
         assert rows_of("hf://datasets/laion/secret").height == 50
 
 
+def test_a_hub_that_does_not_answer_is_not_available(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(sources, "RETRY_S", ())
+    with pytest.raises(Unavailable, match="cannot be read now"):
+        open_source("hf://datasets/laion/tiny")
+
+
 def test_identity_changes_with_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.parquet"
     for small_bytes in (sources.SMALL_FILE_BYTES, 0):

@@ -80,7 +80,7 @@ def test_a_table_that_fits_none_is_said_with_the_nearest(tmp_path: Path) -> None
         BadInput, match=r"less.parquet: columns URL, WIDTH, HEIGHT .* LAION-2B is nearest and lacks TEXT"
     ):
         open_source(tmp_path)
-    with pytest.raises(BadInput, match=r"'LAION2B' is not known. Did you mean 'LAION-2B'"):
+    with pytest.raises(BadInput, match=r"'LAION2B' is not known. Did you mean 'laion-2b'"):
         open_source(tmp_path, "LAION2B")
     with pytest.raises(BadInput, match="are not those of DataComp, which lacks url, text"):
         open_source(tmp_path, "DataComp")
