@@ -34,15 +34,16 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     """Return a hint for an unknown name.
 
     Args:
-        name: what the user wrote.
+        name: what the user wrote, in any case.
         known: all names that would have been right.
 
     Returns:
         " Did you mean 'x'?" when something is near, else " Known: a, b, c." (at most 20 names).
     """
     names = sorted(set(known))
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    by_fold = {known_name.casefold(): known_name for known_name in reversed(names)}
+    near = difflib.get_close_matches(name.casefold(), by_fold, n=1, cutoff=0.6)
     if near:
-        return f" Did you mean '{near[0]}'?"
+        return f" Did you mean '{by_fold[near[0]]}'?"
     shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
     return f" Known: {shown}." if names else ""

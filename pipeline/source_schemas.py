@@ -7,14 +7,14 @@ COYO-700M (their cards on the Hub), CC3M and CC12M (tab-separated, without a lin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from relaionet.manifests.errors import BadInput, nearest_name
 
 OURS = ("url", "caption", "width_px", "height_px", "punsafe", "pwatermark", "nsfw")
 REQUIRED = ("url", "caption")
-CUSTOM = "your own"
+CUSTOM, PLAIN = "your own", "plain"
 NO_NAMES = "(no names)"
 
 
@@ -44,9 +44,9 @@ class SourceSchema:
         }
         return {ours: theirs for ours, theirs in resolved.items() if theirs is not None}
 
-    def lacks(self, found: Sequence[str]) -> list[str]:
-        """Columns that are not there and must be."""
-        resolved = self.resolve(found)
+    def lacks(self, found: Sequence[str], named: Collection[str] = ()) -> list[str]:
+        """Columns that are not there and must be; those of our names in `named` need not."""
+        resolved = {*self.resolve(found), *named}
         missing = [self.columns[ours][0] for ours in REQUIRED if ours not in resolved]
         return missing + [mark for mark in self.marks if mark not in found]
 
@@ -96,7 +96,7 @@ SCHEMAS = (
     SourceSchema(name="CC3M", columns={"url": ("url",), "caption": ("caption",)}, marks=(NO_NAMES,)),
     SourceSchema(name="CC12M", columns={"url": ("url",), "caption": ("caption",)}, marks=(NO_NAMES,)),
     SourceSchema(
-        name="plain",
+        name=PLAIN,
         columns={
             "url": ("url", "image_url", "img_url"), "caption": ("caption", "text", "alt_text", "alt"),
             "width_px": ("width", "original_width"), "height_px": ("height", "original_height"),
@@ -131,14 +131,15 @@ def find_schema(
     if lost:
         raise BadInput(f"there is no column '{lost[0]}'.{nearest_name(lost[0], found)} Found: {_listed(found)}.")
     if set(REQUIRED) <= set(named) and name is None:
-        return SourceSchema(name=CUSTOM, columns={ours: (theirs,) for ours, theirs in named.items()}), named
+        used = BY_NAME[PLAIN].resolve(found) | named
+        return SourceSchema(name=CUSTOM, columns={ours: (theirs,) for ours, theirs in used.items()}), used
     candidates = [BY_NAME[name.casefold()]] if name is not None else list(SCHEMAS)
     for schema in candidates:
         resolved = schema.resolve(found) | named
-        if set(REQUIRED) <= set(resolved) and (name is not None or not schema.lacks(found)):
+        if set(REQUIRED) <= set(resolved) and (name is not None or not schema.lacks(found, named)):
             return schema, resolved
-    nearest = min(candidates, key=lambda schema: (len(schema.lacks(found)), -len(schema.resolve(found))))
-    missing = ", ".join(nearest.lacks(found))
+    nearest = min(candidates, key=lambda schema: (len(schema.lacks(found, named)), -len(schema.resolve(found))))
+    missing = ", ".join(nearest.lacks(found, named))
     how = 'name its columns with [candidates.columns], such as url = "…" and caption = "…"'
     if name is not None:
         raise BadInput(f"columns {_listed(found)} are not those of {name}, which lacks {missing}; {how}.")
@@ -154,7 +155,8 @@ def check_schema(name: str | None, columns: Mapping[str, str] | None) -> None:
         BadInput: there is no such schema, or no such column of ours.
     """
     if name is not None and name.casefold() not in BY_NAME:
-        raise BadInput(f"schema '{name}' is not known.{nearest_name(name.casefold(), BY_NAME)}")
+        names = [schema.name for schema in SCHEMAS]
+        raise BadInput(f"schema '{name}' is not known.{nearest_name(name, names)}")
     for ours in columns or {}:
         if ours not in OURS:
             raise BadInput(f"columns: '{ours}' is none of ours.{nearest_name(ours, OURS)}")

@@ -224,5 +224,5 @@ def test_a_recipe_names_one_place_or_several(tmp_path: Path) -> None:
     recipe.write_text('source = ["a/*.parquet", "hf://datasets/laion/x", "s3://bucket/y"]\n')
     places = (str(tmp_path / "a/*.parquet"), "hf://datasets/laion/x", "s3://bucket/y")
     assert read_curate_recipe(str(recipe)).source == places
-    with pytest.raises(BadInput, match=r"is not known\. Did you mean 're-laion'"):
+    with pytest.raises(BadInput, match=r"is not known\. Did you mean 'Re-LAION'"):
         replace(CandidatesConfig(), schema="ReLAION")

@@ -34,6 +34,7 @@ def test_unknown_wnids_are_answered_with_the_nearest() -> None:
         find_label("n01440765")
     assert nearest_name("zzz", ["b", "a"]) == " Known: a, b."
     assert nearest_name("x", []) == ""
+    assert nearest_name("laion2b", ["LAION-2B", "plain"]) == " Did you mean 'LAION-2B'?"
     assert nearest_name("zzz", [str(number) for number in range(30)]).endswith(", ….")
 
 

@@ -80,8 +80,8 @@ def test_a_table_that_fits_none_is_said_with_the_nearest(tmp_path: Path) -> None
         BadInput, match=r"less.parquet: columns URL, WIDTH, HEIGHT .* LAION-2B is nearest and lacks TEXT"
     ):
         open_source(tmp_path)
-    with pytest.raises(BadInput, match=r"'LAION2B' is not known. Did you mean 'laion-2b'"):
-        open_source(tmp_path, "LAION2B")
+    with pytest.raises(BadInput, match=r"'laion2b' is not known. Did you mean 'LAION-2B'"):
+        open_source(tmp_path, "laion2b")
     with pytest.raises(BadInput, match="are not those of DataComp, which lacks url, text"):
         open_source(tmp_path, "DataComp")
     with pytest.raises(BadInput, match=r"'captions' is none of ours. Did you mean 'caption'"):
@@ -97,6 +97,15 @@ def test_columns_with_names_of_their_own_can_be_named(tmp_path: Path) -> None:
     pl.DataFrame({"link": [url(1)], "alt text": ["x"], "w": [7], "h": [8]}).write_parquet(tmp_path / "own.parquet")
     columns = {"url": "link", "caption": "alt text", "width_px": "w", "height_px": "h"}
     row = rows_of(tmp_path, columns=columns).row(0, named=True)
+    assert (row["url"], row["caption"], row["width_px"], row["height_px"]) == (url(1), "x", 7, 8)
+
+
+def test_naming_some_columns_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    names = {"link": [url(1)], "TEXT": ["x"], "WIDTH": [7], "HEIGHT": [8], "NSFW": ["NSFW"]}
+    pl.DataFrame(names).write_parquet(tmp_path / "own.parquet")
+    row = rows_of(tmp_path, columns={"url": "link"}).row(0, named=True)
+    assert (row["url"], row["caption"], row["width_px"], row["punsafe"]) == (url(1), "x", 7, 1)
+    row = rows_of(tmp_path, columns={"url": "link", "caption": "TEXT"}).row(0, named=True)
     assert (row["url"], row["caption"], row["width_px"], row["height_px"]) == (url(1), "x", 7, 8)
 
 
