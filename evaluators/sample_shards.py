@@ -71,6 +71,19 @@ def is_done(store: Store, shard: str, digest: str) -> bool:
     return images.exists() and store.is_done(IMAGES, digest, shard) and store.is_done(SAMPLES.name, digest, shard)
 
 
+def read_shard_images(store: Store, shard: str) -> NDArray[np.uint8]:
+    """Images of one shard `[n, H, W, 3]`, mapped from disk.
+
+    Raises:
+        Corrupt: they are not what their receipt says.
+    """
+    path, receipt = store.root / IMAGES / f"{shard}.npy", store.receipt(IMAGES, shard)
+    if receipt is None or not path.exists() or file_sha256(path) != receipt.sha256:
+        raise Corrupt(f"{path} is not what its receipt says; delete {store.root} and run the generator again.")
+    images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return images
+
+
 def drop_others(store: Store, shards: Sequence[str]) -> None:
     """Remove shards that the requests no longer fill."""
     store.keep_only(SAMPLES, list(shards))

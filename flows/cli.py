@@ -83,7 +83,8 @@ def curate(ctx: click.Context, recipe: str, out: Path, push: bool | None, retry:
 def evaluate(ctx: click.Context, recipe: str, out: Path) -> None:
     """Run registered generators on a split over steps x guidance, score them, and write a report."""
     start(ctx)
-    from relaionet.flows.evaluate import read_evaluate_recipe, run_evaluate
+    from relaionet.flows.evaluate import run_evaluate
+    from relaionet.flows.evaluate_plan import read_evaluate_recipe
 
     run_evaluate(read_evaluate_recipe(recipe), out)
 
@@ -96,7 +97,7 @@ def generators() -> None:
 @generators.command("list")
 def generators_list() -> None:
     """List the registered generators."""
-    from relaionet.evaluators.generators import list_generators, load_generator
+    from relaionet.evaluators.registry import list_generators, load_generator
 
     for name in list_generators():
         info = load_generator(name).info

@@ -20,7 +20,8 @@ from relaionet.annotations.studio import connect_studio
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate import CurateRecipe, curate, read_curate_recipe
 from relaionet.flows.curate_stages import read_controls
-from relaionet.flows.evaluate import EvaluateRecipe, ScoredSet, evaluate, plan_sets, read_evaluate_recipe
+from relaionet.flows.evaluate import evaluate
+from relaionet.flows.evaluate_plan import EvaluateRecipe, ScoredSet, plan_sets, read_evaluate_recipe
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.provenance import package_versions
 from relaionet.flows.rebuild import rebuild
@@ -85,7 +86,7 @@ def demo(run: Run, seed: int) -> dict[str, Any]:
     )
     evaluation = Run(root=run.root / "evaluation", reporter=run.reporter)
     sets = plan_sets(scoring, evaluation.root)
-    scores = evaluate(evaluation, scoring, sets)
+    scores = evaluate(evaluation, scoring, sets).scores
     return write_results(run, recipe, world, evaluation, scoring, sets, scores)
 
 

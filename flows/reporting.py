@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.evaluators import sampling
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.report import Picture, Report, SampleRow, set_label, write_report
-from relaionet.flows.evaluate import EvaluateRecipe, ScoredSet, read_rows, set_records
+from relaionet.evaluators.sample_shards import read_samples
+from relaionet.flows.evaluate import set_records
+from relaionet.flows.evaluate_plan import EvaluateRecipe, ScoredSet, read_rows
 from relaionet.flows.stage import Run
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.store import read_json
@@ -90,7 +91,7 @@ def make_sample_rows(rows: pl.DataFrame, sets: Sequence[ScoredSet]) -> list[Samp
 
 
 def _made(one: ScoredSet) -> tuple[Mapping[str, int], ShardedImages]:
-    samples, images = sampling.read_samples(one.folder)
+    samples, images = read_samples(one.folder)
     kept = samples.filter(pl.col("row").is_not_null())
     return dict(kept.select("sample_id", "row").iter_rows()), images
 

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from relaionet.evaluators.generators import Generator, import_factory
+from relaionet.evaluators.generators import Generator
+from relaionet.evaluators.registry import import_factory
 from relaionet.manifests.errors import BadInput
 
 

@@ -16,11 +16,12 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from relaionet.evaluators.generators import Generator, Request, Settings, load_generator
+from relaionet.evaluators.generators import Generator, Request, Settings
 from relaionet.evaluators.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
 from relaionet.evaluators.miniature.classifier import load_classifier
 from relaionet.evaluators.miniature.pictures import CLASS_INDICES, HELD_OUT_SEED, draw_pool
-from relaionet.evaluators.sampling import make_requests
+from relaionet.evaluators.registry import load_generator
+from relaionet.evaluators.requests import make_requests
 from relaionet.manifests.store import read_json, write_atomic
 from relaionet.pipeline.miniature.world import CLASSES
 

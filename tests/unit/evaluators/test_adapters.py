@@ -11,7 +11,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from relaionet.evaluators.backbones.dit import DiT, DiTConfig
-from relaionet.evaluators.generators import Request, Settings, load_generator
+from relaionet.evaluators.generators import Request, Settings
+from relaionet.evaluators.registry import load_generator
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import Label, read_labels
 

@@ -8,16 +8,9 @@ from importlib import metadata
 import numpy as np
 import pytest
 
-from relaionet.evaluators import generators
-from relaionet.evaluators.generators import (
-    Generated,
-    Generator,
-    Info,
-    Settings,
-    check_settings,
-    list_generators,
-    load_generator,
-)
+from relaionet.evaluators import registry
+from relaionet.evaluators.generators import Generated, Generator, Info, Settings, check_settings
+from relaionet.evaluators.registry import list_generators, load_generator
 from relaionet.manifests.errors import BadInput
 
 MODULE = """
@@ -56,7 +49,7 @@ def folder(tmp_path, monkeypatch):
 def test_importing_the_registry_imports_no_torch():
     import subprocess
 
-    code = "import sys, relaionet.evaluators.generators, relaionet.evaluators.sampling; print('torch' in sys.modules)"
+    code = "import sys, relaionet.evaluators.registry, relaionet.evaluators.sampling; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -86,8 +79,8 @@ def test_python_adapter_imports_from_a_folder_beside_the_file(tmp_path):
 
 
 def test_entry_point(folder, monkeypatch):
-    point = metadata.EntryPoint(name="my-grey", value="my_grey_model:Grey", group=generators.ENTRY_POINT_GROUP)
-    broken = metadata.EntryPoint(name="my-broken", value="my_grey_model:Gone", group=generators.ENTRY_POINT_GROUP)
+    point = metadata.EntryPoint(name="my-grey", value="my_grey_model:Grey", group=registry.ENTRY_POINT_GROUP)
+    broken = metadata.EntryPoint(name="my-broken", value="my_grey_model:Gone", group=registry.ENTRY_POINT_GROUP)
     found = metadata.EntryPoints([point, broken])
     monkeypatch.setattr(metadata, "entry_points", lambda **_: found)
     assert {"my-grey", "miniature-noise"} <= set(list_generators())

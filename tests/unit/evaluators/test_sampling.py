@@ -16,8 +16,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from relaionet.evaluators.generators import Generated, Info, Settings, load_generator
-from relaionet.evaluators.sampling import make_requests, make_seed, read_samples, sample_generator
+from relaionet.evaluators.generators import Generated, Info, Settings
+from relaionet.evaluators.registry import load_generator
+from relaionet.evaluators.requests import make_requests, make_seed
+from relaionet.evaluators.sample_shards import read_samples
+from relaionet.evaluators.sampling import SamplingConfig, sample_generator
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import SAMPLES, check_table
@@ -113,7 +116,12 @@ def test_shards_and_batches_change_nothing(tmp_path, shard_size, batch_size):
     requests = requests_of(20)
     seen = []
     rows = sample_generator(
-        Odd(), requests, Settings(steps=3), tmp_path, shard_size=shard_size, batch_size=batch_size, progress=seen.append
+        Odd(),
+        requests,
+        Settings(steps=3),
+        tmp_path,
+        SamplingConfig(shard_size=shard_size, batch_size=batch_size),
+        progress=seen.append,
     )
     frame, images = bytes_of(tmp_path)
     check_table(rows, SAMPLES)
@@ -126,16 +134,16 @@ def test_shards_and_batches_change_nothing(tmp_path, shard_size, batch_size):
 
 def test_a_second_run_changes_nothing(tmp_path):
     requests, first, second = requests_of(20), Odd(), Odd()
-    sample_generator(first, requests, Settings(), tmp_path, shard_size=8)
+    sample_generator(first, requests, Settings(), tmp_path, SamplingConfig(shard_size=8))
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.rglob("*.*")}
-    sample_generator(second, requests, Settings(), tmp_path, shard_size=8)
+    sample_generator(second, requests, Settings(), tmp_path, SamplingConfig(shard_size=8))
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.rglob("*.*")} == before
     assert (first.calls, second.calls) == (3, 0)
 
 
 def test_other_settings_or_fewer_requests_replace_what_was_there(tmp_path):
-    sample_generator(Odd(), requests_of(20), Settings(), tmp_path, shard_size=8)
-    sample_generator(Odd(), requests_of(10), Settings(steps=2), tmp_path, shard_size=8)
+    sample_generator(Odd(), requests_of(20), Settings(), tmp_path, SamplingConfig(shard_size=8))
+    sample_generator(Odd(), requests_of(10), Settings(steps=2), tmp_path, SamplingConfig(shard_size=8))
     frame, images = bytes_of(tmp_path)
     assert frame["nfe"].to_list() == [2] * 10
     assert len(images) == 10
@@ -143,7 +151,7 @@ def test_other_settings_or_fewer_requests_replace_what_was_there(tmp_path):
 
 
 def test_a_lost_or_changed_shard_is_noticed(tmp_path):
-    sample_generator(Odd(), requests_of(20), Settings(), tmp_path, shard_size=8)
+    sample_generator(Odd(), requests_of(20), Settings(), tmp_path, SamplingConfig(shard_size=8))
     shard = tmp_path / "images" / "00001.npy"
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-1] + b"x")
@@ -151,7 +159,7 @@ def test_a_lost_or_changed_shard_is_noticed(tmp_path):
         read_samples(tmp_path)
     shard.unlink()
     again = Odd()
-    sample_generator(again, requests_of(20), Settings(), tmp_path, shard_size=8)
+    sample_generator(again, requests_of(20), Settings(), tmp_path, SamplingConfig(shard_size=8))
     assert again.calls == 1
     assert shard.read_bytes() == whole
 
@@ -171,7 +179,9 @@ def test_a_lost_or_changed_shard_is_noticed(tmp_path):
 def test_a_fault_is_told_by_id_and_stops_nobody_else(tmp_path, fault, reason):
     requests = requests_of(9)
     faulty = {requests[2].sample_id, requests[7].sample_id}
-    rows = sample_generator(Odd(faulty, fault), requests, Settings(), tmp_path, shard_size=4, batch_size=1)
+    rows = sample_generator(
+        Odd(faulty, fault), requests, Settings(), tmp_path, SamplingConfig(shard_size=4, batch_size=1)
+    )
     failed = rows.filter(pl.col("status") == "failed")
     assert set(failed["sample_id"]) == faulty
     assert all(reason in text and len(text) <= 200 and "\n" not in text for text in failed["reason"])
@@ -187,7 +197,9 @@ def test_a_fault_is_told_by_id_and_stops_nobody_else(tmp_path, fault, reason):
 @pytest.mark.parametrize("fault", ["raises", "few"])
 def test_a_batch_that_fails_is_asked_for_one_by_one(tmp_path, fault):
     requests = requests_of(9)
-    rows = sample_generator(Odd({requests[4].sample_id}, fault), requests, Settings(), tmp_path, batch_size=9)
+    rows = sample_generator(
+        Odd({requests[4].sample_id}, fault), requests, Settings(), tmp_path, SamplingConfig(batch_size=9)
+    )
     assert rows["status"].to_list() == ["ok"] * 4 + ["failed"] + ["ok"] * 4
 
 
@@ -200,14 +212,14 @@ def test_what_cannot_be_run_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(BadInput, match="stands twice"):
         sample_generator(Odd(), requests * 2, Settings(), tmp_path / "a")
     with pytest.raises(BadInput, match="batch_size"):
-        sample_generator(Odd(), requests, Settings(), tmp_path / "a", batch_size=0)
+        sample_generator(Odd(), requests, Settings(), tmp_path / "a", SamplingConfig(batch_size=0))
     assert not (tmp_path / "a").exists()
     with pytest.raises(BadInput, match="holds no samples"):
         read_samples(tmp_path / "a")
 
 
 def test_images_are_read_by_row(tmp_path):
-    sample_generator(Odd(), requests_of(20), Settings(), tmp_path, shard_size=8)
+    sample_generator(Odd(), requests_of(20), Settings(), tmp_path, SamplingConfig(shard_size=8))
     frame, images = read_samples(tmp_path)
     whole = images[:]
     assert images.shape == whole.shape == (20, 6, 6, 3)
@@ -223,12 +235,12 @@ SLOW = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_sampling import Odd, requests_of, Settings, sample_generator
+from test_sampling import Odd, SamplingConfig, requests_of, Settings, sample_generator
 class Slow(Odd):
     def generate(self, batch, settings):
         time.sleep(0.05)
         return super().generate(batch, settings)
-sample_generator(Slow(), requests_of(200), Settings(), Path({out!r}), shard_size=8, batch_size=2)
+sample_generator(Slow(), requests_of(200), Settings(), Path({out!r}), SamplingConfig(shard_size=8, batch_size=2))
 """
 
 
@@ -245,9 +257,13 @@ def test_sigkill_then_resume_gives_the_same_bytes(tmp_path):
     done = len(list((tmp_path / "killed" / "samples").glob("*.receipt.json")))
     assert 2 <= done < 25
     resumed = Odd()
-    sample_generator(resumed, requests_of(200), Settings(), tmp_path / "killed", shard_size=8, batch_size=2)
+    sample_generator(
+        resumed, requests_of(200), Settings(), tmp_path / "killed", SamplingConfig(shard_size=8, batch_size=2)
+    )
     assert resumed.calls == 4 * (25 - done)
-    sample_generator(Odd(), requests_of(200), Settings(), tmp_path / "straight", shard_size=8, batch_size=64)
+    sample_generator(
+        Odd(), requests_of(200), Settings(), tmp_path / "straight", SamplingConfig(shard_size=8, batch_size=64)
+    )
     for path in (tmp_path / "straight").rglob("*.npy"):
         assert path.read_bytes() == (tmp_path / "killed" / path.relative_to(tmp_path / "straight")).read_bytes()
     assert bytes_of(tmp_path / "killed")[0].equals(bytes_of(tmp_path / "straight")[0])

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 from PIL import Image
 
 from relaionet.flows import evaluate as flow
-from relaionet.manifests.errors import BadInput
+from relaionet.flows import evaluate_plan as plan
+from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.release import make_release, read_release
+from relaionet.manifests.tables import SCORES
 from relaionet.pipeline.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.picture_files import PictureLimits, read_pictures
@@ -34,13 +40,65 @@ def test_a_class_the_last_generator_does_not_know_is_said_before_the_first_runs(
     split: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[str] = []
-    monkeypatch.setattr(flow, "evaluate", lambda *_: started.append("evaluate"))
-    entries = tuple(flow.GeneratorEntry(generator=name, steps=(0,)) for name in ("miniature-noise", "miniature-world"))
-    recipe = flow.EvaluateRecipe(split=split, protocol="miniature", generators=entries)
+
+    def evaluate(*_: object) -> flow.Evaluation:
+        started.append("evaluate")
+        return flow.Evaluation(scores=SCORES.empty(), dead={})
+
+    monkeypatch.setattr(flow, "evaluate", evaluate)
+    entries = tuple(plan.GeneratorEntry(generator=name, steps=(0,)) for name in ("miniature-noise", "miniature-world"))
+    recipe = plan.EvaluateRecipe(split=split, protocol="miniature", generators=entries)
     with pytest.raises(BadInput, match=r"knows 20 classes and not n01440764 \(1 of the split's 2 classes"):
         flow.run_evaluate(recipe, tmp_path / "out", report=False)
     assert not started
     assert not (tmp_path / "out").exists()
-    noise = flow.EvaluateRecipe(split=split, protocol="miniature", generators=entries[:1])
+    noise = plan.EvaluateRecipe(split=split, protocol="miniature", generators=entries[:1])
     flow.run_evaluate(noise, tmp_path / "out", report=False)
     assert started == ["evaluate"]
+
+
+MODEL = """
+import numpy as np
+from relaionet.evaluators.generators import Generated, GeneratorDied, Info
+
+class Odd:
+    def __init__(self, fault=""):
+        self.info = Info(name="odd", native_size_px=8, guidance="baked", steps=(1, 4), natural_guidance=1.0)
+        self.fault = fault
+    def generate(self, batch, settings):
+        if self.fault == "dies":
+            raise GeneratorDied("out of memory")
+        images = np.stack([np.random.default_rng(one.seed).integers(0, 256, (8, 8, 3), np.uint8) for one in batch])
+        return Generated(images=images, nfe=[settings.steps] * len(batch))
+"""
+
+
+@pytest.fixture
+def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    (tmp_path / "my_odd_model.py").write_text(MODEL)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield "my_odd_model:Odd"
+    sys.modules.pop("my_odd_model", None)
+
+
+def test_a_generator_that_dies_stops_no_other(split: Path, tmp_path: Path, odd: str) -> None:
+    entries = [plan.GeneratorEntry(generator=odd, name=name, options={"fault": name}) for name in ("dies", "lives")]
+    recipe = plan.EvaluateRecipe(split=split, protocol="miniature", generators=tuple(entries))
+    with pytest.raises(Unavailable, match=r"1 of 2 sets could not be made.*out of memory"):
+        flow.run_evaluate(recipe, tmp_path / "out", report=False)
+    scores = pl.read_parquet(tmp_path / "out" / "scores.parquet")
+    assert "lives" in set(scores["generator"])
+    assert "dies" not in set(scores["generator"])
+
+
+def test_a_setting_it_cannot_honour_is_refused_or_told(split: Path, tmp_path: Path, odd: str) -> None:
+    entry = plan.GeneratorEntry(generator=odd, steps=(1, 25), guidance=("natural", 7.0, 1.0))
+    recipe = plan.EvaluateRecipe(split=split, protocol="miniature", generators=(entry,))
+    with pytest.raises(BadInput, match="would never reach the network"):
+        plan.plan_sets(recipe, tmp_path / "out")
+    sets = plan.plan_sets(replace(recipe, unhonoured="record"), tmp_path / "out")
+    assert [(one.asked.steps, one.asked.guidance) for one in sets] == [(1, 1.0), (1, 7.0), (25, 1.0), (25, 7.0)]
+    assert [(one.settings.steps, one.settings.guidance) for one in sets] == [(1, 1.0), (1, 1.0), (4, 1.0), (4, 1.0)]
+    assert [one.is_record_only for one in sets] == [False, True, True, True]
+    assert sets[3].name == "odd (really 4 steps, guidance 1)"
+    assert len({one.folder for one in sets}) == 4

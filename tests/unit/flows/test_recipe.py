@@ -74,7 +74,7 @@ def test_binary_file_is_no_recipe(tmp_path: Path) -> None:
 
 def test_the_demos_recipes_can_be_read() -> None:
     from relaionet.flows.curate import CurateRecipe
-    from relaionet.flows.evaluate import EvaluateRecipe
+    from relaionet.flows.evaluate_plan import EvaluateRecipe
 
     assert read_recipe(demo_recipe_file("miniature"), CurateRecipe).encoder == "miniature"
     assert len(read_recipe(demo_recipe_file("evaluate-miniature"), EvaluateRecipe).generators) == 4
