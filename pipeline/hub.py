@@ -119,6 +119,23 @@ def fetch_snapshot(
     return folder
 
 
+def cached_commit(repo_id: str, revision: str = "", names: Sequence[str] = ("model_index.json", "config.json")) -> str:
+    """What a library's own loader took from the Hub, as `owner/name@commit`, read off the cache it left.
+
+    Args:
+        repo_id: `owner/name` of a model.
+        revision: as given to the loader; empty is `main`.
+        names: files of which it took one.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in names:
+        found = try_to_load_from_cache(repo_id, name, revision=revision or None)
+        if isinstance(found, str):
+            return f"{repo_id}@{Path(found).parent.name}"
+    return f"{repo_id}@{revision or 'main'}"
+
+
 def _check_size(address: HubAddress, download: Callable[..., Any], wanted: dict[str, Any], max_bytes: int) -> None:
     from huggingface_hub.errors import DryRunError
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable, nearest_name
 from relaionet.manifests.store import digest_of, file_sha256
-from relaionet.pipeline.hub import REPO_ID, HubAddress, fetch_snapshot, hub_errors
+from relaionet.pipeline.hub import REPO_ID, HubAddress, cached_commit, fetch_snapshot, hub_errors
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 LOADED = (".json", ".safetensors", ".model", ".txt")
@@ -75,7 +75,7 @@ def load_pipeline(parts: Parts) -> tuple[Any, str]:
     pipeline = _load(
         kind, place, parts.where, torch_dtype=dtype, use_safetensors=True, **_revision(place, parts.revision)
     )
-    sources = [said or _commit(parts.model, parts.revision)]
+    sources = [said or cached_commit(parts.model, parts.revision)]
     for name, about in parts.components.items():
         sources.append(_replace(pipeline, name, about, parts, dtype))
     for about in parts.loras:
@@ -134,17 +134,6 @@ def _load(kind: Any, place: str, where: str, **options: Any) -> Any:
         if "connect" in text.lower() or "offline" in text.lower():
             raise Unavailable(f"{where}: {place} could not be fetched: {text}") from error
         raise BadInput(f"{where}: {place} could not be loaded as {kind.__name__}: {text}") from error
-
-
-def _commit(model: str, revision: str) -> str:
-    """The commit a model of the Hub was loaded at."""
-    from huggingface_hub import try_to_load_from_cache
-
-    for name in ("model_index.json", "config.json"):
-        found = try_to_load_from_cache(model, name, revision=revision or None)
-        if isinstance(found, str):
-            return f"{model}@{Path(found).parent.name}"
-    return f"{model}@{revision or 'main'}"
 
 
 def _check_keys(about: Mapping[str, Any], known: Sequence[str], where: str) -> None:
@@ -217,7 +206,7 @@ def _replace(pipeline: Any, name: str, about: Mapping[str, str], parts: Parts, d
         _load(type(current), place, where, torch_dtype=dtype, use_safetensors=True, **options,
               **_revision(place, revision)),
     )  # fmt: skip
-    return f"{name}: {said or _commit(model, revision)}"
+    return f"{name}: {said or cached_commit(model, revision)}"
 
 
 def _add_lora(pipeline: Any, about: Mapping[str, Any], parts: Parts) -> str:
