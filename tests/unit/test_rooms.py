@@ -25,7 +25,13 @@ OWNERS = {
     "ray": ("flows/",),
     "label_studio_sdk": ("annotations/studio.py",),
     "img2dataset": ("pipeline/fetch_job.py",),
-    "faiss": ("pipeline/retrieve.py", "flows/doctor.py"),
+    "faiss": (
+        "pipeline/retrieve.py",
+        "pipeline/exact_search.py",
+        "pipeline/hash_search.py",
+        "pipeline/vector_index.py",
+        "flows/doctor.py",
+    ),
     "clip_retrieval": (),  # pins what does not fit: spoken to over HTTP only
     "sentence_transformers": ("pipeline/sentence_encoder.py",),
     "open_clip": ("pipeline/encoders.py", "pipeline/miniature/train_encoder.py"),
