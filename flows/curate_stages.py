@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from relaionet.manifests.tables import (
     alive,
 )  # fmt: skip
 from relaionet.pipeline import embed, propose, retrieve, screen
+from relaionet.pipeline.embed_batches import usable_cores
 from relaionet.pipeline.embedding_store import embeddings_digest, has_embeddings, write_embeddings
 from relaionet.pipeline.encoders import Encoder, logit_scale_of
 
@@ -47,12 +49,18 @@ def embed_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) ->
 
     def make() -> pl.DataFrame:
         rows = alive(run.store.read(DOWNLOADS, shard))
-        table, vectors = embed.embed_images(rows, encoder, run.images, recipe.embed, advance)
+        config = share_threads(recipe.embed, recipe.workers)
+        table, vectors = embed.embed_images(rows, encoder, run.images, config, advance)
         kept = alive(table).select("candidate_id").join(about, on="candidate_id", how="left", maintain_order="left")
         write_embeddings(run.embeddings, int(shard), vectors, kept)
         return table
 
     return run.make(EMBEDDINGS, digest, make, shard=shard)
+
+
+def share_threads(config: embed.EmbedConfig, workers: int) -> embed.EmbedConfig:
+    """Settings with this process's share of the cores for each of `workers` shards at work at once."""
+    return replace(config, threads=config.threads or max(1, usable_cores() // workers))
 
 
 def search_labels(run: Run, recipe: CurateRecipe) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ import polars as pl
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import Label
 from relaionet.manifests.tables import EMBEDDINGS, shape_table
+from relaionet.pipeline.embed_batches import Decoded, embed_batches
 from relaionet.pipeline.encoders import Encoder
 from relaionet.pipeline.image_bytes import BrokenImage, open_image
 from relaionet.pipeline.perceptual_hash import phash_hex
@@ -22,11 +21,9 @@ from relaionet.pipeline.thumbprint import thumbprint_hex
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
 VERSION = "2"
 TEMPLATES = ("a photo of a {name}", "a picture of a {name}", "{name}", "{name}: {gloss}")
-UNIT_TOLERANCE = 1e-2
 MAX_ASPECT = 50  # resizing the short side of a thinner picture would need memory without bound
 
 
@@ -36,28 +33,22 @@ class EmbedConfig:
 
     Attributes:
         batch_size: pictures per forward pass; the last batch is filled up, so a row never depends on the shard's size.
-        threads: threads that decode.
+            None takes 16 on a CPU and 256 on a GPU.
+        threads: threads that decode, and on a CPU also encode; None takes the cores of the machine, shared by the
+            shards at work at once.
         max_pixels: largest picture decoded, width × height.
     """
 
-    batch_size: int = 64
-    threads: int = 4
+    batch_size: int | None = None
+    threads: int | None = None
     max_pixels: int = 64_000_000
-
-
-@dataclass(frozen=True)
-class _Decoded:
-    pixels: torch.Tensor | None  # [3, H, W] float32
-    phash: str | None
-    thumbprint: str | None
-    reason: str | None
 
 
 def embed_images(
     rows: pl.DataFrame, encoder: Encoder, images: Path, config: EmbedConfig,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[pl.DataFrame, np.ndarray]:  # fmt: skip
-    """Embed a shard's pictures; decoding runs ahead in threads by two batches at most.
+    """Embed a shard's pictures.
 
     Args:
         rows: candidate_id, path (relative to `images`).
@@ -78,21 +69,21 @@ def embed_images(
     if rows.height and not images.is_dir():
         raise BadInput(f"the folder of the images, {images}, does not exist.")
     paths = [stored_path(images, path) for path in rows["path"]]
-    vectors, found, reasons = [], [], []
-    thumbprints: list[str | None] = []
-    for batch in _decode_ahead(paths, encoder, config):
-        rows_ok, texts = _embed_batch(batch, encoder, config.batch_size)
-        vectors.append(rows_ok)
-        found += [decoded.phash for decoded in batch]
-        thumbprints += [decoded.thumbprint for decoded in batch]
-        reasons += texts
+    vectors, decoded, reasons = [], [], []
+    for batch in embed_batches(
+        paths, lambda path: _read_picture(path, encoder, config.max_pixels), encoder,
+        batch_size=config.batch_size, threads=config.threads,
+    ):  # fmt: skip
+        vectors.append(batch.vectors)
+        decoded += batch.decoded
+        reasons += batch.reasons
         if progress:
-            progress(len(batch))
+            progress(len(batch.items))
     ok = pl.Series("ok", [reason is None for reason in reasons], dtype=pl.Boolean)
     table = rows.select("candidate_id").with_columns(
         row=pl.when(ok).then(ok.cum_sum().cast(pl.Int64) - 1),
-        phash=pl.Series("phash", found, dtype=pl.String),
-        thumbprint=pl.Series("thumbprint", thumbprints, dtype=pl.String),
+        phash=pl.Series("phash", [item.phash for item in decoded], dtype=pl.String),
+        thumbprint=pl.Series("thumbprint", [item.thumbprint for item in decoded], dtype=pl.String),
         status=pl.when(ok).then(pl.lit("ok")).otherwise(pl.lit("broken")),
         reason=pl.Series("reason", reasons, dtype=pl.String),
     )
@@ -111,68 +102,45 @@ def stored_path(images: Path, path: str | None) -> Path:
     return images / path
 
 
-def _decode(path: Path, encoder: Encoder, max_pixels: int) -> _Decoded:
+def _read_picture(path: Path, encoder: Encoder, max_pixels: int) -> Decoded:
     try:
-        image = open_image(path.read_bytes(), max_pixels)
+        data = path.read_bytes()
     except FileNotFoundError:
-        return _Decoded(None, None, None, "the stored file is missing")
-    except BrokenImage as error:
-        return _Decoded(None, None, None, str(error))
+        return Decoded(None, "the stored file is missing")
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}; check its permissions.") from error
-    if max(image.size) > MAX_ASPECT * min(image.size):
-        return _Decoded(None, None, None, f"one side is more than {MAX_ASPECT} times the other")
-    return _Decoded(encoder.preprocess(image.convert("RGB")), phash_hex(image), thumbprint_hex(image), None)
+    return decode_picture(data, encoder, max_pixels)
 
 
-def _decode_ahead(paths: Sequence[Path], encoder: Encoder, config: EmbedConfig) -> Iterator[list[_Decoded]]:
-    """Batches of decoded pictures in order, two of them being decoded while one is in use."""
-    waiting: deque[list[Future[_Decoded]]] = deque()
-    pool = ThreadPoolExecutor(max_workers=config.threads)
-    try:
-        for start in range(0, len(paths), config.batch_size):
-            batch = paths[start : start + config.batch_size]
-            waiting.append([pool.submit(_decode, path, encoder, config.max_pixels) for path in batch])
-            if len(waiting) > 2:
-                yield [future.result() for future in waiting.popleft()]
-        while waiting:
-            yield [future.result() for future in waiting.popleft()]
-    finally:
-        pool.shutdown(cancel_futures=True)
+def decode_picture(
+    data: bytes, encoder: Encoder, max_pixels: int, *, hashes: bool = True, reduced_side_px: int | None = None
+) -> Decoded:
+    """Make a picture ready for an encoder.
 
-
-def _embed_batch(batch: list[_Decoded], encoder: Encoder, batch_size: int) -> tuple[np.ndarray, list[str | None]]:
-    """Rows of the pictures that could be embedded, and per picture the reason why not (null where embedded)."""
-    import numpy as np
-    import torch
-
-    decoded = [item.pixels for item in batch if item.pixels is not None]
-    if not decoded:
-        return np.zeros((0, encoder.dim), dtype=np.float32), [item.reason for item in batch]
-    # always the same shape: kernels chosen by batch size would change last bits
-    filled = torch.stack(decoded + [decoded[-1]] * (batch_size - len(decoded)))  # [batch_size, 3, H, W] float32
-    vectors = np.asarray(encoder.encode_images(filled))[: len(decoded)]
-    finite = _check_vectors(vectors, len(decoded), encoder)
-    left = iter(finite)
-    reasons = [item.reason if item.pixels is None or next(left) else "the encoder gave no finite row" for item in batch]
-    return vectors[finite], reasons
-
-
-def _check_vectors(vectors: np.ndarray, count: int, encoder: Encoder) -> np.ndarray:
-    """Which rows are finite.
-
-    Raises:
-        BadInput: the shape is wrong or the finite rows are not of unit length.
+    Args:
+        data: bytes from anywhere.
+        encoder: whose preprocessing is applied.
+        max_pixels: largest picture decoded, width × height.
+        hashes: also take the perceptual hash and the thumbprint.
+        reduced_side_px: decode a JPEG at a half, a quarter or an eighth of its size where its short side stays at
+            least this long; None always decodes it whole. Hashes are those of the whole picture, so it is left whole
+            where they are taken.
     """
-    import numpy as np
+    try:
+        image = open_image(data, max_pixels, None if hashes else reduced_side_px)
+    except BrokenImage as error:
+        return Decoded(None, str(error))
+    if max(image.size) > MAX_ASPECT * min(image.size):
+        return Decoded(None, f"one side is more than {MAX_ASPECT} times the other")
+    pixels = encoder.preprocess(image.convert("RGB"))
+    return Decoded(pixels, None, phash_hex(image), thumbprint_hex(image)) if hashes else Decoded(pixels)
 
-    if vectors.shape != (count, encoder.dim):
-        raise BadInput(f"encoder '{encoder.name}' gave rows {vectors.shape}; expected {(count, encoder.dim)}.")
-    finite = np.isfinite(vectors).all(axis=1)
-    lengths = np.linalg.norm(vectors[finite].astype(np.float64), axis=1)
-    if (abs(lengths - 1) > UNIT_TOLERANCE).any():
-        raise BadInput(f"encoder '{encoder.name}' gave rows of length {lengths.max():.3f}; they must have length 1.")
-    return finite
+
+def input_side_px(encoder: Encoder) -> int:
+    """The shorter side of the pictures an encoder takes, px."""
+    from PIL import Image
+
+    return int(min(encoder.preprocess(Image.new("RGB", (64, 64))).shape[-2:]))
 
 
 def embed_labels(encoder: Encoder, labels: Sequence[Label], templates: Sequence[str] = TEMPLATES) -> np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,9 @@ from PIL import Image
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import EMBEDDINGS, check_table, count_statuses
-from relaionet.pipeline.embed import EmbedConfig, embed_images, embed_labels
+from relaionet.pipeline.embed import EmbedConfig, decode_picture, embed_images, embed_labels, input_side_px
+from relaionet.pipeline.embed_batches import Decoded, embed_batches
+from relaionet.pipeline.image_bytes import BrokenImage, open_image
 from relaionet.pipeline.perceptual_hash import phash_hex
 
 
@@ -126,6 +130,94 @@ def test_decoding_runs_ahead_by_a_bounded_number(images: Path) -> None:
     embed_images(rows, Counting(), images, EmbedConfig(batch_size=5))
     assert counts["embedded"] == 100
     assert counts["most"] <= 15
+
+
+class Spread(Pixels):
+    """The same, saying that every thread may encode, a core each."""
+
+    device = "cpu"
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batch_size=st.integers(1, 20), threads=st.integers(1, 5), order=st.permutations(range(17)))
+def test_threads_that_take_whole_batches_change_nothing(
+    images: Path, batch_size: int, threads: int, order: list[int]
+) -> None:
+    rows, done = frame(images)[order], []
+    table, vectors = embed_images(rows, Pixels(), images, EmbedConfig())
+    config = EmbedConfig(batch_size=batch_size, threads=threads)
+    spread = embed_images(rows, Spread(), images, config, done.append)
+    assert spread[0].equals(table)
+    assert spread[1].tobytes() == vectors.tobytes()
+    assert sum(done) == 17
+
+
+def test_each_thread_has_one_core_and_nobody_else_loses_one(images: Path) -> None:
+    cores = []
+
+    class Asking(Spread):
+        def encode_images(self, batch: torch.Tensor) -> np.ndarray:
+            cores.append(torch.get_num_threads())
+            return super().encode_images(batch)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        embed_images(frame(images), Asking(), images, EmbedConfig(batch_size=4, threads=2))
+        late = []
+        thread = threading.Thread(target=lambda: late.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        assert (set(cores), torch.get_num_threads(), late) == ({1}, 3, [3])
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("kind", [Pixels, Spread])
+def test_items_are_read_no_faster_than_they_are_used(images: Path, kind: type) -> None:
+    given_out = []
+
+    def items() -> Iterator[bytes]:
+        for number in range(1000):
+            given_out.append(number)
+            yield (images / f"{number % 9}.jpg").read_bytes()
+
+    encoder = kind()
+    batches = embed_batches(
+        items(), lambda data: decode_picture(data, encoder, 10**6, hashes=False), encoder, batch_size=5, threads=2
+    )
+    assert len(next(batches).items) == 5
+    assert len(given_out) <= 20
+    batches.close()
+    assert len(given_out) <= 20
+
+
+@pytest.mark.parametrize("kind", [Pixels, Spread])
+def test_what_fails_in_a_thread_is_raised_here(images: Path, kind: type) -> None:
+    def fail(data: bytes) -> Decoded:
+        raise BadInput("no such file")
+
+    with pytest.raises(BadInput, match="no such file"):
+        list(embed_batches([b""] * 50, fail, kind(), batch_size=5, threads=2))
+
+
+def test_a_reduced_jpeg_is_as_large_as_asked_for_and_almost_the_same(images: Path, tmp_path: Path) -> None:
+    write_picture(tmp_path / "large.jpg", 1, (1000, 700), quality=95)
+    write_picture(tmp_path / "large.png", 1, (1000, 700))
+    data = (tmp_path / "large.jpg").read_bytes()
+    for side, size in ((351, (1000, 700)), (350, (500, 350)), (175, (250, 175)), (1, (125, 88)), (5000, (1000, 700))):
+        assert open_image(data, 10**6, side).size == size
+    assert open_image((tmp_path / "large.png").read_bytes(), 10**6, 10).size == (1000, 700)
+    with pytest.raises(BrokenImage, match="more than"):
+        open_image(data, 699_999, 10)  # what counts is the whole picture
+    whole = decode_picture(data, Pixels(), 10**6, reduced_side_px=8)
+    assert whole.phash == phash_hex(open_image(data, 10**6))  # hashes are the whole picture's
+    assert torch.equal(whole.pixels, Pixels().preprocess(open_image(data, 10**6)))
+    reduced = decode_picture(data, Pixels(), 10**6, hashes=False, reduced_side_px=8)
+    rows = [Pixels().encode_images(item.pixels[None])[0] for item in (whole, reduced)]
+    assert not torch.equal(whole.pixels, reduced.pixels)
+    assert rows[0] @ rows[1] > 0.999
+    assert input_side_px(Pixels()) == 4
 
 
 def test_what_the_encoder_returns_is_checked(images: Path) -> None:
