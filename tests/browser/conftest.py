@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 WIDTH_PX, HEIGHT_PX = 1366, 768
+_NUMBERS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowUp": 38, "ArrowDown": 40}
 
 
 class Page:
@@ -85,7 +86,7 @@ class Page:
 
     def press(self, key: str, code: str = "", modifiers: int = 0) -> None:
         """Press and release one key; modifiers: 1 alt, 2 ctrl, 4 meta, 8 shift."""
-        number = {"Enter": 13, "Escape": 27}.get(key, ord(key.upper()) if len(key) == 1 else 0)
+        number = _NUMBERS.get(key, ord(key.upper()) if len(key) == 1 else 0)
         code = code or ("Digit" + key if key.isdigit() else "Key" + key.upper() if len(key) == 1 else key)
         about = {"key": key, "code": code, "windowsVirtualKeyCode": number, "modifiers": modifiers}
         text = {"text": "\r" if key == "Enter" else key} if not modifiers and (key == "Enter" or len(key) == 1) else {}
