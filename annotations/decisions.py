@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -76,7 +76,7 @@ def _time(text: Any) -> datetime:
 
 
 def read_decisions(
-    raw: Sequence[Mapping[str, Any]], tasks: pl.DataFrame, known: pl.DataFrame | None = None, *, salt: str = ""
+    raw: Iterable[Mapping[str, Any]], tasks: pl.DataFrame, known: pl.DataFrame | None = None, *, salt: str = ""
 ) -> pl.DataFrame:
     """Add what is new among pulled answers to the decisions known so far.
 
@@ -84,7 +84,7 @@ def read_decisions(
     annotation_id and a later time. Answers to tasks that are not in `tasks` are left out.
 
     Args:
-        raw: from `studio.pull_annotations`.
+        raw: from `answer_pull.AnswerPull`; read once, one answer at a time, and an answer may come twice.
         tasks: TASKS of all rounds so far.
         known: DECISIONS so far.
         salt: of the pseudonyms; see `pseudonym`.
@@ -97,7 +97,11 @@ def read_decisions(
         (one, number): wnid
         for one, number, wnid in shape_table(tasks, TASKS).select("candidate_id", "round", "proposed_wnid").iter_rows()
     }
-    last = {row["annotation_id"]: row for row in known.sort("at").iter_rows(named=True)}
+    # with the task, as a server that was made anew counts its answers from 1 again
+    last = {
+        (row["annotation_id"], row["candidate_id"], row["round"]): (row["choice"], row["other_wnid"], row["at"])
+        for row in known.sort("at").iter_rows(named=True)
+    }
     new = []
     for answer in raw:
         key = (answer["candidate_id"], answer["round"])
@@ -105,12 +109,13 @@ def read_decisions(
             continue
         choice, other = read_answer(answer["result"], proposed[key])
         number, at = int(answer["annotation_id"]), _time(answer["updated_at"])
-        before = last.get(number)
+        before = last.get((number, *key))
         if before is not None:
-            if (before["choice"], before["other_wnid"]) == (choice, other):
+            if before[:2] == (choice, other):
                 continue
             # whatever the server's clock did, the later answer is the later row
-            at = max(at, before["at"] + timedelta(microseconds=1))
+            at = max(at, before[2] + timedelta(microseconds=1))
+        last[number, *key] = (choice, other, at)
         new.append(
             {
                 "candidate_id": key[0], "round": key[1], "choice": choice, "other_wnid": other,

@@ -20,8 +20,8 @@ def guard_command(command: list[str]) -> int:
     """Run `command` until it ends or standard input closes; its exit status.
 
     Args:
-        command: program and arguments; it is asked to end (SIGTERM) and after `STOP_S` seconds made to, with all of our
-            process group.
+        command: program and arguments; it is asked to end (SIGTERM), as also when we are, and after `STOP_S` seconds
+            made to, with all of our process group.
     """
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
@@ -34,6 +34,7 @@ def guard_command(command: list[str]) -> int:
             os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     return child.wait()
 
 

@@ -1,34 +1,42 @@
-"""Pictures for reviewers: under a name that gives nothing away, in a format every browser shows."""
+"""Pictures as reviewers see them: every one encoded anew in one way, under a name that gives nothing away.
+
+A control comes from another place than the pictures around it. Its format, its encoder, its metadata, its date or the
+digest of its bytes would tell an attentive reviewer so; after this, all pictures have the same of each.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from relaionet.manifests.errors import BadInput, Unavailable
-from relaionet.pipeline.image_privacy import strip_position
+from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.perceptual_hash import make_upright
 
 if TYPE_CHECKING:
-    from relaionet.annotations.studio import StudioClient
+    from PIL import Image
 
-_SHOWN = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
+VERSION = "2"
+SUFFIX = ".jpg"
 _ID = re.compile(r"[0-9a-f]{64}")
 _LONGEST_PX = 2048
+_QUALITY = 92
+_DATE_S = 1_000_000_000  # of every file, as servers tell browsers when a file was last changed
+_THREADS = 2
+STRIP_PX = (372, 118)
+STRIP_COUNT = 3
 
 
 def stage_image(root: Path, path: str, candidate_id: str, folder: Path) -> Path:
-    """Put one picture into `folder` as `<candidate_id>.<ext>`, unless it is there.
+    """Put one picture into `folder` as `<candidate_id>.jpg`, unless it is there.
 
-    It is linked where the file system allows and copied otherwise, without the place it was taken at where it holds
-    one; a format that browsers do not show (also SVG, which can carry scripts, and anything unknown) is decoded and
-    stored as PNG.
+    It is decoded, turned upright, brought to sRGB on white and to at most 2048 pixels, and stored as JPEG without any
+    metadata: nothing of the original file is left but what it shows, so it can hold no position and no script.
 
     Args:
         root: folder that `path` is relative to.
@@ -44,123 +52,116 @@ def stage_image(root: Path, path: str, candidate_id: str, folder: Path) -> Path:
     """
     if not _ID.fullmatch(candidate_id):
         raise BadInput(f"candidate_id {candidate_id!r} is not 64 hexadecimal digits.")
+    target = folder / (candidate_id + SUFFIX)
+    if target.exists():
+        return target
     source = (root / path).resolve()
     if not source.is_relative_to(root.resolve()) or not source.is_file():
         raise BadInput(f"the picture of {candidate_id[:12]}… is not at {root / path}; fetch the images first.")
-    suffix = source.suffix.lower()
-    for known in (suffix, ".png"):
-        if known in _SHOWN and (folder / (candidate_id + known)).exists():
-            return folder / (candidate_id + known)
-    folder.mkdir(parents=True, exist_ok=True)
-    data = source.read_bytes()
-    shown = _without_position(data) if suffix in _SHOWN else None
-    target = folder / (candidate_id + (suffix if shown is not None else ".png"))
+    return _write(target, encode_image(source))
+
+
+def stage_images(files: Mapping[str, tuple[Path, str]], folder: Path) -> dict[str, Path]:
+    """`stage_image` for many at once.
+
+    Args:
+        files: candidate_id -> (folder, path in it).
+        folder: where to.
+    """
+    with ThreadPoolExecutor(_THREADS) as pool:  # the decoder and the encoder let other threads work
+        done = pool.map(lambda one: stage_image(*files[one], one, folder), files)
+        return dict(zip(files, done, strict=True))
+
+
+def encode_image(source: Path) -> bytes:
+    """One picture's bytes as reviewers get them.
+
+    Raises:
+        BadInput: it cannot be decoded.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(source) as image:
+            if image.format == "JPEG":
+                image.draft("RGB", (_LONGEST_PX, _LONGEST_PX))  # decodes a huge one at a fraction of its size
+            shown = _on_white(_in_srgb(make_upright(image)))
+            shown.thumbnail((_LONGEST_PX, _LONGEST_PX))
+            return _as_jpeg(shown)
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise BadInput(f"{source} cannot be shown to reviewers: {error}.") from None
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
+        return image
+    try:
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        made = ImageCms.profileToProfile(image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
+    return made or image
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
+def _as_jpeg(image: Image.Image) -> bytes:
+    data = io.BytesIO()
+    image.info = {}  # what the original said beside its pixels
+    image.save(data, format="JPEG", quality=_QUALITY, subsampling=0)
+    return data.getvalue()
+
+
+def store_picture(data: bytes, folder: Path) -> Path:
+    """Store a made picture in `folder` under the digest of its bytes, unless it is there."""
+    target = folder / (hashlib.sha256(data).hexdigest() + SUFFIX)
+    return target if target.exists() else _write(target, data)
+
+
+def _write(target: Path, data: bytes) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        if shown is None:
-            _convert(source, part)
-        elif shown is data:
-            _link(source, part)
-        else:
-            part.write_bytes(shown)
+        part.write_bytes(data)
+        os.utime(part, (_DATE_S, _DATE_S))
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
     return target
 
 
-def _without_position(data: bytes) -> bytes | None:
-    """The file's bytes as they may leave this machine; None where they may only be decoded and encoded anew."""
-    try:
-        return strip_position(data)
-    except BadInput:
-        return None
+def reference_pictures(folder: Path, wnid: str) -> list[Path]:
+    """The first few pictures of a class, by name; empty where there are none."""
+    place = folder / wnid
+    found = sorted(one for one in place.iterdir() if one.is_file()) if place.is_dir() else []
+    return found[:STRIP_COUNT]
 
 
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def _convert(source: Path, target: Path) -> None:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(source) as image:
-            shown = make_upright(image).convert("RGB")
-            shown.thumbnail((_LONGEST_PX, _LONGEST_PX))
-            shown.info = {}  # EXIF and texts of the original stay here
-            shown.save(target, format="PNG")
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise BadInput(f"{source} cannot be shown to reviewers: {error}.") from None
-
-
-def place_images(
-    client: StudioClient, project: int, files: Mapping[str, tuple[Path, str]], documents: Path | None, batch_count: int
-) -> dict[str, str]:
-    """Bring pictures to where the server can show them; those that are there are left alone.
+def make_strip(pictures: Sequence[Path]) -> bytes:
+    """Reference pictures of one class side by side, as one small JPEG of `STRIP_PX`.
 
     Args:
-        client: of a user who may change the project.
-        project: id of the project they go into.
-        files: candidate_id -> (folder, path in it).
-        documents: folder of the server's local-file storage as seen from here; None uploads.
-        batch_count: pictures per request, where they are uploaded.
-
-    Returns:
-        candidate_id -> address for the task's data.
+        pictures: at least one, at most `STRIP_COUNT`.
 
     Raises:
-        BadInput: a picture is missing or cannot be shown, or the server serves no local files.
-        Unavailable: the server does not answer or lost a picture.
+        BadInput: one of them cannot be decoded.
     """
-    if documents is not None:
-        return _serve_local(client, project, files, documents)
-    return _upload(client, project, files, batch_count)
+    from PIL import Image, ImageOps
 
-
-def _serve_local(
-    client: StudioClient, project: int, files: Mapping[str, tuple[Path, str]], documents: Path
-) -> dict[str, str]:
-    """Put the pictures where the server may show them from; its address for each."""
-    folder = documents.resolve() / f"project-{project}"
-    names = {one: stage_image(root, path, one, folder).name for one, (root, path) in files.items()}
-    stores = client.request("GET", "/api/storages/localfiles", params={"project": project})
-    if not any(store.get("path") == str(folder) for store in stores):
-        about = {"project": project, "path": str(folder), "title": "pictures", "use_blob_urls": False}
-        client.request("POST", "/api/storages/localfiles", json=about)
-    return {one: f"/data/local-files/?d={quote(f'{folder.name}/{name}')}" for one, name in names.items()}
-
-
-def _upload(
-    client: StudioClient, project: int, files: Mapping[str, tuple[Path, str]], batch_count: int
-) -> dict[str, str]:
-    """Upload the pictures the server does not have yet; its address for each."""
-    found = _uploads(client, project)
-    missing = [one for one in files if one not in found]
-    with tempfile.TemporaryDirectory() as temporary:
-        for start in range(0, len(missing), batch_count):
-            staged = [stage_image(*files[one], one, Path(temporary)) for one in missing[start:][:batch_count]]
-            client.request(
-                "POST", f"/api/projects/{project}/import", params={"commit_to_project": "false"},
-                files={path.name: (path.name, path.read_bytes()) for path in staged},
-            )  # fmt: skip
-    if missing:
-        found = _uploads(client, project)
-    lost = [one for one in files if one not in found]
-    if lost:
-        raise Unavailable(f"{client.url} took {len(lost)} pictures but does not list them; push again.")
-    return {one: found[one] for one in files}
-
-
-def _uploads(client: StudioClient, project: int) -> dict[str, str]:
-    """Pictures a project has: candidate_id -> address. The server puts eight digits before the name it was given."""
-    listed = client.request("GET", f"/api/projects/{project}/file-uploads", params={"all": "true"})
-    found = {}
-    for one in listed:
-        match = re.search(r"(?:^|[-/])([0-9a-f]{64})\.[a-z]+$", str(one.get("file", "")))
-        if match:
-            found[match[1]] = f"/data/{str(one['file']).lstrip('/')}"
-    return found
+    width, height = STRIP_PX
+    step = (width + 4) // STRIP_COUNT
+    strip = Image.new("RGB", STRIP_PX, "white")
+    for place, picture in enumerate(pictures[:STRIP_COUNT]):
+        with Image.open(io.BytesIO(encode_image(picture))) as image:
+            strip.paste(ImageOps.fit(image, (step - 4, height)), (place * step, 0))
+    return _as_jpeg(strip)

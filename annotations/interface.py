@@ -11,6 +11,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from relaionet.manifests.errors import BadInput
@@ -19,7 +20,7 @@ from relaionet.manifests.labels import Label, read_labels
 if TYPE_CHECKING:
     import polars as pl
 
-VERSION = "1"
+VERSION = "2"
 ANSWER = "answer"
 OTHER_CLASS = "other_class"
 RUNNER_UP_KEYS = ("q", "w", "e", "r")
@@ -36,21 +37,33 @@ CHOICES: dict[str, tuple[str, str]] = {
 }
 """Stored value of an answer -> its words and its key."""
 
+SUBMIT_KEYS = {"key": "enter,ctrl+enter", "mac": "enter,command+enter"}
+"""What sends an answer off, where the server is ours: an answer is two keys. Elsewhere it is Ctrl+Enter alone."""
+
 _STYLE = """
 .lsf-sidepanels { padding: 0 !important; }
 .lsf-sidepanels__wrapper { display: none; }
 .lsf-main-content { padding: 0 !important; }
-.relaionet { display: flex; gap: 24px; height: calc(100vh - 134px); min-height: 420px; padding: 12px 16px 0; }
+.relaionet { display: flex; gap: 24px; height: calc(100vh - 120px); min-height: 420px; padding: 8px 16px 0; }
 .relaionet .picture { flex: 1 1 auto; min-width: 0; height: 100%; overflow: hidden; }
 .relaionet .lsf-toolbar { display: none; }
-.relaionet .side { flex: 0 0 380px; height: 100%; overflow: visible; }
-.relaionet .side p, .relaionet .side h1, .relaionet .side h2, .relaionet .side h3 { margin: 0; }
-.relaionet .side .lsf-choices { display: flex; flex-direction: column; margin: 10px 0 0; }
+.relaionet .side { flex: 0 0 380px; height: 100%; overflow: hidden; display: flex; flex-direction: column; }
+.relaionet .side > * { flex: 0 0 auto; }
+.relaionet .side p, .relaionet .side h1, .relaionet .side h2, .relaionet .side h3, .relaionet .side h4 { margin: 0; }
+.relaionet .asked, .relaionet .words { flex: 0 1 auto; overflow: hidden; }
+.relaionet .words h2, .relaionet .words h4, .relaionet .words p { display: -webkit-box !important;
+  -webkit-box-orient: vertical; -webkit-line-clamp: 2; line-clamp: 2; overflow: hidden;
+  overflow-wrap: anywhere; unicode-bidi: plaintext; text-align: start; }
+.relaionet .words.hint > * { color: #b45309; }
+.relaionet .reference img { display: block; width: 372px; height: 118px; margin: 5px 0; border-radius: 4px; }
+.relaionet .reference .lsf-object, .relaionet .reference .lsf-richtext__container { margin: 0; padding: 0; border: 0; }
+.relaionet .side .lsf-choices { display: flex; flex-direction: column; margin: 6px 0 0; }
 .relaionet .side .lsf-choice { order: 3; }
 .relaionet .side .lsf-choice:nth-child(n+FIRST) { order: 2; }
 .relaionet .side .lsf-choice:first-child { order: 1; }
-.relaionet .side .lsf-choice__item { margin: 0; padding: 2px 0; }
-.relaionet .side .lsf-taxonomy { margin-top: 8px; }
+.relaionet .side .lsf-choice__item { margin: 0; padding: 1px 0; line-height: 21px; white-space: nowrap; }
+.relaionet .side .lsf-choice__item label { max-width: 100%; overflow: hidden; text-overflow: ellipsis; }
+.relaionet .side .lsf-taxonomy { margin-top: 4px; }
 """.replace("FIRST", str(len(CHOICES) + 1))  # the runner-ups, which the page adds behind the fixed answers
 
 
@@ -61,10 +74,12 @@ class InterfaceConfig:
     Attributes:
         runner_ups_count: runner-up classes offered by a key, 0 to 4.
         search: offer the search over all classes for "another class".
+        references: show known pictures of the class, from the task's `reference`.
     """
 
     runner_ups_count: int = 3
     search: bool = True
+    references: bool = False
 
 
 def page_labels(tasks: pl.DataFrame, labels: Sequence[Label] | None = None) -> list[Label]:
@@ -81,14 +96,40 @@ def page_labels(tasks: pl.DataFrame, labels: Sequence[Label] | None = None) -> l
     return [label for label in read_labels() if label.wnid in wnids]
 
 
-def _text(parent: ET.Element, value: str, size: int, style: str) -> None:
-    ET.SubElement(parent, "Header", value=value, size=str(size), style=style)
+def _text(parent: ET.Element, kind: str, value: str, size: int) -> None:
+    place = ET.SubElement(parent, "View", className=kind)
+    small = "font-weight: 400; font-size: 15px; line-height: 1.33" if size > 3 else "font-size: 23px; line-height: 1.15"
+    ET.SubElement(place, "Header", value=value, size=str(size), style=small)
 
 
 def class_words(label: Label) -> str:
     """A class as one line a reviewer can find it by: its name, then WordNet's other words for it."""
     others = [word for word in label.lemmas if word.lower() != label.name.lower()]
     return f"{label.name} ({', '.join(others)})" if others else label.name
+
+
+def namesakes(label: Label) -> list[Label]:
+    """Other classes that go by one of the class's names, as both cranes do."""
+    return [other for other in read_labels() if other.wnid in _namesakes().get(label.wnid, ())]
+
+
+@lru_cache(maxsize=1)
+def _namesakes() -> dict[str, set[str]]:
+    by_name: dict[str, set[str]] = {}
+    for label in read_labels():
+        for word in {label.name.casefold(), *(lemma.casefold() for lemma in label.lemmas)}:
+            by_name.setdefault(word, set()).add(label.wnid)
+    found: dict[str, set[str]] = {}
+    for wnids in by_name.values():
+        for wnid in wnids:
+            found.setdefault(wnid, set()).update(wnids - {wnid})
+    return found
+
+
+def hint_line(label: Label) -> str:
+    """A warning where another class goes by the same name; empty where none does."""
+    others = namesakes(label)
+    return "Not: " + "; ".join(f"{one.name} ({one.gloss})" for one in others) if others else ""
 
 
 def label_config(labels: Sequence[Label], config: InterfaceConfig | None = None) -> str:
@@ -99,8 +140,9 @@ def label_config(labels: Sequence[Label], config: InterfaceConfig | None = None)
         config: how it looks.
 
     Returns:
-        XML that reads `image`, `proposed`, `gloss`, `caption_line` and `runner_ups` from a task's data and gives
-        results named `answer` (one of `CHOICES`, or the wnid of a runner-up) and `other_class` (a wnid).
+        XML that reads `image`, `proposed`, `gloss`, `hint`, `caption_line`, `runner_ups` and, where asked for,
+        `reference` from a task's data and gives results named `answer` (one of `CHOICES`, or the wnid of a runner-up)
+        and `other_class` (a wnid).
 
     Raises:
         BadInput: there are no labels, or more runner-ups than keys.
@@ -116,19 +158,17 @@ def label_config(labels: Sequence[Label], config: InterfaceConfig | None = None)
     picture = ET.SubElement(page, "View", className="picture")
     ET.SubElement(
         picture, "Image", name="image", value="$image", zoom="true", zoomControl="true",
-        selectionControl="false", defaultZoom="fit", maxHeight="calc(100vh - 150px)", horizontalAlignment="center",
+        selectionControl="false", defaultZoom="fit", maxHeight="calc(100vh - 140px)", horizontalAlignment="center",
     )  # fmt: skip
     side = ET.SubElement(page, "View", className="side")
-    small = "font-weight: 400; font-size: 15px; line-height: 1.35"
-    _text(side, "Does the picture show", 5, f"{small}; opacity: 0.75")
-    _text(side, "$proposed", 3, "line-height: 1.2")
-    _text(side, "$gloss", 5, f"{small}; max-height: 82px; overflow: hidden")
-    _text(
-        side,
-        "$caption_line",
-        5,
-        f"{small}; max-height: 102px; overflow: hidden; opacity: 0.75; overflow-wrap: anywhere",
-    )
+    _text(side, "asked", "Does the picture show", 5)
+    _text(side, "words", "$proposed", 3)
+    _text(side, "words", "$gloss", 5)
+    _text(side, "words hint", "$hint", 5)
+    if config.references:
+        place = ET.SubElement(side, "View", className="reference")
+        ET.SubElement(place, "HyperText", name="reference", value="$reference", inline="true")
+    _text(side, "words", "$caption_line", 5)
     _answers(side)
     if config.search:
         _search(side, labels)
@@ -153,7 +193,7 @@ def _search(side: ET.Element, labels: Sequence[Label]) -> None:
         requiredMessage="Name the class, or choose another answer.", placeholder="Search the class …",
         minWidth="310px", maxWidth="330px", dropdownWidth="330px",
     )  # fmt: skip
-    for label in labels:
+    for label in sorted(labels, key=lambda one: one.name.casefold()):
         ET.SubElement(classes, "Choice", value=class_words(label), alias=label.wnid, hint=label.gloss)
 
 

@@ -15,10 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from relaionet.annotations.answer_pull import pull_annotations
 from relaionet.annotations.decisions import SIMULATED
 from relaionet.annotations.interface import ANSWER, OTHER_CLASS
-from relaionet.annotations.projects import find_projects, read_tasks
-from relaionet.annotations.studio import StudioClient, connect_studio, pull_annotations
+from relaionet.annotations.projects import ReviewProject, list_projects, read_tasks
+from relaionet.annotations.studio import StudioClient, connect_studio
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.labels import labels_by_wnid
 
@@ -152,10 +153,11 @@ def answer_tasks(
     if overlap > len(names):
         raise BadInput(f"{overlap} answers per picture need {overlap} reviewers; there are {len(names)}.")
     admin = connect_studio(url, admin_token)
-    projects = find_projects(admin, project_name)
+    projects = list_projects(admin, project_name)
     if not projects:
         raise BadInput(f"{url} has no review named '{project_name}'; push its tasks first.")
-    work = _open_work(admin, project_name, projects[max(projects)], names, overlap, config.seed)
+    newest = [one for one in projects if one.round == projects[-1].round]
+    work = _open_work(admin, project_name, newest, names, overlap, config.seed)
     accuracies = dict(zip(names, config.accuracies, strict=True))
     clients = {
         name: connect_studio(url, join_reviewer(admin, admin_token, name))
@@ -208,8 +210,9 @@ def _post(client: StudioClient, task: int, body: dict[str, Any]) -> None:
 
 
 def _open_work(
-    admin: StudioClient, project_name: str, project: int, names: Sequence[str], overlap: int, seed: int
-) -> list[_Work]:
+    admin: StudioClient, project_name: str, projects: Sequence[ReviewProject], names: Sequence[str], overlap: int,
+    seed: int,
+) -> list[_Work]:  # fmt: skip
     """Who answers which task: (reviewer, task id, task data); first everybody's first turn, then the second, …."""
     by_task: dict[int, set[str]] = {}
     by_candidate: dict[str, set[str]] = {}
@@ -218,12 +221,13 @@ def _open_work(
         by_task.setdefault(given["task_id"], set()).add(name)
         by_candidate.setdefault(given["candidate_id"], set()).add(name)
     work: list[tuple[int, str, int, dict[str, Any]]] = []
-    for task in sorted(read_tasks(admin, project), key=lambda task: int(task["id"])):
-        one = task["data"]["candidate_id"]
-        here = by_task.get(int(task["id"]), set())
-        open_to = [name for name in names if name not in here]
-        order = sorted(open_to, key=lambda name: (name in by_candidate.get(one, set()), _unit(seed, name, one)))
-        for turn, name in enumerate(order[: max(0, overlap - len(here))]):
-            work.append((turn, name, int(task["id"]), task["data"]))
+    for project in projects:
+        for task in read_tasks(admin, project.id):
+            one = task["data"]["candidate_id"]
+            here = by_task.get(int(task["id"]), set())
+            open_to = [name for name in names if name not in here]
+            order = sorted(open_to, key=lambda name: (name in by_candidate.get(one, set()), _unit(seed, name, one)))
+            for turn, name in enumerate(order[: max(0, min(overlap, project.wanted) - len(here))]):
+                work.append((turn, name, int(task["id"]), task["data"]))
     # two answers to one task at once make the server miscount them
     return [item[1:] for item in sorted(work, key=lambda item: item[0])]

@@ -7,11 +7,9 @@ crash reports, version checks and sign-up without an invitation are off.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -28,13 +26,13 @@ from relaionet.annotations.guard import STOP_S
 from relaionet.annotations.installation import (
     STUDIO_VERSION,
     empty_database,
-    install_studio,
     is_installed,
     studio_command,
 )
+from relaionet.annotations.server_settings import read_credentials, server_environment
+from relaionet.annotations.upgrade import note_version, prepare_folder
 from relaionet.manifests.errors import BadInput, Unavailable
 
-ADMIN_EMAIL = "admin@localhost"
 _POLL_S = 0.25
 
 
@@ -94,59 +92,6 @@ def _kill_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-def read_credentials(folder: Path) -> dict[str, str]:
-    """Login of the folder's administrator, made at random the first time: email, password, token.
-
-    Raises:
-        BadInput: the file is not readable or is no JSON.
-    """
-    path = folder / "credentials.json"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        if not path.exists():
-            made = {"email": ADMIN_EMAIL, "password": secrets.token_urlsafe(18), "token": secrets.token_hex(20)}
-            part = path.with_suffix(".part")
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(made, file)
-            part.replace(path)
-        found = json.loads(path.read_text())
-        return {name: str(found[name]) for name in ("email", "password", "token")}
-    except OSError as error:
-        raise BadInput(f"cannot use {folder} for Label Studio: {error}.") from None
-    except (ValueError, KeyError, TypeError):
-        raise BadInput(f"{path} is no credentials file; move {folder} away to start anew.") from None
-
-
-def _environment(folder: Path, credentials: dict[str, str]) -> dict[str, str]:
-    """Only what the server needs: names such as HOST or DEBUG in the caller's environment would change it."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT") if name in os.environ}
-    studio = {
-        "BASE_DATA_DIR": str(folder / "data"),
-        "USERNAME": credentials["email"],
-        "PASSWORD": credentials["password"],
-        "USER_TOKEN": credentials["token"],
-        "ENABLE_LEGACY_API_TOKEN": "true",
-        "DISABLE_SIGNUP_WITHOUT_LINK": "true",
-        "LOCAL_FILES_SERVING_ENABLED": "true",
-        "LOCAL_FILES_DOCUMENT_ROOT": str(folder / "documents"),
-        "ALLOWED_HOSTS": "127.0.0.1,localhost",
-        "CORS_ALLOW_ALL_ORIGINS": "false",
-        "COLLECT_ANALYTICS": "false",
-        "LATEST_VERSION_CHECK": "false",
-        "SENTRY_DSN": "",
-        "FRONTEND_SENTRY_DSN": "",
-        "FEATURE_FLAGS_OFFLINE": "true",
-        "LOG_LEVEL": "WARNING",
-        # SQLite with a write-ahead log: readers do not wait for writers, and an answer costs fewer flushes
-        "AZURE_MOUNT_FIX": "true",
-    }
-    named = {f"LABEL_STUDIO_{name}": value for name, value in studio.items()}
-    # some of these are read without the prefix only
-    plain = {"SENTRY_DSN": "", "FRONTEND_SENTRY_DSN": "", "COLLECT_ANALYTICS": "false", "DO_NOT_TRACK": "1"}
-    return {**kept, **named, **plain, "HOME": str(folder), "OMP_NUM_THREADS": "1"}
-
-
 def _answers(url: str, token: str) -> bool:
     request = urllib.request.Request(f"{url}/api/current-user/whoami", headers={"Authorization": f"Token {token}"})
     # a proxy of the environment must not stand between this machine and itself
@@ -194,7 +139,7 @@ def start_studio(
         The server, ready to answer.
 
     Raises:
-        BadInput: it is not installed, the port is taken or the folder cannot be used.
+        BadInput: it is not installed, the port is taken, the folder cannot be used or is that of a newer version.
         Unavailable: it did not start; the message ends with its log.
     """
     from filelock import FileLock
@@ -202,8 +147,7 @@ def start_studio(
     folder = folder.resolve()
     if not is_installed(home):
         raise BadInput(
-            f"Label Studio {STUDIO_VERSION} is not installed at {studio_command(home)}; "
-            "run `python -m relaionet.annotations.server --install`."
+            f"Label Studio {STUDIO_VERSION} is not installed at {studio_command(home)}; run `relaionet review install`."
         )
     credentials = read_credentials(folder)
     (folder / "documents").mkdir(exist_ok=True)
@@ -214,6 +158,36 @@ def start_studio(
                 raise BadInput(f"a server for {folder} already runs at {note['url']}; stop it or leave out the port.")
             return _server(folder, credentials, note["url"], int(note["pid"]), None)
         return _launch(folder, credentials, port or _free_port(), timeout_s, home)
+
+
+def stop_studio(folder: Path) -> str | None:
+    """Stop the server that runs for a folder, whoever started it; its address, or None where none runs.
+
+    Raises:
+        Unavailable: it does not end.
+    """
+    folder = folder.resolve()
+    if not (folder / "server.json").exists():
+        return None
+    note = _running(folder, read_credentials(folder))
+    if note is None:
+        return None
+    os.kill(int(note["pid"]), signal.SIGTERM)
+    end = time.monotonic() + STOP_S + 5
+    while _answers(note["url"], read_credentials(folder)["token"]):
+        if time.monotonic() > end:
+            raise Unavailable(f"the server at {note['url']} (process {note['pid']}) does not end; end it by hand.")
+        time.sleep(_POLL_S)
+    (folder / "server.json").unlink(missing_ok=True)
+    return str(note["url"])
+
+
+def find_studio(folder: Path) -> str | None:
+    """Address of the server that runs for a folder; None where none does."""
+    if not (folder / "server.json").exists():
+        return None
+    note = _running(folder, read_credentials(folder))
+    return str(note["url"]) if note else None
 
 
 def _server(
@@ -235,16 +209,18 @@ def _launch(folder: Path, credentials: dict[str, str], port: int, timeout_s: flo
         str(studio_command(home)), "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(port),
         "--enable-legacy-api-token",
     ]  # fmt: skip
+    prepare_folder(folder)
     _copy_database(folder / "data", home)
     with log.open("ab") as out:
         guard = subprocess.Popen(
             [sys.executable, "-m", "relaionet.annotations.guard", *command],
-            stdin=subprocess.PIPE, stdout=out, stderr=out, cwd=folder, env=_environment(folder, credentials),
+            stdin=subprocess.PIPE, stdout=out, stderr=out, cwd=folder, env=server_environment(folder, credentials),
             start_new_session=True,
         )  # fmt: skip
     server = _server(folder, credentials, url, guard.pid, guard)
     try:
         _wait_ready(server, log, timeout_s)
+        note_version(folder)
         (folder / "server.json").write_text(json.dumps({"pid": guard.pid, "url": url}))
     except BaseException:
         server.stop()
@@ -270,24 +246,3 @@ def _wait_ready(server: StudioServer, log: Path, timeout_s: float) -> None:
             return
         time.sleep(_POLL_S)
     raise Unavailable(f"Label Studio was not ready after {timeout_s:.0f} s; its log {log} says:\n{_log_tail(log)}")
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """`--install` makes Label Studio's own environment and prints the path of its command."""
-    parser = argparse.ArgumentParser(prog="python -m relaionet.annotations.server")
-    parser.add_argument("--install", action="store_true", required=True, help="make Label Studio's own environment")
-    parser.parse_args(arguments)
-    try:
-        sys.stdout.write(f"{install_studio(progress=_tell)}\n")
-    except (BadInput, Unavailable) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

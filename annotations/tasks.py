@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.annotations.interface import InterfaceConfig, class_words, runner_up_choices
+from relaionet.annotations.interface import InterfaceConfig, class_words, hint_line, runner_up_choices
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.tables import TASKS, shape_table
@@ -172,7 +172,7 @@ def task_data(row: dict[str, Any], config: TasksConfig | None = None) -> dict[st
         config: how.
 
     Returns:
-        candidate_id, round, position, wnid, proposed, gloss, caption_line and runner_ups, ready for JSON.
+        candidate_id, round, position, wnid, proposed, gloss, hint, caption_line and runner_ups, ready for JSON.
     """
     config = config or TasksConfig()
     label = find_label(row["proposed_wnid"])
@@ -187,14 +187,15 @@ def task_data(row: dict[str, Any], config: TasksConfig | None = None) -> dict[st
         "wnid": label.wnid,
         "proposed": class_words(label),
         "gloss": label.gloss,
+        "hint": hint_line(label),
         "caption_line": f"Caption: {caption}" if caption else "No caption",
         "runner_ups": runner_up_choices(runner_ups),
     }
 
 
-def interface_config(config: TasksConfig) -> InterfaceConfig:
+def interface_config(config: TasksConfig, *, references: bool = False) -> InterfaceConfig:
     """The page that goes with these tasks."""
-    return InterfaceConfig(runner_ups_count=config.runner_ups_count)
+    return InterfaceConfig(runner_ups_count=config.runner_ups_count, references=references)
 
 
 def answered_tasks(tasks: pl.DataFrame, decisions: pl.DataFrame, overlap: int, overlap_again: int) -> pl.DataFrame:

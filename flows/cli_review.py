@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from relaionet.flows.cli_start import run_option, start
+from relaionet.flows.cli_start import FOLDER, run_option, start
 
 
 @click.group()
@@ -23,11 +23,39 @@ def review() -> None:
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1.  [default: a free one]")
 @click.pass_context
 def review_serve(ctx: click.Context, run: Path, port: int | None) -> None:
-    """Start the run's own Label Studio on this machine and keep it running until Ctrl-C."""
+    """Start the run's own Label Studio on this machine and keep it running until Ctrl-C.
+
+    It listens on 127.0.0.1 alone. Its password and token are made at random and shown once.
+    """
     start(ctx)
-    from relaionet.flows.review import serve_studio
+    from relaionet.flows.studio_server import serve_studio
 
     serve_studio(run, port)
+
+
+@review.command("stop")
+@run_option
+@click.pass_context
+def review_stop(ctx: click.Context, run: Path) -> None:
+    """Stop the run's own Label Studio, wherever it was started."""
+    start(ctx)
+    from relaionet.flows.studio_server import stop_server
+
+    stop_server(run)
+
+
+@review.command("upgrade")
+@run_option
+@click.pass_context
+def review_upgrade(ctx: click.Context, run: Path) -> None:
+    """Bring the run's own Label Studio to the pinned version, its database saved before.
+
+    `serve` does the same when it meets an older database; a newer one is refused.
+    """
+    start(ctx)
+    from relaionet.flows.studio_server import upgrade_studio
+
+    upgrade_studio(run)
 
 
 @review.command("install")
@@ -35,7 +63,7 @@ def review_serve(ctx: click.Context, run: Path, port: int | None) -> None:
 def review_install(ctx: click.Context) -> None:
     """Install Label Studio into an environment of its own (about a minute; done by `serve` when needed)."""
     start(ctx)
-    from relaionet.flows.review import install_local_studio
+    from relaionet.flows.studio_server import install_local_studio
 
     install_local_studio()
 
@@ -43,13 +71,32 @@ def review_install(ctx: click.Context) -> None:
 @review.command("push")
 @run_option
 @click.option("--again", is_flag=True, help="First make a further round of the pictures that are undecided.")
+@click.option(
+    "--pictures",
+    metavar="PLACE",
+    help="Where the server takes pictures from: auto, local, upload, or the address they were put under (s3://, gs://, "
+    "azure-blob://, https://).  [default: the recipe's `pictures`]",
+)
+@click.option("--restore-page", is_flag=True, help="Put back the page of projects whose labelling config was changed.")
 @click.pass_context
-def review_push(ctx: click.Context, run: Path, again: bool) -> None:
+def review_push(ctx: click.Context, run: Path, again: bool, pictures: str | None, restore_page: bool) -> None:
     """Push the run's tasks; what is there already is not pushed again."""
     start(ctx)
     from relaionet.flows.review import run_push
 
-    run_push(run, again=again)
+    run_push(run, again=again, pictures=pictures, restore_page=restore_page)
+
+
+@review.command("pictures")
+@run_option
+@click.option("--to", "folder", type=FOLDER, required=True, help="Where to; made when missing.")
+@click.pass_context
+def review_pictures(ctx: click.Context, run: Path, folder: Path) -> None:
+    """Write the pictures as reviewers see them, to be copied to a bucket or a web server (`push --pictures`)."""
+    start(ctx)
+    from relaionet.flows.review_pictures import write_pictures
+
+    write_pictures(run, folder)
 
 
 @review.command("pull")
@@ -58,13 +105,14 @@ def review_push(ctx: click.Context, run: Path, again: bool) -> None:
 @click.option(
     "--vectors", is_flag=True, help="Ship the pictures' embeddings with the release, to compare at a rebuild."
 )
+@click.option("--full", is_flag=True, help="Read every answer again, not only what changed since the last pull.")
 @click.pass_context
-def review_pull(ctx: click.Context, run: Path, release: bool, vectors: bool) -> None:
+def review_pull(ctx: click.Context, run: Path, release: bool, vectors: bool, full: bool) -> None:
     """Pull every answer, settle the votes, and say what is left to review."""
     start(ctx)
     from relaionet.flows.review import run_review
 
-    run_review(run, release=release, vectors=vectors)
+    run_review(run, release=release, vectors=vectors, full=full)
 
 
 @review.command("status")

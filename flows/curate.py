@@ -54,6 +54,10 @@ class CurateRecipe:
         templates: prompts a class is searched with; {name} and {gloss} are filled in.
         reference: folder of pictures that must not be in the set (leaks), any depth; none where null.
         controls: parquet with columns path, wnid: pictures with known labels, mixed into the review; none where null.
+        examples: folder with a folder of known pictures per wnid; up to three of the proposed class are shown small on
+            the reviewer's page; none where null.
+        pictures: where Label Studio takes the pictures from: auto (its folder on this machine, else uploads), local,
+            upload, or the address they were put under (s3://, gs://, azure-blob://, https://).
         published_counts: file of published counts per class, "name<TAB>count" a line, that the report of the candidates
             compares with; none where null.
         overlap: independent answers asked for per task.
@@ -69,6 +73,8 @@ class CurateRecipe:
     templates: tuple[str, ...] = ("a photo of a {name}", "a photo of a {name}, {gloss}")
     reference: Path | None = None
     controls: Path | None = None
+    examples: Path | None = None
+    pictures: str = "auto"
     published_counts: Path | None = None
     overlap: int = 3
     overlap_again: int = 2
@@ -100,6 +106,7 @@ def read_curate_recipe(name: str) -> CurateRecipe:
         source=tuple(place if "://" in place else str(folder / place) for place in places_of(recipe.source)),
         reference=recipe.reference and folder / recipe.reference,
         controls=recipe.controls and folder / recipe.controls,
+        examples=recipe.examples and folder / recipe.examples,
         neighbours=place_neighbours(recipe.neighbours, folder),
         published_counts=recipe.published_counts and folder / recipe.published_counts,
     )
@@ -148,6 +155,8 @@ def check_recipe(recipe: CurateRecipe) -> None:
         check_address(place)
     if recipe.reference is not None and not recipe.reference.is_dir():
         raise BadInput(f"reference {recipe.reference} is no folder of pictures.")
+    if recipe.examples is not None and not recipe.examples.is_dir():
+        raise BadInput(f"examples {recipe.examples} is no folder of folders of pictures.")
     if recipe.controls is not None and not recipe.controls.is_file():
         raise BadInput(f"controls {recipe.controls} is no parquet file.")
     if recipe.published_counts is not None and not recipe.published_counts.is_file():

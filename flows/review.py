@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,24 +12,18 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from relaionet.annotations import agreement as votes
-from relaionet.annotations.decisions import read_decisions
 from relaionet.annotations.installation import install_studio
 from relaionet.annotations.interface import label_config, page_labels
 from relaionet.annotations.projects import read_progress
 from relaionet.annotations.server import StudioServer, start_studio
-from relaionet.annotations.studio import (
-    PushConfig,
-    PushResult,
-    StudioClient,
-    connect_studio,
-    pull_annotations,
-    push_tasks,
-)  # fmt: skip
+from relaionet.annotations.studio import StudioClient, connect_studio
+from relaionet.annotations.task_push import PushConfig, PushResult, push_tasks
 from relaionet.annotations.tasks import answered_tasks, interface_config, make_tasks
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate_stages import read_controls
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.recipe import build
+from relaionet.flows.review_pull import PULLED, pull_decisions
 from relaionet.flows.stage import Run, as_flow, input_digest, publish_counts
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
@@ -107,12 +99,17 @@ def push_if_possible(run: Run, *, must: bool) -> None:
     )
 
 
-def run_push(root: Path, *, again: bool = False, reporter: Reporter | None = None) -> PushResult:
+def run_push(
+    root: Path, *, again: bool = False, pictures: str | None = None, restore_page: bool = False,
+    reporter: Reporter | None = None,
+) -> PushResult:  # fmt: skip
     """Push a run's tasks; what is there already is not pushed again.
 
     Args:
         root: folder of the run.
         again: first make a further round of the pictures that are undecided.
+        pictures: where the server takes pictures from; None as the recipe says. See `PushConfig`.
+        restore_page: put back the page of projects whose labelling config was changed.
         reporter: where progress is shown.
     """
     run = Run(root=root, reporter=reporter or Reporter())
@@ -121,25 +118,35 @@ def run_push(root: Path, *, again: bool = False, reporter: Reporter | None = Non
         if again:
             make_next_round(run, recipe)
         with open_studio(run) as studio:
-            return push(run, recipe, studio)
+            return push(run, recipe, studio, pictures=pictures, restore_page=restore_page)
 
 
-def push(run: Run, recipe: CurateRecipe, studio: Studio) -> PushResult:
+def push(
+    run: Run, recipe: CurateRecipe, studio: Studio, *, pictures: str | None = None, restore_page: bool = False
+) -> PushResult:
     """Push all rounds' tasks to an open Label Studio."""
     tasks = run.store.read_all(TASKS)
     if tasks.is_empty():
         raise BadInput(f"{run.root} has no tasks; run `relaionet curate` to its end first.")
     page = label_config(
-        read_labels() if recipe.offer_all_labels else page_labels(tasks), interface_config(recipe.tasks)
+        read_labels() if recipe.offer_all_labels else page_labels(tasks),
+        interface_config(recipe.tasks, references=recipe.examples is not None),
     )
     newest = int(tasks["round"].max())  # type: ignore[arg-type]
     overlap = recipe.overlap if newest == 1 else recipe.overlap_again
-    config = PushConfig(overlap=overlap, documents=studio.documents, tasks=recipe.tasks)
+    config = PushConfig(
+        overlap=overlap, documents=studio.documents, tasks=recipe.tasks, references=recipe.examples,
+        pictures=pictures or recipe.pictures, restore_page=restore_page,
+    )  # fmt: skip
     with run.reporter.bar("push", tasks.height) as advance:
         result = push_tasks(studio.client, recipe.name, tasks, run.images, page, config, progress=advance)
     run.reporter.say(
         f"  {'push':<12}{tasks.height:>7,} = {result.pushed_count:,} pushed + {result.already_there_count:,} there"
     )
+    if result.pictures:
+        run.reporter.say(f"  pictures are {result.pictures}")
+    if result.doubles_count:
+        run.reporter.say(f"  {result.doubles_count:,} tasks stood twice and were taken out")
     for number, project in result.projects.items():
         run.reporter.say(f"  round {number}: {studio.client.url}/projects/{project}")
     return result
@@ -176,11 +183,15 @@ def make_next_round(run: Run, recipe: CurateRecipe) -> int:
     return rows.height
 
 
-def run_review(root: Path, *, release: bool = False, vectors: bool = False, reporter: Reporter | None = None) -> Run:
+def run_review(
+    root: Path, *, release: bool = False, vectors: bool = False, full: bool = False, reporter: Reporter | None = None
+) -> Run:
     """Pull, settle, and say what is left; release the accepted rows where asked to."""
     run = Run(root=root, reporter=reporter or Reporter())
     recipe = read_run_recipe(root)
     with hold_folder(root):
+        if full:
+            (root / PULLED).unlink(missing_ok=True)
         with open_studio(run) as studio:
             review(run, recipe, studio)
         if release:
@@ -209,32 +220,6 @@ def settle(run: Run, recipe: CurateRecipe, studio: Studio) -> pl.DataFrame:
     say_agreement(run, decisions, tasks, recipe)
     publish_counts(run, "review")
     return run.store.read(VERDICTS)
-
-
-def pull_decisions(run: Run, recipe: CurateRecipe, client: StudioClient) -> pl.DataFrame:
-    """Every answer there is, added to those known before."""
-    started = time.perf_counter()
-    known = run.store.read_all(DECISIONS)
-    raw = pull_annotations(client, recipe.name)
-    decisions = read_decisions(raw, run.store.read_all(TASKS), known, salt=review_salt(run.root))
-    if run.store.receipt(DECISIONS.name) is None or not decisions.equals(known):
-        seconds = time.perf_counter() - started
-        run.store.write(decisions, DECISIONS, digest_of(recipe.name), seconds=seconds)
-        run.made.add(DECISIONS.name)
-    new = decisions.height - known.height
-    run.reporter.say(f"  {DECISIONS.name:<12}{decisions.height:>7,} = {known.height:,} known + {new:,} new")
-    return decisions
-
-
-def review_salt(root: Path) -> str:
-    """Secret of the review's pseudonyms, made once and kept with the run, readable by its owner alone."""
-    path = root / "studio" / "pseudonyms.salt"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(16))
-    return path.read_text()
 
 
 def say_agreement(run: Run, decisions: pl.DataFrame, tasks: pl.DataFrame, recipe: CurateRecipe) -> None:
@@ -275,26 +260,3 @@ def show_status(root: Path) -> None:
                 f"({row['answers']:,} answers)  {studio.client.url}/projects/{row['project']}"
             )
     say_agreement(run, decisions, run.store.read_all(TASKS), recipe)
-
-
-def install_local_studio() -> None:
-    """Install Label Studio's own environment."""
-    reporter = Reporter()
-    reporter.say(f"Label Studio: {install_studio(progress=reporter.say)}")
-
-
-def serve_studio(root: Path, port: int | None) -> None:
-    """Start the run's own Label Studio and keep it until Ctrl-C."""
-    reporter = Reporter()
-    install_studio(progress=reporter.say)
-    reporter.say("Starting Label Studio (about 30 s the first time) …")
-    is_new = not (root / "studio" / "credentials.json").exists()
-    with start_studio(root / "studio", port=port) as server:
-        if not server.owned:
-            raise BadInput(f"a Label Studio for {root} already runs at {server.url}.")
-        reporter.say(f"\nLabel Studio: {server.url}\nLog in as:    {server.email}")
-        secret = root / "studio" / "credentials.json"
-        shown = server.password if is_new else f"shown at the first start; kept in {secret}"
-        reporter.say(f"Password:     {shown}\n\nCtrl-C stops it; nothing is lost.")
-        while server.is_running():
-            time.sleep(1)

@@ -2,47 +2,67 @@
 
 import hashlib
 import json
-from pathlib import Path
 
 import polars as pl
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from relaionet.annotations.answer_pull import pull_annotations
 from relaionet.annotations.decisions import read_decisions
-from relaionet.annotations.interface import CHOICES, label_config
-from relaionet.annotations.projects import read_tasks
-from relaionet.annotations.studio import PushConfig, connect_studio, pull_annotations, push_tasks
+from relaionet.annotations.interface import CHOICES, InterfaceConfig, label_config
+from relaionet.annotations.studio import connect_studio
+from relaionet.annotations.task_push import PushConfig, push_tasks
 from relaionet.annotations.tasks import make_tasks
 from relaionet.manifests.labels import read_labels
 
 pytestmark = [pytest.mark.studio, pytest.mark.browser, pytest.mark.slow]
 
 BIRD, MACHINE, FLAMINGO = "n02012849", "n03126707", "n02007558"
-CAPTION = (
-    """<img src=x onerror="document.title='taken'"> {{1+1}} $image "both" http://127.0.0.1:9/tracked.png """ + "x" * 400
+LONGEST = max(read_labels(), key=lambda label: len(label.gloss) + len(" ".join(label.lemmas))).wnid
+SCRIPT = (
+    """<img src=x onerror="document.title='taken'"> <script>document.title='taken'</script> {{1+1}} $image "both" """
 )
-SIZES = [(456, 123), (123, 456), (300, 300), (640, 480)]
+CASES = {  # size of the picture, its caption, the class it is asked about
+    "wide": ((1200, 90), SCRIPT + "http://127.0.0.1:9/tracked.png " + "x" * 400, BIRD),
+    "tall": ((90, 1200), "יונה לבנה על גג בית " * 20, BIRD),
+    "tiny": ((9, 7), "🕊️🐦‍⬛👩‍👩‍👧‍👦 " * 60, LONGEST),
+    "huge": ((5000, 4000), "a\u202ereversed\u0300\u0301 caption " * 30, LONGEST),
+    "plain": ((640, 480), "", FLAMINGO),
+}
+RADIOS = len(CHOICES) + 3  # and the three runner-ups
+
+
+def make_rows(photos):
+    rows = []
+    for name, (size, caption, wnid) in CASES.items():
+        picture = Image.new("RGB", size, (200, 60, 90))
+        ImageDraw.Draw(picture).ellipse((0, 0, size[0] - 1, size[1] - 1), fill=(30, 90, 160))
+        picture.save(photos / f"{name}.png")
+        one = hashlib.sha256(f"page {name}".encode()).hexdigest()
+        near = [wnid, MACHINE, FLAMINGO, BIRD, LONGEST]
+        rows.append({"candidate_id": one, "wnid": wnid, "top_wnids": near, "path": f"{name}.png", "caption": caption})
+    return pl.DataFrame(rows)
+
+
+def make_examples(folder):
+    """Known pictures of every class that is asked about but one."""
+    for wnid, colour in ((BIRD, "seagreen"), (LONGEST, "orange")):
+        (folder / wnid).mkdir(parents=True)
+        for i in range(3):
+            Image.new("RGB", (60 + 80 * i, 100), colour).save(folder / wnid / f"{i}.jpg")
+    return folder
 
 
 @pytest.fixture(scope="module")
-def review(studio, tmp_path_factory):
-    """Four pictures of unlike shapes, pushed; (client, project, tasks)."""
+def reviews(studio, tmp_path_factory):
+    """Pictures of unlike shapes under unlike captions, pushed twice; (client, {review: project}, tasks)."""
     photos = tmp_path_factory.mktemp("photos")
-    rows = []
-    for i, size in enumerate(SIZES):
-        Image.new("RGB", size, (200, 60 * i, 90)).save(photos / f"{i}.png")
-        one = hashlib.sha256(f"page {i}".encode()).hexdigest()
-        near = [BIRD, MACHINE, FLAMINGO]
-        rows.append({"candidate_id": one, "wnid": BIRD, "top_wnids": near, "path": f"{i}.png", "caption": CAPTION})
     client = connect_studio(studio.url, studio.token)
-    tasks = make_tasks(pl.DataFrame(rows))
-    page = label_config(read_labels())
-    config = PushConfig(documents=studio.documents, overlap=1)
-    project = push_tasks(client, "page", tasks, photos, page, config).projects[1]
-    return client, project, tasks
-
-
-RADIOS = len(CHOICES) + 2  # and the two runner-ups
+    tasks = make_tasks(make_rows(photos), overlap=1)
+    config = PushConfig(documents=studio.documents, references=make_examples(tmp_path_factory.mktemp("known")))
+    page = label_config(read_labels(), InterfaceConfig(references=True))
+    pushed = {name: push_tasks(client, name, tasks, photos, page, config).projects[1] for name in ("keys", "shapes")}
+    return client, pushed, tasks
 
 
 def log_in(page, studio, email, password):
@@ -53,112 +73,128 @@ def log_in(page, studio, email, password):
     page.wait("!location.pathname.includes('login')")
 
 
+READY = (
+    "!document.querySelector('.relaionet input:checked')"
+    f" && document.querySelectorAll('.relaionet input[type=radio]').length === {RADIOS}"
+    " && [...document.querySelectorAll('.relaionet .picture img')].some(one => one.naturalWidth > 1)"
+)
+
+
 def show_task(page, count):
     """Wait until the count-th task of the stream is shown and can be answered."""
-    page.wait(
-        f"document.body.innerText.includes('{count} of {count}') && !document.querySelector('.relaionet input:checked')"
-        f" && document.querySelectorAll('.relaionet input[type=radio]').length === {RADIOS}"
-        " && [...document.querySelectorAll('.relaionet img')].some(one => one.naturalWidth > 1)",
-        90,
-    )
+    page.wait(f"document.body.innerText.includes('{count} of {count}') && {READY}", 90)
 
 
-def give(page, *keys):
-    for one in keys:
-        page.press(one)
-    page.wait("document.querySelector('.relaionet input:checked')")
-    page.press("Enter", modifiers=2)
+def keys(page, *names):
+    """Press keys one after the other; how many."""
+    for name in names:
+        page.press(name)
+    return len(names)
 
 
-def test_a_reviewer_works_by_keys_alone(studio, review, page, tmp_path):
-    client, project, tasks = review
+def test_a_reviewer_works_by_keys_alone(studio, reviews, page, tmp_path):
+    client, projects, tasks = reviews
     log_in(page, studio, studio.email, studio.password)
-    page.open(f"{studio.url}/projects/{project}/data?labeling=1")
-
+    page.open(f"{studio.url}/projects/{projects['keys']}/data?labeling=1")
     show_task(page, 1)
-    text = page.text()
-    assert "crane bird" in text
-    assert "wading bird of marshes" in text
-    assert "<img src=x onerror=" in text, "the caption is shown as text"
-    assert "Skip" not in text
+    assert "Skip" not in page.text()
     answers = page.eval(
         "[...document.querySelectorAll('.relaionet .lsf-choice')]"
         ".sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top).map(one => one.innerText)"
     )
-    first = ("Yes, this class", "It is: construction crane", "It is: flamingo", "Another class")
-    assert all(one.startswith(words) for one, words in zip(answers, first, strict=False)), answers
+    assert answers[0].startswith("Yes, this class")
+    assert all(one.startswith("It is: ") for one in answers[1:4])
+    assert answers[4].startswith("Another class")
     assert answers[-1].startswith("Cannot tell")
-    assert page.eval("document.title") != "taken"
-    pictures = Path(tmp_path)
-    page.picture(pictures / "page.png")
-    no_scrolling = (
-        "[document.documentElement, ...document.querySelectorAll('.lsf-main-content, .relaionet, .relaionet .side')]"
-        ".every(one => one.scrollHeight <= one.clientHeight + 1 && one.scrollWidth <= one.clientWidth + 1)"
-    )
-    assert page.eval(no_scrolling)
-    everything = (
-        "[...document.querySelectorAll('.relaionet input[type=radio], .lsf-bottombar')]"
-        ".every(one => { const r = one.getBoundingClientRect();"
-        " return r.top >= 0 && r.bottom <= innerHeight && r.right <= innerWidth })"
-    )
-    assert page.eval(everything)
-    give(page, "1")
-
+    # an answer is two keys, without a modifier, and shows the next picture
+    assert keys(page, "1", "Enter") == 2
     show_task(page, 2)
-    give(page, "q")
+    # by mouse, then by key
+    page.click("document.querySelectorAll('.relaionet .lsf-choice')[5].querySelector('label')")
+    page.press("Enter")
 
     show_task(page, 3)
-    page.press("2")
+    keys(page, "Enter")  # nothing is sent without an answer
+    keys(page, "2")
     page.wait("document.querySelector('.relaionet .ant-select-selector')")
-    # without a class the answer is not taken
-    page.press("Enter", modifiers=2)
+    keys(page, "Enter")  # nor without a class
     page.wait("document.body.innerText.includes('Name the class, or choose another answer.')")
-    ok = "[...document.querySelectorAll('button')].find(one => one.innerText.trim() === 'OK')"
-    page.click(ok)
-    page.wait(f"!({ok})")
+    keys(page, "Escape")
+    page.wait("!document.body.innerText.includes('Name the class, or choose another answer.')")
     page.click("document.querySelector('.relaionet .ant-select-selector')")
-    page.wait("document.querySelector('[name=taxonomy-search-input]')")
+    page.wait("document.activeElement.name === 'taxonomy-search-input'")
+    keys(page, *"ye")
     page.wait(
-        "(() => { const one = document.querySelector('[name=taxonomy-search-input]'); one.focus();"
-        " return document.activeElement === one })()"
+        "[...document.querySelectorAll('.ant-select-tree-treenode:not([aria-hidden])')]"
+        ".every(one => one.innerText.toLowerCase().includes('ye'))"
     )
-    page.type("tailed frog")
-    first = "document.querySelector('.ant-select-tree-treenode:not([aria-hidden]) .ant-select-tree-checkbox')"
-    page.wait("document.querySelectorAll('.ant-select-tree-treenode:not([aria-hidden])').length === 1")
-    page.picture(pictures / "search.png")
-    page.click(first)
+    page.picture(tmp_path / "search.png")
+    keys(page, "ArrowDown", "Enter")
     page.wait("document.querySelector('.relaionet .ant-select-selection-item')")
-    page.press("Escape")
-    page.click("[...document.querySelectorAll('.lsf-bottombar button')].find(one => one.innerText.trim() === 'Submit')")
+    named = page.eval("document.querySelector('.relaionet .ant-select-selection-item').innerText")
+    keys(page, "Escape", "Enter")
 
     show_task(page, 4)
-    give(page, "4")
+    assert keys(page, "q", "Enter") == 2
+    show_task(page, 5)
+    keys(page, "4", "Enter")
     page.wait("!document.querySelector('.relaionet input:checked')")
+    assert page.eval("document.title") != "taken"
     asked = [one for one in page.requested() if not one.startswith((studio.url, "data:", "blob:", "about:"))]
     assert asked == [], "the page asks nobody else"
 
-    decisions = read_decisions(pull_annotations(client, "page"), tasks)
-    order = tasks.sort("position")["candidate_id"].to_list()
-    given = {row["candidate_id"]: (row["choice"], row["other_wnid"]) for row in decisions.to_dicts()}
-    frog = next(label.wnid for label in read_labels() if "tailed frog" in label.lemmas)
-    assert [given.get(one) for one in order] == [("yes", None), ("other", MACHINE), ("other", frog), ("drawing", None)]
+    decisions = read_decisions(pull_annotations(client, "keys"), tasks)
+    by_id = {row["candidate_id"]: (row["choice"], row["other_wnid"]) for row in decisions.to_dicts()}
+    given = [by_id.get(one) for one in tasks["candidate_id"]]
+    searched = next(label for label in read_labels() if named.startswith(label.name))
+    first = tasks["runner_up_wnids"][3][0]
+    assert given == [("yes", None), ("broken", None), ("other", searched.wnid), ("other", first), ("drawing", None)]
+    assert "ye" in named.lower()
     assert all(0 < seconds < 300 for seconds in decisions["seconds"])
 
 
-def test_the_whole_picture_is_seen(studio, review, page):
-    """Nothing of a picture is cut off, whatever its shape."""
-    client, project, _ = review
+NO_SCROLLING = (
+    "[document.documentElement, ...document.querySelectorAll('.lsf-main-content, .relaionet, .relaionet .side')]"
+    ".filter(one => one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1)"
+    ".map(one => `${one.className} ${one.scrollHeight} ${one.clientHeight} ${one.scrollWidth} ${one.clientWidth}`)"
+)
+OUTSIDE = (
+    "[...document.querySelectorAll('.relaionet input[type=radio], .relaionet .ant-select-selector, .lsf-bottombar,"
+    " .relaionet .words, .relaionet .reference img')].filter(one => { const r = one.getBoundingClientRect();"
+    " return r.top < 0 || r.bottom > innerHeight || r.right > innerWidth }).map(one => one.className)"
+)
+BOX = (
+    "(() => { const [a, b] = ['.relaionet .picture img', '.relaionet .picture']"
+    ".map(one => document.querySelector(one).getBoundingClientRect());"
+    " return [a.width, a.height, b.width, b.height] })()"
+)
+CUT = (  # lines of text of which a part is hidden
+    "[...document.querySelectorAll('.relaionet .words')].map(one => [one, one.firstElementChild])"
+    ".filter(([one, text]) => text.getBoundingClientRect().bottom > one.getBoundingClientRect().bottom + 1)"
+    ".map(([one, text]) => text.innerText)"
+)
+
+
+def test_everything_is_seen_without_scrolling(studio, reviews, page, tmp_path):
+    _, projects, tasks = reviews
     log_in(page, studio, studio.email, studio.password)
-    for task in read_tasks(client, project):
-        page.open(f"{studio.url}/projects/{project}/data?task={task['id']}")
-        page.wait("[...document.querySelectorAll('.relaionet img')].some(one => one.naturalWidth > 1)", 90)
-        size = page.eval(
-            "(() => { const r = document.querySelector('.relaionet img'); return [r.naturalWidth, r.naturalHeight] })()"
-        )
-        fits = (
-            "(() => { const [a, b] = ['.relaionet img', '.relaionet .picture']"
-            ".map(one => document.querySelector(one).getBoundingClientRect());"
-            " return a.width <= b.width + 1 && a.height <= b.height + 1 && a.width > 100 })()"
-        )
-        page.wait(fits, 10)
-        assert tuple(size) in SIZES
+    page.open(f"{studio.url}/projects/{projects['shapes']}/data?labeling=1")
+    names = {hashlib.sha256(f"page {name}".encode()).hexdigest(): name for name in CASES}
+    for count, one in enumerate(tasks["candidate_id"], start=1):
+        show_task(page, count)
+        name = names[one]
+        page.press("2")  # the page is fullest with the search open
+        page.wait("document.querySelector('.relaionet .ant-select-selector')")
+        page.picture(tmp_path / f"{name}.png")
+        assert page.eval(NO_SCROLLING) == [], name
+        assert page.eval(OUTSIDE) == [], name
+        assert page.eval(CUT) == [], name
+        # the whole picture, as large as there is room
+        width, height, room_width, room_height = page.eval(BOX)
+        assert width <= room_width + 1, name
+        assert height <= room_height + 1, name
+        assert max(width / room_width, height / room_height) > 0.9, name
+        strips = page.eval("[...document.querySelectorAll('.relaionet .reference img')].map(one => one.naturalWidth)")
+        assert strips == ([] if name == "plain" else [372]), name
+        keys(page, "7", "Enter")
+    assert page.eval("document.title") != "taken"

@@ -1,7 +1,10 @@
-import pytest
-from PIL import Image
+import io
+import os
 
-from relaionet.annotations.images import stage_image
+import pytest
+from PIL import Image, ImageCms
+
+from relaionet.annotations.images import STRIP_PX, make_strip, reference_pictures, stage_image
 from relaionet.manifests.errors import BadInput
 
 ONE = "ab" * 32
@@ -19,20 +22,46 @@ def photos(tmp_path):
     return folder
 
 
-def test_bytes_are_kept_under_a_name_that_tells_nothing(photos, tmp_path):
+def test_a_picture_keeps_its_looks_and_nothing_else(photos, tmp_path):
     target = stage_image(photos, "a.jpg", ONE, tmp_path / "out")
     assert target.name == ONE + ".jpg"
-    assert target.read_bytes() == (photos / "a.jpg").read_bytes()
-    before = target.stat().st_mtime_ns
     assert stage_image(photos, "a.jpg", ONE, tmp_path / "out") == target
-    assert target.stat().st_mtime_ns == before
-    assert stage_image(photos, "c.webp", ONE, tmp_path / "out").suffix == ".webp"
+    with Image.open(target) as seen:
+        assert seen.size == (8, 8)
+        assert max(abs(a - b) for a, b in zip(seen.getpixel((3, 3)), (255, 0, 0), strict=True)) <= 4
 
 
-def test_a_format_browsers_do_not_show_becomes_png(photos, tmp_path):
-    target = stage_image(photos, "b.tiff", ONE, tmp_path / "out")
-    assert target.suffix == ".png"
-    assert Image.open(target).getpixel((0, 0)) == (255, 0, 0)
+def test_transparent_is_white_and_a_huge_one_is_made_smaller(photos, tmp_path):
+    with Image.open(stage_image(photos, "c.webp", ONE, tmp_path / "out")) as seen:
+        assert min(seen.getpixel((0, 0))) > 245
+    Image.new("L", (3000, 30), 90).save(photos / "long.png")
+    with Image.open(stage_image(photos, "long.png", "cd" * 32, tmp_path / "out")) as seen:
+        assert (seen.size, seen.mode) == ((2048, 20), "RGB")
+
+
+def test_files_of_all_kinds_look_alike(photos, tmp_path):
+    """Nothing but what a picture shows tells where it came from: no format, marker, metadata, date or comment."""
+    picture = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
+    exif = Image.Exif()
+    exif[0x010F] = "Maker of cameras"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture.save(photos / "1.jpg", exif=exif, icc_profile=profile, comment=b"a control", quality=60, progressive=True)
+    picture.save(photos / "2.png", pnginfo=None)
+    picture.convert("P").save(photos / "3.gif")
+    picture.save(photos / "4.webp", lossless=True)
+    picture.save(photos / "5.tiff")
+    os.utime(photos / "1.jpg", (5, 5))
+    seen = [stage_image(photos, f"{i}.{kind}", f"{i}" * 64, tmp_path / "out") for i, kind in enumerate(
+        ("jpg", "png", "gif", "webp", "tiff"), start=1)]  # fmt: skip
+    told = set()
+    for path in seen:
+        data = path.read_bytes()
+        assert b"Maker" not in data
+        assert b"control" not in data
+        with Image.open(path) as image:
+            told.add((path.suffix, path.stat().st_mtime_ns, path.stat().st_mode, image.format, image.mode,
+                      str(sorted(image.info)), str(image.quantization), str(image.layer)))  # fmt: skip
+    assert len(told) == 1
 
 
 def test_where_a_picture_was_taken_never_reaches_a_reviewer(photos, tmp_path):
@@ -41,21 +70,25 @@ def test_where_a_picture_was_taken_never_reaches_a_reviewer(photos, tmp_path):
     exif[0x0112] = 6
     picture = Image.linear_gradient("L").resize((16, 8)).convert("RGB")
     picture.save(photos / "gps.jpg", exif=exif)
-    picture.save(photos / "gps.png", exif=exif)
-    for number, name in enumerate(["gps.jpg", "gps.png"]):
-        target = stage_image(photos, name, f"{number}" * 64, tmp_path / "out")
-        assert target.suffix == name[3:]
-        with Image.open(photos / name) as before, Image.open(target) as after:
-            assert before.getexif().get_ifd(0x8825)
-            assert not after.getexif().get_ifd(0x8825)
-            assert after.getexif()[0x0112] == 6
-            assert before.tobytes() == after.tobytes()
     data = (photos / "gps.jpg").read_bytes()
-    (photos / "odd.webp").write_bytes(b"P6 16 8 255\n" + bytes(16 * 8 * 3))  # a format that is not cleaned
-    target = stage_image(photos, "odd.webp", ONE, tmp_path / "out")
-    assert target.suffix == ".png"
-    assert stage_image(photos, "odd.webp", ONE, tmp_path / "out") == target
+    with Image.open(stage_image(photos, "gps.jpg", ONE, tmp_path / "out")) as seen:
+        assert not seen.getexif()
+        assert seen.size == (8, 16), "it is shown upright"
     assert (photos / "gps.jpg").read_bytes() == data  # the original stays as it was served
+
+
+def test_a_strip_shows_the_first_known_pictures_of_a_class(photos, tmp_path):
+    folder = tmp_path / "known" / "n01440764"
+    folder.mkdir(parents=True)
+    for name, colour in zip("dabc", ("black", "red", "lime", "blue"), strict=True):
+        Image.new("RGB", (50, 90), colour).save(folder / f"{name}.png")
+    found = reference_pictures(tmp_path / "known", "n01440764")
+    assert [path.stem for path in found] == ["a", "b", "c"]
+    assert reference_pictures(tmp_path / "known", "n00000000") == []
+    with Image.open(io.BytesIO(make_strip(found))) as strip:
+        assert strip.size == STRIP_PX
+        colours = [max(range(3), key=strip.getpixel((x, 60)).__getitem__) for x in (60, 186, 310)]
+    assert colours == [0, 1, 2]
 
 
 @pytest.mark.parametrize("path", ["none.jpg", "../secret.jpg", "d.svg", "."])

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from relaionet.annotations.installation import find_home, install_studio, is_installed, studio_command, studio_folder
-from relaionet.annotations.server import main, read_credentials, start_studio
+from relaionet.annotations.server import read_credentials, start_studio
 from relaionet.manifests.errors import BadInput
 
 
@@ -34,7 +34,7 @@ def test_broken_credentials_say_what_to_do(tmp_path):
 
 
 def test_not_installed_says_how_to(tmp_path):
-    with pytest.raises(BadInput, match=r"relaionet\.annotations\.server --install"):
+    with pytest.raises(BadInput, match=r"relaionet review install"):
         start_studio(tmp_path / "studio", home=tmp_path / "home")
     assert not (tmp_path / "studio").exists()
 
@@ -108,13 +108,6 @@ time.sleep(300)
     parent.send_signal(signal.SIGKILL)
     parent.wait(20)
     assert gone(int(note.read_text()))
-
-
-def test_the_command_line_needs_to_be_told_what_to_do(capsys):
-    with pytest.raises(SystemExit) as ended:
-        main([])
-    assert ended.value.code == 2
-    assert "--install" in capsys.readouterr().err
 
 
 def test_the_lock_pins_every_version_and_names_no_index():
