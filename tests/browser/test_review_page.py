@@ -132,7 +132,9 @@ def test_a_reviewer_works_by_keys_alone(studio, reviews, page, tmp_path):
     keys(page, "ArrowDown", "Enter")
     page.wait("document.querySelector('.relaionet .ant-select-selection-item')")
     named = page.eval("document.querySelector('.relaionet .ant-select-selection-item').innerText")
-    keys(page, "Escape", "Enter")
+    keys(page, "Escape")
+    page.wait("document.activeElement === document.body")
+    keys(page, "Enter")
 
     show_task(page, 4)
     assert keys(page, "q", "Enter") == 2
