@@ -61,6 +61,7 @@ def find_laionet_lemmas(captions: pl.Series) -> pl.DataFrame:
     """
     rows = pl.DataFrame({"text": captions.cast(pl.String)}).with_row_index("row").filter(pl.col("text").is_not_null())
     patterns = _patterns()
-    hits = find_words(space_texts(rows, PUNCTUATION_TABLE), patterns["found"].to_list())
+    spaced = rows.with_columns(space_texts(rows["text"], PUNCTUATION_TABLE))
+    hits = find_words(spaced, patterns["found"].to_list())
     found = hits.select("row", "found").explode("found")
     return found.join(patterns, on="found", how="left", maintain_order="left").select("row", "words", "sure")

@@ -26,6 +26,8 @@ from relaionet.pipeline.word_search import FOLD_TABLE, find_words, space_texts
 
 # fewer captions than this are not worth an automaton of their own
 MIN_ROWS_PER_THREAD = 25_000
+# captions of a slice are one string at a time, several times over
+MAX_SLICE_BYTES = 64 << 20
 
 Rule = Literal["relaionet", "laionet"]
 _WNIDS = pl.List(pl.String)
@@ -49,15 +51,21 @@ def _forms() -> pl.DataFrame:
     )
 
 
-def _plain_ascii(rows: pl.DataFrame) -> pl.DataFrame:
-    """Texts with accents or of other alphabets -> ASCII, one character for one."""
-    return rows.with_columns(
-        pl.col("text").str.replace_all(r"[\p{No}™℠]", " ")  # would become letters and digits of the word before
+def _plain_ascii(texts: pl.Expr) -> pl.Expr:
+    """Texts with accents or of other alphabets -> ASCII, one character for one; what is no letter becomes an _."""
+    return (
+        texts.str.replace_all(r"[\p{No}™℠]", " ")  # would become letters and digits of the word before
         .str.normalize("NFKD")
         .str.replace_all(r"[\p{M}\p{Cf}]+", "")
-        .str.replace_all(r" {2,}", " ")
-        .str.replace_all(r"[^\x00-\x7f]", " ")
-    )  # fmt: skip
+        .str.replace_all(r"[^\x00-\x7f]", "_")
+    )
+
+
+@cache
+def _common_characters() -> dict[str, str]:
+    """What Latin letters with accents, signs and dashes become: most texts hold no others."""
+    known = pl.Series([chr(code) for code in (*range(0xA0, 0x180), *range(0x2010, 0x2070), ord("™"))])
+    return dict(zip(known, pl.select(_plain_ascii(pl.lit(known))).to_series(), strict=True))
 
 
 def _divide(rows: pl.DataFrame, which: pl.Expr) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -65,17 +73,28 @@ def _divide(rows: pl.DataFrame, which: pl.Expr) -> tuple[pl.DataFrame, pl.DataFr
     return rows.filter(mask), rows.filter(~mask)
 
 
+def _fold_odd(rows: pl.DataFrame) -> pl.DataFrame:
+    """Texts with entities of HTML, more than ASCII or several spaces together -> ASCII, one space."""
+    text = pl.col("text")
+    entities, rows = _divide(rows, text.str.contains(r"&[#A-Za-z]"))
+    plain = pl.Series("text", [html.unescape(each) for each in entities["text"]], dtype=pl.String)
+    known = _common_characters()
+    rows = pl.concat([rows, entities.with_columns(plain)]).with_columns(
+        text.str.replace_many(list(known), list(known.values()))
+    )
+    in_ascii, others = _divide(rows, text.str.len_bytes() == text.str.len_chars())
+    rows = pl.concat([in_ascii, others.with_columns(_plain_ascii(text))])
+    return rows.with_columns(text.str.replace_all(r" {2,}", " "))
+
+
 def _fold_captions(captions: pl.Series) -> pl.DataFrame:
     """row, text: folded and padded; rows without a caption are left out, the order is not kept."""
     text = pl.col("text")
     rows = pl.DataFrame({"text": captions}).with_row_index("row").filter(text.is_not_null())
-    entities, rows = _divide(rows, text.str.contains(r"&[#A-Za-z]"))
-    plain = pl.Series("text", [html.unescape(each) for each in entities["text"]], dtype=pl.String)
-    rows = pl.concat([rows, entities.with_columns(plain)])
-    rows, accented = _divide(rows, text.str.len_bytes() == text.str.len_chars())
-    wide, rows = _divide(rows, text.str.contains("  ", literal=True))
-    wide = wide.with_columns(text.str.replace_all(r" {2,}", " "))
-    return space_texts(pl.concat([rows, wide, _plain_ascii(accented)]), FOLD_TABLE)
+    has_more = text.str.len_bytes() != text.str.len_chars()
+    odd, rows = _divide(rows, has_more | text.str.contains("&", literal=True) | text.str.contains("  ", literal=True))
+    rows = pl.concat([rows, _fold_odd(odd)])
+    return rows.with_columns(space_texts(rows["text"], FOLD_TABLE))
 
 
 def _drop_contained(hits: pl.DataFrame) -> pl.DataFrame:
@@ -155,6 +174,17 @@ def _name_slice(captions: pl.Series, rule: Rule) -> pl.DataFrame:
     return pl.DataFrame([_spread(named[name], named["row"], captions.len()) for name in columns])
 
 
+def _cut(captions: pl.Series, rows_count: int) -> list[pl.Series]:
+    """Slices of so many rows, or fewer where they are long."""
+    parts = [captions[start : start + rows_count] for start in range(0, max(captions.len(), 1), rows_count)]
+    is_small = [rows_count == 1 or part.str.len_bytes().sum() <= MAX_SLICE_BYTES for part in parts]
+    return [
+        piece
+        for part, fits in zip(parts, is_small, strict=True)
+        for piece in ([part] if fits else _cut(part, -(-rows_count // 2)))
+    ]
+
+
 def name_classes(captions: pl.Series, rule: Rule = "relaionet") -> pl.DataFrame:
     """Say which class each caption names.
 
@@ -175,10 +205,9 @@ def name_classes(captions: pl.Series, rule: Rule = "relaionet") -> pl.DataFrame:
     """
     if rule not in ("relaionet", "laionet"):
         raise BadInput(f"rule = '{rule}': expected 'relaionet' or 'laionet'.")
-    captions = captions.cast(pl.String)
-    step = max(MIN_ROWS_PER_THREAD, -(-captions.len() // pl.thread_pool_size()))
-    slices = [captions[start : start + step] for start in range(0, max(captions.len(), 1), step)]
-    with ThreadPoolExecutor(len(slices)) as threads:
+    threads_count = pl.thread_pool_size()
+    slices = _cut(captions.cast(pl.String), max(MIN_ROWS_PER_THREAD, -(-captions.len() // threads_count)))
+    with ThreadPoolExecutor(min(len(slices), threads_count)) as threads:
         return pl.concat(threads.map(_name_slice, slices, [rule] * len(slices)))
 
 

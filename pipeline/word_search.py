@@ -9,6 +9,7 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
 WORD_CHARACTERS = (string.ascii_letters + string.digits).encode()
@@ -16,24 +17,29 @@ WORD_CHARACTERS = (string.ascii_letters + string.digits).encode()
 FOLD_TABLE = bytes(ord(chr(byte).lower()) if byte in WORD_CHARACTERS else 32 for byte in range(256))
 # ASCII punctuation is a space, everything else stays: case, line ends, bytes of other alphabets
 PUNCTUATION_TABLE = bytes(32 if chr(byte) in string.punctuation else byte for byte in range(256))
+PAD = "_"  # a space in both tables
 
 
-def space_texts(rows: pl.DataFrame, table: bytes) -> pl.DataFrame:
+def space_texts(texts: pl.Series, table: bytes) -> pl.Series:
     """Pad every text with a space on both sides and replace its bytes.
 
     Args:
-        rows: text, strings without nulls; other columns are kept.
-        table: 256 bytes; what each byte becomes. A byte over 127 must stay or become ASCII.
+        texts: N strings without nulls, together below 4 GiB.
+        table: 256 bytes; what each byte becomes, a space for `PAD`. A byte over 127 must stay or become ASCII.
+
+    Returns:
+        N strings named text.
     """
     import pyarrow as pa
 
-    padded = rows.lazy().select(pl.concat_str(pl.lit(" "), "text", pl.lit(" ")).alias("text")).collect()["text"]
-    array = padded.to_arrow(compat_level=pl.CompatLevel.oldest())
-    # the copy of all characters is one string: replacing its bytes keeps the places where texts begin and end
-    _, offsets, characters = array.buffers()
-    replaced = pa.py_buffer(memoryview(characters).tobytes().translate(table))
-    spaced = pa.LargeStringArray.from_buffers(len(array), offsets, replaced, offset=array.offset)
-    return rows.with_columns(pl.Series("text", pl.from_arrow(spaced)))
+    # one string of all, so that no text is copied by itself; the outer pads are those of the empty texts at its ends
+    end = pl.Series([""], dtype=pl.String)
+    joined = pl.concat([end, texts.rename(""), end]).str.join(PAD * 2).to_arrow(compat_level=pl.CompatLevel.oldest())
+    characters = memoryview(joined[0].as_buffer())[1:-1]
+    ends = np.cumsum(texts.str.len_bytes().to_numpy() + 2 * len(PAD), dtype=np.int64)
+    offsets = pa.py_buffer(np.concatenate([np.zeros(1, dtype=np.int64), ends]))
+    replaced = pa.py_buffer(characters.tobytes().translate(table))
+    return pl.Series("text", pl.from_arrow(pa.LargeStringArray.from_buffers(texts.len(), offsets, replaced)))
 
 
 def find_words(rows: pl.DataFrame, patterns: Sequence[str]) -> pl.DataFrame:

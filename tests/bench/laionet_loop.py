@@ -1,6 +1,7 @@
 """LAIONet's rule as a plain loop over captions and lemmas, written from its description: the yardstick.
 
-As there, each lemma is padded anew for every caption, which takes a good part of the time.
+loop_matches        as there, each lemma is padded anew for every caption, which takes more than half of the time
+tight_loop_matches  the same with the lemmas padded once, as somebody would write it who watches the time
 """
 
 from __future__ import annotations
@@ -57,6 +58,17 @@ def loop_matches(captions: Iterable[str | None]) -> list[tuple[set[str], set[str
                     found.add(lemma)
                     wnids.add(wnid)
         matches.append((found, wnids))
+    return matches
+
+
+def tight_loop_matches(captions: Iterable[str | None]) -> list[tuple[set[str], set[str]]]:
+    """(lemmas, wnids) found in each caption."""
+    padded = [(pad(lemma), lemma, wnid) for lemma, wnid in unique_lemmas().items()]
+    matches = []
+    for caption in captions:
+        text = "" if caption is None else pad(caption.translate(TO_SPACES))
+        found = [(lemma, wnid) for words, lemma, wnid in padded if words in text]
+        matches.append(({lemma for lemma, _ in found}, {wnid for _, wnid in found}))
     return matches
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_by_wnid, read_labels
-from relaionet.pipeline.lemma_match import find_lemmas, name_classes
+from relaionet.pipeline.lemma_match import _fold_captions, find_lemmas, name_classes
 from relaionet.pipeline.lemma_words import lemma_forms
 
 BIRD, MACHINE = "n02012849", "n03126707"
@@ -142,13 +142,18 @@ def test_every_form_names_its_classes() -> None:
         assert row["wnid"] == (None if form.doubt else wnids[0]), words
 
 
-def plain_find(caption: str) -> list[str]:
-    """The same rule, caption by caption and form by form."""
+def plain_fold(caption: str) -> str:
+    """The text that is searched, made character by character."""
     text = html.unescape(caption)
     text = "".join(" " if unicodedata.category(char) == "No" or char in "™℠" else char for char in text)
     text = unicodedata.normalize("NFKD", text)
     text = "".join(char for char in text if unicodedata.category(char)[0] != "M" and unicodedata.category(char) != "Cf")
-    text = f" {re.sub('[^a-z0-9]', ' ', re.sub(' +', ' ', text).lower())} "
+    return f" {re.sub('[^a-z0-9]', ' ', re.sub(' +', ' ', text).lower())} "
+
+
+def plain_find(caption: str) -> list[str]:
+    """The same rule, caption by caption and form by form."""
+    text = plain_fold(caption)
     spans = [
         (match.start(), match.start() + len(words) + 2, words)
         for words in lemma_forms()
@@ -176,6 +181,14 @@ PIECES = st.one_of(
 )
 GAPS = st.sampled_from([" ", " ", "-", "_", "", ", ", "\t", "\n", "'", "\x01", "  ", "\u00a0", "&amp;", " - "])
 CAPTIONS = st.lists(st.tuples(PIECES, GAPS), max_size=8).map(lambda parts: "".join(piece + gap for piece, gap in parts))
+
+
+def test_every_character_becomes_what_it_becomes_alone() -> None:
+    letters = [chr(code) for code in (*range(0x3100), *range(0xFB00, 0xFFFE), 0x1D400, 0x1F600)]
+    letters = [letter for letter in letters if unicodedata.category(letter) != "Cn"]  # polars knows a later Unicode
+    captions = [f"a{mark}{letter}{end}b" for letter in letters for mark, end in (("", ""), (" ", " "), ("´", "é"))]
+    folded = _fold_captions(pl.Series(captions)).sort("row")
+    assert folded["text"].to_list() == [plain_fold(caption) for caption in captions]
 
 
 @settings(max_examples=25, deadline=None)
@@ -211,6 +224,8 @@ def test_threads_and_slices_agree_with_one(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("relaionet.pipeline.lemma_match.MIN_ROWS_PER_THREAD", 10)
     assert name_classes(captions).equals(whole)
     assert name_classes(captions[3000:]).equals(whole[3000:])
+    monkeypatch.setattr("relaionet.pipeline.lemma_match.MAX_SLICE_BYTES", 20)
+    assert name_classes(captions[3000:3200]).equals(whole[3000:3200])
 
 
 def test_long_captions_and_control_characters() -> None:
