@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -34,6 +34,9 @@ class TasksConfig:
         wrong_frac: fraction of the controls asked about with a class they are not, 0 to 1.
         runner_ups_count: runner-up classes offered by a key, 0 to 4.
         caption_chars: characters of a caption shown at most.
+        order: `shuffled`, or `doubtful` for the most doubtful rows first, where a review may end early.
+        block_count: by `doubtful`, rows that stand together and are shuffled among themselves, so that a row's place
+            tells nobody how sure the encoder was of it.
     """
 
     seed: int = 0
@@ -41,6 +44,12 @@ class TasksConfig:
     wrong_frac: float = 0.5
     runner_ups_count: int = 3
     caption_chars: int = 300
+    order: Literal["shuffled", "doubtful"] = "shuffled"
+    block_count: int = 50
+
+    def __post_init__(self) -> None:
+        if self.block_count < 1:
+            raise BadInput(f"tasks: block_count is {self.block_count}; expected at least 1.")
 
 
 def _unit(*parts: object) -> float:
@@ -74,7 +83,7 @@ def make_tasks(
 
     Args:
         rows: candidate_id, wnid (proposed), top_wnids (list, best first), path (image file), caption; optional
-            answers_wanted_count (at least 1).
+            answers_wanted_count (at least 1) and place (of the rows by doubt, for the order `doubtful`).
         controls: candidate_id, wnid (its true class), path; optional proposed_wnid (made when missing or null).
         round_number: from 1.
         overlap: answers wanted per task, where the row does not say.
@@ -107,12 +116,27 @@ def make_tasks(
     by_id = {entry["candidate_id"]: entry for entry in entries}
     if len(by_id) != len(entries):
         raise BadInput("a control has the candidate_id of a row to review; controls must be other pictures.")
-    order = _order(list(by_id), "order", config.seed, round_number)
+    order = _place_entries(entries, rows, round_number, config)
     tasks = pl.DataFrame(
         [by_id[one] | {"round": round_number, "position": position} for position, one in enumerate(order)],
         schema=dict(TASKS.schema),
     )
     return shape_table(tasks, TASKS)
+
+
+def _place_entries(
+    entries: Sequence[dict[str, Any]], rows: pl.DataFrame, round_number: int, config: TasksConfig
+) -> list[str]:
+    """candidate_ids in the order they are asked about; controls stand anywhere."""
+    ids = [entry["candidate_id"] for entry in entries]
+    if config.order == "shuffled" or "place" not in rows.columns:
+        return _order(ids, "order", config.seed, round_number)
+    ranked = rows.sort("place", "candidate_id")["candidate_id"].to_list()
+    block = {one: rank // config.block_count for rank, one in enumerate(ranked)}
+    count = len(ranked) // config.block_count + 1
+    for one in ids:
+        block.setdefault(one, int(_unit("block", config.seed, round_number, one) * count))
+    return sorted(ids, key=lambda one: (block[one], _unit("order", config.seed, round_number, one), one))
 
 
 def _make_controls(

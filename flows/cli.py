@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "relaionet.flows.cli_export:export",
     "lemmas": "relaionet.flows.cli_lemmas:lemmas",
     "neighbours": "relaionet.flows.cli_neighbours:neighbours",
+    "proposals": "relaionet.flows.cli_proposals:proposals",
     "rebuild": "relaionet.flows.cli_rebuild:rebuild",
     "release": "relaionet.flows.cli_release:release",
     "review": "relaionet.flows.cli_review:review",

@@ -10,18 +10,19 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from relaionet.annotations.agreement import AgreementConfig
 from relaionet.annotations.tasks import TasksConfig
+from relaionet.flows.calibration_stage import calibrate_proposals
 from relaionet.flows.candidate_stages import choose_all, match_shard, read_all_candidates, report_candidates
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate_stages import (
     embed_shard,
-    make_review_tasks,
-    propose_shard,
     screen_all,
     search_labels,
 )  # fmt: skip
 from relaionet.flows.download_stage import download_shard, finish_downloads
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.neighbour_stages import place_neighbours, search_all_neighbours
+from relaionet.flows.proposals_report import write_proposals_report
+from relaionet.flows.propose_stages import make_review_tasks, propose_shard, route_all
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.recipe import find_recipe, read_recipe
 from relaionet.flows.stage import Run, as_flow, publish_counts, run_shards, share_cores
@@ -29,6 +30,7 @@ from relaionet.flows.text_stages import calibrate_texts
 from relaionet.flows.vectors import get_encoder
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, PROPOSALS, TEXT_MATCHES
+from relaionet.pipeline.calibration_fit import CalibrateConfig
 from relaionet.pipeline.candidates import CandidatesConfig
 from relaionet.pipeline.choose import ChooseConfig
 from relaionet.pipeline.download import DownloadConfig
@@ -36,6 +38,7 @@ from relaionet.pipeline.embed import EmbedConfig
 from relaionet.pipeline.neighbour_queries import NeighboursConfig, check_neighbours
 from relaionet.pipeline.propose import ProposeConfig
 from relaionet.pipeline.retrieve import RetrieveConfig
+from relaionet.pipeline.route import RouteConfig
 from relaionet.pipeline.screen import ScreenConfig
 from relaionet.pipeline.source_files import check_address
 from relaionet.pipeline.text_match import TextMatchConfig
@@ -87,8 +90,10 @@ class CurateRecipe:
     download: DownloadConfig = field(default_factory=DownloadConfig)
     embed: EmbedConfig = field(default_factory=EmbedConfig)
     retrieve: RetrieveConfig = field(default_factory=RetrieveConfig)
+    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     propose: ProposeConfig = field(default_factory=ProposeConfig)
     screen: ScreenConfig = field(default_factory=ScreenConfig)
+    route: RouteConfig = field(default_factory=RouteConfig)
     tasks: TasksConfig = field(default_factory=TasksConfig)
     agreement: AgreementConfig = field(default_factory=AgreementConfig)
 
@@ -108,8 +113,17 @@ def read_curate_recipe(name: str) -> CurateRecipe:
         controls=recipe.controls and folder / recipe.controls,
         examples=recipe.examples and folder / recipe.examples,
         neighbours=place_neighbours(recipe.neighbours, folder),
+        calibrate=place_calibrate(recipe.calibrate, folder),
         published_counts=recipe.published_counts and folder / recipe.published_counts,
     )
+
+
+def place_calibrate(config: CalibrateConfig, folder: Path) -> CalibrateConfig:
+    """The settings with their paths taken from the recipe's folder."""
+    return replace(
+        config, file=config.file and folder / config.file, labelled=config.labelled and folder / config.labelled,
+        reviews=tuple(folder / root for root in config.reviews),
+    )  # fmt: skip
 
 
 def places_of(source: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -162,8 +176,24 @@ def check_recipe(recipe: CurateRecipe) -> None:
     if recipe.published_counts is not None and not recipe.published_counts.is_file():
         raise BadInput(f"published_counts {recipe.published_counts} is no file.")
     check_neighbours(recipe.neighbours)
+    check_calibrate(recipe.calibrate)
     if recipe.workers < 1:
         raise BadInput(f"workers is {recipe.workers}; it must be at least 1.")
+
+
+def check_calibrate(config: CalibrateConfig) -> None:
+    """Find what is missing of [calibrate] before anything is loaded.
+
+    Raises:
+        BadInput: a file, a folder or an earlier run is not there.
+    """
+    if config.file is not None and not config.file.is_file():
+        raise BadInput(f"calibrate: file = {config.file} is no file; a run keeps its own in calibration/.")
+    if config.labelled is not None and not config.labelled.is_dir():
+        raise BadInput(f"calibrate: labelled = {config.labelled} is no folder of pictures.")
+    for root in config.reviews:
+        if not (root / "run.json").is_file():
+            raise BadInput(f"calibrate: reviews: {root} holds no run.")
 
 
 def curate(run: Run, recipe: CurateRecipe, *, retry: bool = False) -> None:
@@ -192,7 +222,10 @@ def run_stages(run: Run, recipe: CurateRecipe, *, retry: bool = False) -> None:
     finish_downloads(run)
     run_shards(run, EMBEDDINGS, embed_shard, shards, rows_count, recipe)
     search_labels(run, recipe)
+    calibrate_proposals(run, recipe)
     run_shards(run, PROPOSALS, propose_shard, shards, rows_count, recipe)
     screen_all(run, recipe)
+    route_all(run, recipe)
     make_review_tasks(run, recipe)
+    run.reporter.say(f"  {'':<12}report: {write_proposals_report(run, recipe)}")
     publish_counts(run, "curate")

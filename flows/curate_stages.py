@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from relaionet.annotations import tasks as review_tasks
 from relaionet.flows.console import Advance
 from relaionet.flows.download_stage import chosen_rows
 from relaionet.flows.stage import Run, input_digest, input_digests
@@ -18,20 +17,17 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, read_labels
 from relaionet.manifests.store import digest_of, file_sha256, write_atomic
 from relaionet.manifests.tables import (
-    CANDIDATES,
     DOWNLOADS,
     EMBEDDINGS,
     HITS,
     PROPOSALS,
     SCREENED,
-    TASKS,
-    TEXT_MATCHES,
     alive,
 )  # fmt: skip
-from relaionet.pipeline import embed, propose, retrieve, screen
+from relaionet.pipeline import embed, retrieve, screen
 from relaionet.pipeline.embed_batches import usable_cores
 from relaionet.pipeline.embedding_store import embeddings_digest, has_embeddings, write_embeddings
-from relaionet.pipeline.encoders import Encoder, logit_scale_of
+from relaionet.pipeline.encoders import Encoder
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe
@@ -82,29 +78,6 @@ def search_labels(run: Run, recipe: CurateRecipe) -> None:
     run.reporter.say(f"  {HITS.name:<12}{hits_count:>7,} nearest images of 1,000 labels searched")
 
 
-def propose_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
-    """Stage 7: the proposed label of one shard's images, or that it is unclear."""
-    encoder = get_encoder(recipe)
-    about = alive(run.store.read(TEXT_MATCHES, shard)).select("candidate_id", "wnid")
-    digest = digest_of(
-        vectors_digest(run, shard), input_digest(run, HITS, "all"), about.rows(), encoder.fingerprint,
-        recipe.templates, recipe.propose, propose.VERSION,
-    )  # fmt: skip
-
-    def make() -> pl.DataFrame:
-        rows = alive(run.store.read(EMBEDDINGS, shard))
-        rows = rows.join(about, on="candidate_id", how="left", maintain_order="left")
-        hits = run.store.read(HITS).join(rows.select("candidate_id"), on="candidate_id", how="semi")
-        table = propose.propose_labels(
-            rows, vectors_of(run, [shard], encoder, rows["candidate_id"]), get_label_vectors(recipe), read_labels(),
-            recipe.propose, encoder_scale=logit_scale_of(encoder), hits=hits,
-        )  # fmt: skip
-        advance(rows.height)
-        return table
-
-    return run.make(PROPOSALS, digest, make, shard=shard)
-
-
 def screen_all(run: Run, recipe: CurateRecipe) -> None:
     """Stage 8: duplicates in the set and leaks of the reference pictures, over all shards at once."""
     encoder = get_encoder(recipe)
@@ -126,32 +99,6 @@ def screen_all(run: Run, recipe: CurateRecipe) -> None:
 
     run.make(SCREENED, digest, make)
     run.count(SCREENED)
-
-
-def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
-    """Stage 9: review tasks in shuffled order, hidden controls mixed in."""
-    controls = read_controls(recipe.controls, run.images)
-    digest = digest_of(
-        input_digests(run, SCREENED, PROPOSALS, DOWNLOADS, CANDIDATES), controls.rows(), recipe.tasks,
-        recipe.overlap, review_tasks.VERSION,
-    )  # fmt: skip
-
-    def make() -> pl.DataFrame:
-        rows = alive(run.store.read_all(SCREENED)).select("candidate_id")
-        for table, columns in (
-            (PROPOSALS, ["wnid", "top_wnids"]), (DOWNLOADS, ["path"]), (CANDIDATES, ["caption"]),
-        ):  # fmt: skip
-            about = alive(run.store.read_all(table)).select("candidate_id", *columns)
-            rows = rows.join(about, on="candidate_id", maintain_order="left")
-        return review_tasks.make_tasks(rows, controls, overlap=recipe.overlap, config=recipe.tasks)
-
-    if run.make(TASKS, digest, make, shard="round1"):
-        run.store.keep_only(TASKS, ["round1"])
-    tasks = run.store.read(TASKS, "round1")
-    hidden = int(tasks["is_control"].sum())
-    run.reporter.say(
-        f"  {TASKS.name:<12}{tasks.height:>7,} = {tasks.height - hidden:,} to review + {hidden:,} controls"
-    )
 
 
 def embed_reference(folder: Path, encoder: Encoder, config: embed.EmbedConfig) -> screen.Reference:

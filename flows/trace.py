@@ -25,6 +25,7 @@ from relaionet.manifests.tables import (
     MANIFEST,
     NEIGHBOURS,
     PROPOSALS,
+    ROUTED,
     SCREENED,
     SPLIT,
     TASKS,
@@ -34,8 +35,8 @@ from relaionet.manifests.tables import (
 )  # fmt: skip
 
 STORY = (
-    NEIGHBOURS, CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS, DECISIONS,
-    VERDICTS, MANIFEST, SPLIT,
+    NEIGHBOURS, CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, ROUTED,
+    TASKS, DECISIONS, VERDICTS, MANIFEST, SPLIT,
 )  # fmt: skip
 SPLIT_FILE = "split.json"  # marks a rebuilt split, which can be asked about by itself
 SHORTEST_ID = 6

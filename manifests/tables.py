@@ -7,6 +7,7 @@ status and a reason of its own, so rows in = sum over statuses at every stage an
 from __future__ import annotations
 
 from relaionet.manifests.candidate_tables import CANDIDATES, CHOSEN, NEIGHBOURS, PASSED_OVER, TEXT_MATCHES
+from relaionet.manifests.proposal_tables import PROPOSALS, ROUTED
 from relaionet.manifests.schema import (  # noqa: F401
     ALIVE,
     STATUS,
@@ -79,25 +80,6 @@ HITS = Table(
     """
     ),
     key=("class_index", "candidate_id"),
-)
-
-PROPOSALS = Table(
-    name="proposals",
-    columns=columns(
-        """
-    candidate_id        str   key
-    wnid                str   proposed class; null where unclear
-    class_index         i32   proposed class, 0 to 999; null where unclear
-    score               f32   probability of the nearest class among all classes searched, 0 to 1
-    margin              f32   score minus the score of the second class, 0 to 1
-    top_wnids           strs  nearest classes, best first
-    top_scores          f32s  their probabilities
-    caption_wnid        str   the class the caption names; null where it names none
-    agrees_with_caption bool  nearest class = caption's class; null where the caption names none
-    """
-        + STATUS
-    ),
-    statuses={"ok": "one class is proposed", "unclear": "no class stands out"},
 )
 
 SCREENED = Table(
@@ -257,7 +239,7 @@ TABLES = {
     table.name: table
     for table in (
         NEIGHBOURS, CANDIDATES, PASSED_OVER, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED,
-        TASKS, DECISIONS, VERDICTS, MANIFEST, COMPARISONS, SPLIT, PICTURE_VECTORS,
+        ROUTED, TASKS, DECISIONS, VERDICTS, MANIFEST, COMPARISONS, SPLIT, PICTURE_VECTORS,
         SAMPLES, SCORES,
     )
 }  # fmt: skip

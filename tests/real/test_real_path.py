@@ -42,18 +42,20 @@ from relaionet.manifests.tables import (
     check_table,
     count_statuses,
 )  # fmt: skip
+from relaionet.pipeline.calibration import Calibration, uncalibrated
+from relaionet.pipeline.calibration_captions import Captions
+from relaionet.pipeline.calibration_fit import CalibrateConfig, Examples, fit_calibration
 from relaionet.pipeline.candidates import CandidatesConfig, read_candidates
+from relaionet.pipeline.caption_evidence import read_words
 from relaionet.pipeline.download import DownloadConfig, fetch_images
 from relaionet.pipeline.embed import EmbedConfig, embed_images, embed_labels
-from relaionet.pipeline.encoders import load_encoder
+from relaionet.pipeline.encoders import Encoder, load_encoder, logit_scale_of
 from relaionet.pipeline.propose import ProposeConfig, propose_labels
 from relaionet.pipeline.retrieve import RetrieveConfig, search_index
 from relaionet.pipeline.screen import ScreenConfig, screen_images
 
 REAL = (Path(__file__).resolve().parents[3] / "shared" / "real").resolve()
 ENCODER = f"{REAL / 'encoder' / 'conse.py'}:ConseEncoder"
-# the encoder states no scale; at 20 its probabilities fit its accuracy best among 10, 20, 30, 50, 100
-PROPOSE = ProposeConfig(logit_scale=20.0)
 
 pytestmark = [
     pytest.mark.real,
@@ -132,10 +134,12 @@ def walk(proxy: str, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     label_vectors = embed_labels(encoder, labels, ("a photo of a {name}",))
     ids = embedded["candidate_id"].to_list()
     hits = keep(search_index(label_vectors, vectors, ids, labels, RetrieveConfig(neighbours_per_label_count=20)), HITS)
-    named = about(embedded, CANDIDATES, "wnid")
-    proposed = alive(keep(propose_labels(named, vectors, label_vectors, labels, PROPOSE, hits=hits), PROPOSALS))
-    no_captions = named.with_columns(wnid=pl.lit(None, dtype=pl.String))
-    alone = propose_labels(no_captions, vectors, label_vectors, labels, PROPOSE)
+    named = about(embedded, CANDIDATES, "wnid", "possible_wnids", "other_wnids")
+    # no label is known: the probabilities are fitted on what the captions name
+    found = fit_on_captions_alone(named, vectors, label_vectors, encoder)
+    propose = ProposeConfig()
+    proposed = alive(keep(propose_labels(named, vectors, label_vectors, labels, propose, found, hits=hits), PROPOSALS))
+    alone = propose_labels(named, vectors, label_vectors, labels, ProposeConfig(use_captions=False), found)
     sized = about(embedded, DOWNLOADS, "path", "width_px", "height_px")
     all_screened = screen_images(sized, vectors, images, ScreenConfig(threads=1))
     chosen = sized.filter(pl.col("candidate_id").is_in(proposed["candidate_id"].implode()))
@@ -150,6 +154,20 @@ def walk(proxy: str, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     decisions = keep(answer(tasks, truth), DECISIONS)
     keep(settle_votes(decisions, tasks), VERDICTS)
     return Walk(tables, truth, alone, all_screened, seconds)
+
+
+def fit_on_captions_alone(
+    rows: pl.DataFrame, vectors: np.ndarray, label_vectors: np.ndarray, encoder: Encoder
+) -> Calibration:
+    """The calibration of a run without labelled pictures."""
+    own = uncalibrated(encoder=encoder.name, fingerprint=encoder.fingerprint, label_vectors=label_vectors,
+                       logit_scale=logit_scale_of(encoder))  # fmt: skip
+    named, words = read_words(rows)
+    told = [place for place, how in enumerate(words) if how != "none"]
+    captions = Captions(vectors=vectors[told], named=[named[place] for place in told],
+                        words=[words[place] for place in told])  # fmt: skip
+    nothing = Examples(vectors=vectors[:0], wnids=[])
+    return fit_calibration(nothing, captions, label_vectors, read_labels(), CalibrateConfig(), own)
 
 
 def controls() -> pl.DataFrame:
@@ -203,7 +221,7 @@ def test_live_photos_arrive_and_dead_rows_say_gone(walk: Walk) -> None:
 
 
 def test_labels_are_right_where_caption_and_image_agree(walk: Walk) -> None:
-    agreed = walk[PROPOSALS].filter("agrees_with_caption").join(walk.truth, on="candidate_id")
+    agreed = walk[PROPOSALS].filter(tier="agree").join(walk.truth, on="candidate_id")
     right = (agreed["wnid"] == agreed["truth"]).mean()
     print(f"caption and image agree on {agreed.height} photos; right {right:.4f}")
     assert agreed.height > 500

@@ -36,16 +36,17 @@ def scores(demo: FinishedDemo) -> pl.DataFrame:
 def test_counts_add_up_in_the_summary_and_on_screen(demo: FinishedDemo) -> None:
     stages = summary(demo)["stages"]
     assert [stage["stage"] for stage in stages] == [
-        "candidates", "text_matches", "chosen", "downloads", "embeddings", "proposals", "screened", "review", "rebuild",
+        "candidates", "text_matches", "chosen", "downloads", "embeddings", "proposals", "screened",
+        "routed", "review", "rebuild",
     ]  # fmt: skip
     for stage in stages:
         assert stage["rows_in"] == sum(stage["statuses"].values())
         for status, reasons in stage["reasons"].items():
             assert sum(reasons.values()) <= stage["statuses"][status]
-    for before, after in pairwise(stages[:7]):
+    for before, after in pairwise(stages[:8]):
         assert after["rows_in"] == before["statuses"]["ok"]
-    assert stages[7]["rows_in"] == stages[6]["statuses"]["ok"]
-    assert stages[8]["rows_in"] == stages[7]["statuses"]["accept"]
+    assert stages[8]["rows_in"] == stages[7]["statuses"]["ok"]
+    assert stages[9]["rows_in"] == stages[8]["statuses"]["accept"]
     lines = re.findall(r"^  (\w+) +([\d,]+) = (.+?)  \(", demo.printed, re.M)
     assert len(lines) >= 9
     for _, rows_in, parts in lines:

@@ -184,3 +184,17 @@ def test_answers_are_counted_against_what_the_task_wants():
     assert set(answered_tasks(tasks, decisions, 9, 9)["candidate_id"]) == {once, usual}
     old = tasks.with_columns(pl.lit(None, pl.Int32).alias("answers_wanted_count"))
     assert set(answered_tasks(old, decisions, 1, 9)["candidate_id"]) == {once, thrice, usual}
+
+
+def test_doubtful_rows_come_first_in_shuffled_blocks():
+    rows = make_rows(120).with_columns(place=pl.int_range(120))
+    config = TasksConfig(order="doubtful", block_count=40, controls_frac=0.2)
+    tasks = make_tasks(rows, make_controls(24), config=config)
+    asked = tasks.filter(~pl.col("is_control")).join(rows.select("candidate_id", "place"), on="candidate_id")
+    blocks = asked.sort("position")["place"] // 40
+    assert blocks.is_sorted()
+    assert not asked.sort("position")["place"].is_sorted()
+    spread = tasks.filter("is_control")["position"]
+    assert spread.min() < 48 < 96 < spread.max()
+    shuffled = make_tasks(rows, make_controls(24), config=TasksConfig(controls_frac=0.2))
+    assert shuffled.sort("candidate_id").drop("position").equals(tasks.sort("candidate_id").drop("position"))

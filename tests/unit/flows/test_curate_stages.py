@@ -14,10 +14,10 @@ from relaionet.flows.candidate_stages import read_all_candidates
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate import CurateRecipe
 from relaionet.flows.curate_stages import (
-    make_review_tasks,
     read_controls,
     vectors_digest,
 )  # fmt: skip
+from relaionet.flows.propose_stages import make_review_tasks, route_all
 from relaionet.flows.stage import Run
 from relaionet.flows.vectors import get_encoder
 from relaionet.manifests.errors import BadInput
@@ -93,7 +93,8 @@ def test_other_proposals_give_other_tasks_though_the_screens_say_the_same(tmp_pa
     store(run, DOWNLOADS, path="00/a.png")
     store(run, SCREENED)
     for wnid in ("n01443537", "n01440764"):
-        store(run, PROPOSALS, wnid=wnid, top_wnids=[[wnid]] * ROWS)
+        store(run, PROPOSALS, wnid=wnid, top_wnids=[[wnid]] * ROWS, tier="picture", label_score=0.9)
+        route_all(a_run(run.root), recipe)
         make_review_tasks(a_run(run.root), recipe)
         assert set(run.store.read(TASKS, "round1")["proposed_wnid"]) == {wnid}
 

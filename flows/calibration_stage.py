@@ -1,0 +1,129 @@
+"""The stage of `curate` that fits a run's probabilities: once, kept with a receipt, drawn as a reliability diagram."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from relaionet.flows.curate_stages import folder_digest, read_controls, vectors_digest
+from relaionet.flows.proposal_evidence import read_captions, read_examples
+from relaionet.flows.stage import Run, input_digests
+from relaionet.flows.vectors import get_encoder, get_label_vectors
+from relaionet.manifests.class_groups import groups_by_wnid
+from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.labels import read_labels
+from relaionet.manifests.store import Receipt, digest_of, file_sha256, read_json, write_atomic
+from relaionet.manifests.tables import CANDIDATES, EMBEDDINGS, TEXT_MATCHES, VERDICTS
+from relaionet.pipeline import calibration as calibrations
+from relaionet.pipeline.calibration import Calibration, check_calibration, read_calibration, uncalibrated
+from relaionet.pipeline.calibration_fit import fit_calibration
+from relaionet.pipeline.encoders import logit_scale_of
+
+if TYPE_CHECKING:
+    from relaionet.flows.curate import CurateRecipe
+
+CALIBRATION = "calibration"
+
+
+def calibration_file(run: Run) -> Path:
+    """Where a run keeps its calibration."""
+    return run.root / CALIBRATION / "calibration.json"
+
+
+def own_calibration(recipe: CurateRecipe) -> Calibration:
+    """The probabilities of the recipe's encoder as it is."""
+    encoder = get_encoder(recipe)
+    bias = getattr(encoder, "logit_bias", None)
+    return uncalibrated(
+        encoder=encoder.name, fingerprint=encoder.fingerprint, label_vectors=get_label_vectors(recipe),
+        logit_scale=logit_scale_of(encoder), logit_bias=None if bias is None else float(bias),
+    )  # fmt: skip
+
+
+def group_name(wnid: str) -> str:
+    """The group a class belongs to, by name; the wnid itself where it is in none."""
+    group = groups_by_wnid().get(wnid)
+    return wnid if group is None else group.name
+
+
+def calibrate_proposals(run: Run, recipe: CurateRecipe) -> Calibration:
+    """Fit the run's probabilities, unless they are there.
+
+    Raises:
+        BadInput: a file or folder of [calibrate] is not what it should be, or is another encoder's.
+    """
+    config, own = recipe.calibrate, own_calibration(recipe)
+    controls = read_controls(recipe.controls, run.images)
+    digest = digest_of(
+        own, config, None if config.file is None else file_sha256(config.file), controls.rows(),
+        folder_digest(config.labelled),
+        [receipt.sha256 for root in config.reviews for receipt in Run(root=root).store.receipts(VERDICTS)],
+        [vectors_digest(run, shard) for shard in run.store.shards(EMBEDDINGS)],
+        input_digests(run, CANDIDATES, TEXT_MATCHES), recipe.embed.max_pixels, calibrations.VERSION,
+    )  # fmt: skip
+    if run.store.is_done(CALIBRATION, digest) and calibration_file(run).is_file():
+        return load_calibration(run)
+    started = time.perf_counter()
+    if config.file is not None:
+        found = check_calibration(read_calibration(read_json(config.file)), own)
+    else:
+        with run.reporter.bar(CALIBRATION, None):
+            found = fit_calibration(
+                read_examples(run, recipe, controls), read_captions(run, recipe), get_label_vectors(recipe),
+                read_labels(), config, own, group_of=group_name,
+            )  # fmt: skip
+    write_calibration(run, found, digest, time.perf_counter() - started)
+    run.reporter.say(f"  {CALIBRATION:<12}{describe_calibration(found)}")
+    return found
+
+
+def write_calibration(run: Run, found: Calibration, digest: str, seconds: float) -> None:
+    """Write the calibration, then its receipt."""
+    run.store.forget(CALIBRATION)
+    data = (json.dumps(asdict(found), indent=2, ensure_ascii=False) + "\n").encode()
+    write_atomic(calibration_file(run), data)
+    run.store.write_receipt(
+        Receipt(
+            table=CALIBRATION, shard="all", rows_count=found.examples_count, sha256=hashlib.sha256(data).hexdigest(),
+            digest=digest, seconds=round(seconds, 3),
+        )
+    )  # fmt: skip
+    run.made.add(CALIBRATION)
+
+
+def load_calibration(run: Run) -> Calibration:
+    """The calibration a run has.
+
+    Raises:
+        BadInput: it has none.
+        Corrupt: the file is not what its receipt says.
+    """
+    receipt, path = run.store.receipt(CALIBRATION), calibration_file(run)
+    if receipt is None or not path.is_file():
+        raise BadInput(f"{path} was not finished; run `relaionet curate` again.")
+    if file_sha256(path) != receipt.sha256:
+        raise Corrupt(f"{path} is not what its receipt says; delete it and run again.")
+    return read_calibration(read_json(path))
+
+
+def describe_calibration(found: Calibration) -> str:
+    """One line: what was fitted on what, and how true it is."""
+    told = {
+        "labelled": f"fitted on {found.examples_count:,} labelled pictures",
+        "captions": f"fitted on {found.examples_count:,} captions (no labelled pictures)",
+        "encoder": "the encoder's own: too few labelled pictures and captions to fit anything",
+    }[found.basis]
+    line = f"probabilities: scale {found.logit_scale:.3g}, {told}"
+    if found.reliability is not None:
+        line += f"; calibration error {found.reliability.ece:.3f} on pictures not fitted on"
+        if found.reliability_before is not None:
+            line += f" ({found.reliability_before.ece:.3f} before)"
+    if found.captions_count.get("sure"):
+        line += f"; {found.caption_errors['sure']:.0%} of captions that name one class are wrong"
+    if found.thresholds is not None and not found.thresholds.reached:
+        line += f"; the wanted precision is not shown at any threshold (at least {found.thresholds.precision_low:.2f})"
+    return line
