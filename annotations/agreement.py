@@ -1,36 +1,33 @@
-"""Votes of several reviewers -> one verdict per picture, and numbers on how far to trust it.
+"""Votes of several reviewers -> one verdict per picture.
 
 Rules, in order:
 
-1. One answer per reviewer and picture counts, the latest.
+1. One answer per reviewer and picture counts, the latest. Answers of a reviewer who is flagged (`flags`) are kept but
+   not counted.
 2. An answer supports its class (`yes` the proposed one, `other` the one named) or one of the refusals (several,
    drawing, unsafe, broken, none); `unsure` supports nothing but counts as an answer. Refusals of different kinds stand
    together against a class.
-3. Support of more than half of `votes_needed` settles, as no further answer could overturn it, if it is also more than
-   half of the answers there are and its posterior is at least `min_confidence`.
-4. Otherwise more answers are asked for (`again`), up to `votes_max`; then it is rejected as undecided. A tie is
-   therefore never broken by chance.
-
-The posterior is that of `posteriors.estimate_posteriors`.
+3. Each of these has a posterior, given how reliable each reviewer proved (`posteriors.estimate_posteriors`). The one
+   with the highest settles the picture if its posterior is at least `min_confidence` and at least `support_min`
+   answers support it (or as many as the picture was to get, where that is fewer) and no other class has as many.
+4. Otherwise more answers are asked for (`again`), up to `votes_max`; then it is rejected as undecided. Equal posteriors
+   are at most one half, so a tie never settles anything and is never broken by chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
 import polars as pl
 
-from relaionet.annotations.decisions import latest_decisions
-from relaionet.annotations.posteriors import PosteriorConfig, estimate_posteriors
+from relaionet.annotations.flags import FlagConfig, rate_reviewers
+from relaionet.annotations.posteriors import PosteriorConfig, Posteriors, estimate_posteriors
+from relaionet.annotations.votes import REFUSALS, REFUSED, VoteCodes, encode_votes, read_votes, vote_key
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import TASKS, VERDICTS, shape_table
 
-VERSION = "1"
-REFUSALS = ("several", "drawing", "unsafe", "broken", "none")
-_REFUSED = "refused"
+VERSION = "2"
 _WORDS = {
     "several": "shows several classes", "drawing": "a drawing or text only", "unsafe": "unsafe or private",
     "broken": "a broken picture", "none": "shows none of the classes",
@@ -42,44 +39,24 @@ class AgreementConfig:
     """How votes are settled.
 
     Attributes:
-        votes_needed: answers a picture normally gets; more than half of them settle it.
+        votes_needed: answers a picture normally gets, where its task does not say.
         votes_max: answers after which an undecided picture is rejected.
-        min_confidence: posterior a settled answer needs, 0 to 1.
+        support_min: answers that must support what a picture is settled as.
+        min_confidence: posterior a settled answer needs, above 0.5, up to 1.
         posterior: how reviewers are weighed.
-        bootstrap_count: resamples for the interval of `agreement`.
+        flags: which reviewers are not counted.
+        bootstrap_count: resamples for the interval of Krippendorff's alpha.
         seed: of the resampling.
     """
 
     votes_needed: int = 3
     votes_max: int = 6
-    min_confidence: float = 0.8
+    support_min: int = 2
+    min_confidence: float = 0.85
     posterior: PosteriorConfig = field(default_factory=PosteriorConfig)
+    flags: FlagConfig = field(default_factory=FlagConfig)
     bootstrap_count: int = 200
     seed: int = 0
-
-
-def read_votes(decisions: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame:
-    """What each counted answer supports.
-
-    Args:
-        decisions: DECISIONS of all rounds.
-        tasks: TASKS of all rounds.
-
-    Returns:
-        candidate_id, reviewer, seconds, vote (a wnid, a refusal, or null for unsure), is_control, control_wnid;
-        sorted by candidate_id and reviewer.
-    """
-    about = shape_table(tasks, TASKS).select("candidate_id", "round", "proposed_wnid", "is_control", "control_wnid")
-    vote = (
-        pl.when(pl.col("choice") == "yes").then("proposed_wnid")
-        .when(pl.col("choice") == "other").then("other_wnid")
-        .when(pl.col("choice").is_in(REFUSALS)).then("choice")
-    )  # fmt: skip
-    return (
-        latest_decisions(decisions)
-        .join(about, on=["candidate_id", "round"], how="inner", maintain_order="left")
-        .select("candidate_id", "reviewer", "seconds", vote.alias("vote"), "is_control", "control_wnid")
-    )
 
 
 def settle_votes(decisions: pl.DataFrame, tasks: pl.DataFrame, config: AgreementConfig | None = None) -> pl.DataFrame:
@@ -96,155 +73,117 @@ def settle_votes(decisions: pl.DataFrame, tasks: pl.DataFrame, config: Agreement
         VERDICTS: one row per candidate of `tasks` that is no control, by candidate_id.
     """
     config = config or AgreementConfig()
-    asked = (
-        shape_table(tasks, TASKS).filter(~pl.col("is_control")).sort("round")
-        .unique("candidate_id", keep="last", maintain_order=True).sort("candidate_id")
-    )  # fmt: skip
     votes = read_votes(decisions, tasks)
-    refused = pl.when(pl.col("vote").is_in(REFUSALS)).then(pl.lit(_REFUSED)).otherwise("vote")
-    posteriors, _ = estimate_posteriors(votes.with_columns(vote=refused), config.posterior)
-    sure = {(one, vote): value for one, vote, value in posteriors.iter_rows()}
-    given: dict[str, list[tuple[str, str | None]]] = {}
-    for one, reviewer, vote in votes.select("candidate_id", "reviewer", "vote").iter_rows():
-        given.setdefault(one, []).append((reviewer, vote))
-    rows = [
-        _settle_one(one, proposed, given.get(one, []), sure, config)
-        for one, proposed in asked.select("candidate_id", "proposed_wnid").iter_rows()
-    ]
-    return shape_table(pl.DataFrame(rows, schema=dict(VERDICTS.schema)), VERDICTS)
-
-
-def _settle_one(
-    one: str, proposed: str, answers: Sequence[tuple[str, str | None]], sure: Mapping[tuple[str, str], float],
-    config: AgreementConfig,
-) -> dict[str, Any]:  # fmt: skip
-    support: dict[str, list[str]] = {}
-    for _, vote in answers:
-        if vote is not None:
-            support.setdefault(_REFUSED if vote in REFUSALS else vote, []).append(vote)
-    best, votes = max(support.items(), key=lambda item: (len(item[1]), item[0]), default=("", []))
-    confidence = sure.get((one, best), 0.0)
-    count = len(answers)
-    row: dict[str, Any] = {
-        "candidate_id": one, "proposed_wnid": proposed, "wnid": None, "votes_count": count, "yes_count": len(votes),
-        "selection_frac": len(votes) / count if count else 0.0, "confidence": confidence,
-        "reviewers": sorted(reviewer for reviewer, _ in answers),
-    }  # fmt: skip
-    majority = len(votes) > config.votes_needed / 2 and len(votes) > count / 2
-    if majority and confidence >= config.min_confidence and best != _REFUSED:
-        return row | {"wnid": best, "status": "accept", "reason": None if best == proposed else f"was {proposed}"}
-    if majority and confidence >= config.min_confidence:
-        kind = max(sorted(set(votes)), key=votes.count)
-        return row | {"status": "reject", "reason": _WORDS[kind]}
-    if count >= config.votes_max:
-        return row | {"status": "reject", "reason": f"undecided after {count} answers"}
-    return row | {"status": "again", "reason": _why_again(answers, majority, config)}
-
-
-def _why_again(answers: Sequence[tuple[str, str | None]], majority: bool, config: AgreementConfig) -> str:
-    if majority:
-        return "the reviewers who agree are not reliable enough"
-    told = sorted({vote or "unsure" for _, vote in answers})
-    if not told:
-        return "no answers yet"
-    names = [labels_by_wnid()[vote].name if vote in labels_by_wnid() else vote for vote in told]
-    if len(answers) < config.votes_needed and len(told) == 1:
-        return f"{len(answers)} of {config.votes_needed} answers so far"
-    return "answers differ: " + ", ".join(names)
-
-
-def reviewer_accuracy(decisions: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame:
-    """How each reviewer did.
-
-    Returns:
-        reviewer, answered (pictures that are no controls), controls (answered), right (of those), accuracy (right /
-        controls, null without any), seconds (median per answer); by reviewer.
-    """
-    votes = read_votes(decisions, tasks)
-    hit = pl.col("is_control") & (pl.col("vote") == pl.col("control_wnid")).fill_null(False)
-    return (
-        votes.group_by("reviewer")
-        .agg(
-            (~pl.col("is_control")).sum().cast(pl.Int32).alias("answered"),
-            pl.col("is_control").sum().cast(pl.Int32).alias("controls"),
-            hit.sum().cast(pl.Int32).alias("right"),
-            pl.col("seconds").median().round(3).alias("seconds"),
-        )
-        .with_columns(pl.when(pl.col("controls") > 0).then(pl.col("right") / pl.col("controls")).alias("accuracy"))
-        .select("reviewer", "answered", "controls", "right", "accuracy", "seconds")
-        .sort("reviewer")
+    seen = votes.group_by("candidate_id").agg(seen_count=pl.len())
+    votes = drop_flagged(votes, config)
+    best = _find_best(votes, config).filter(~pl.col("is_control")).drop("is_control")
+    given = votes.group_by("candidate_id").agg(
+        votes_count=pl.len().cast(pl.Int32),
+        reviewers="reviewer",
+        told=pl.col("vote").fill_null("unsure").unique().sort(),
+        kind=pl.col("vote").filter(pl.col("vote").is_in(REFUSALS)).mode().sort().first(),
     )
+    asked = _asked_pictures(tasks, config).with_columns(pl.col("candidate_id").cast(votes["candidate_id"].dtype))
+    rows = asked.join(best, on="candidate_id", how="left", maintain_order="left")
+    for more in (given, seen):
+        rows = rows.join(more, on="candidate_id", how="left", maintain_order="left")
+    return shape_table(_apply_rules(rows, config), VERDICTS)
 
 
-def agreement(
-    decisions: pl.DataFrame, tasks: pl.DataFrame, config: AgreementConfig | None = None
-) -> dict[str, float | int | None]:
-    """Krippendorff's alpha (nominal) over all pictures with two or more answers, with a bootstrap interval.
-
-    Args:
-        decisions: DECISIONS.
-        tasks: TASKS.
-        config: resamples and seed.
-
-    Returns:
-        alpha, low, high (95 %; null where fewer than two pictures have two answers or all answers are the same),
-        units (pictures counted), answers (counted).
-
-    Source: Krippendorff 2019, Content Analysis, section 12.3; equals the package `krippendorff` (to 1e-9, tested).
-    """
-    config = config or AgreementConfig()
-    votes = read_votes(decisions, tasks).with_columns(pl.col("vote").fill_null("unsure"))
-    votes = votes.filter(pl.len().over("candidate_id") > 1)
-    counts = votes.group_by("candidate_id", "vote").len().sort("candidate_id", "vote")
-    units = votes["candidate_id"].n_unique()
-    nothing: dict[str, float | int | None] = {"alpha": None, "low": None, "high": None}
-    if units < 2:
-        return {**nothing, "units": units, "answers": votes.height}
-    unit = counts["candidate_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
-    value = counts["vote"].rank("dense").cast(pl.Int64).to_numpy() - 1
-    number = counts["len"].cast(pl.Float64).to_numpy()
-    once = _alpha(unit, value, number, np.ones(units))
-    rng = np.random.default_rng(config.seed)
-    draws = [
-        _alpha(unit, value, number, np.bincount(rng.integers(units, size=units), minlength=units).astype(float))
-        for _ in range(config.bootstrap_count)
-    ]
-    told = np.array([draw for draw in draws if draw is not None])
-    if once is None or not told.size:
-        return {**nothing, "alpha": once, "units": units, "answers": votes.height}
-    low, high = np.quantile(told, (0.025, 0.975)).tolist()
-    return {"alpha": once, "low": low, "high": high, "units": units, "answers": votes.height}
+def counted_votes(decisions: pl.DataFrame, tasks: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
+    """`read_votes`, without the answers of flagged reviewers."""
+    return drop_flagged(read_votes(decisions, tasks), config)
 
 
-def _alpha(unit: np.ndarray, value: np.ndarray, number: np.ndarray, weight: np.ndarray) -> float | None:
-    """Alpha from the count of each value in each unit, units counted `weight` times; None where nothing varies."""
-    per_unit = np.bincount(unit, number, weight.size)
-    same = np.bincount(unit, number * number, weight.size)
-    observed = float((weight * (per_unit**2 - same) / (per_unit - 1)).sum())
-    total = float((weight * per_unit).sum())
-    per_value = np.bincount(value, number * weight[unit])
-    expected = (total**2 - float((per_value**2).sum())) / (total - 1)
-    return None if expected == 0 else 1 - observed / expected
+def drop_flagged(votes: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
+    """Votes without those of reviewers who are not counted."""
+    rated = rate_reviewers(votes, config.flags)
+    return votes.filter(pl.col("reviewer").is_in(rated.filter("counted")["reviewer"].to_list()))
 
 
-def review_status(
-    decisions: pl.DataFrame, tasks: pl.DataFrame, config: AgreementConfig | None = None
-) -> dict[str, Any]:
-    """Where a review stands: counts that add up, agreement, reviewers.
+def _asked_pictures(tasks: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
+    """candidate_id, proposed_wnid (newest), wanted (answers it was to get first); by candidate_id."""
+    asked = shape_table(tasks, TASKS).filter(~pl.col("is_control")).sort("round")
+    wanted = pl.col("answers_wanted_count").first().fill_null(config.votes_needed)
+    return (
+        asked.group_by("candidate_id").agg(pl.col("proposed_wnid").last(), wanted=wanted).sort("candidate_id")
+    )  # fmt: skip
 
-    Returns:
-        rounds, candidates (= accept + reject + again), accept, reject, again, unanswered (of again: without any
-        answer), controls, answers, agreement (see `agreement`), reviewers (rows of `reviewer_accuracy` as dicts).
-    """
-    verdicts = settle_votes(decisions, tasks, config)
-    counts = {str(status): int(count) for status, count in verdicts["status"].value_counts().iter_rows()}
-    return {
-        "rounds": tasks["round"].n_unique(),
-        "candidates": verdicts.height,
-        **{status: counts.get(status, 0) for status in VERDICTS.statuses},
-        "unanswered": verdicts.filter(pl.col("votes_count") == 0).height,
-        "controls": tasks.filter("is_control")["candidate_id"].n_unique(),
-        "answers": latest_decisions(decisions).height,
-        "agreement": agreement(decisions, tasks, config),
-        "reviewers": reviewer_accuracy(decisions, tasks).to_dicts(),
-    }
+
+def posteriors_table(codes: VoteCodes, found: Posteriors) -> pl.DataFrame:
+    """candidate_id, key (a wnid or `refused`), posterior: of the class asked about and of every alternative named."""
+    pictures = codes.pictures.with_row_index("picture").with_columns(pl.col("picture").cast(pl.Int64))
+    asked = pictures.select("picture", key="asked_wnid").with_columns(posterior=pl.Series(found.fits))
+    named = codes.alternatives.with_columns(posterior=pl.Series(found.alternative))
+    about = pictures.select("picture", "candidate_id")
+    both = pl.concat([asked, named]).join(about, on="picture", maintain_order="left")
+    return both.select("candidate_id", "key", "posterior")
+
+
+def _find_best(votes: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
+    """Per picture that was answered: best (key), confidence, yes_count, rival_count (of another class), is_control."""
+    codes = encode_votes(votes)
+    table = posteriors_table(codes, estimate_posteriors(codes.answers, config.posterior))
+    support = votes.group_by("candidate_id", vote_key().alias("key")).agg(yes_count=pl.len().cast(pl.Int32))
+    table = table.join(support, on=["candidate_id", "key"], how="left").with_columns(pl.col("yes_count").fill_null(0))
+    order = ["candidate_id", "posterior", "yes_count", "key"]
+    best = (
+        table.sort(order, descending=[False, True, True, False])
+        .unique("candidate_id", keep="first", maintain_order=True)
+        .join(_rival_classes(table), on="candidate_id")
+    )
+    about = codes.pictures.select("candidate_id", "is_control")
+    rival = pl.when(pl.col("yes_count") == pl.col("most")).then("second").otherwise("most")
+    best = best.with_columns(rival_count=pl.when(pl.col("key") == REFUSED).then("most").otherwise(rival))
+    return best.rename({"key": "best", "posterior": "confidence"}).join(about, on="candidate_id")
+
+
+def _rival_classes(table: pl.DataFrame) -> pl.DataFrame:
+    """candidate_id, most and second: answers for the class with the most and for the next one, 0 without one."""
+    classes = pl.col("yes_count").filter(pl.col("key") != REFUSED).sort(descending=True)
+    found = table.group_by("candidate_id").agg(most=classes.first(), second=classes.slice(1, 1).first())
+    return found.with_columns(pl.col("most", "second").fill_null(0))
+
+
+def _apply_rules(rows: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
+    """VERDICTS rows of pictures with what was found about each."""
+    rows = rows.with_columns(
+        pl.col("votes_count", "yes_count", "seen_count").fill_null(0),
+        pl.col("confidence").fill_null(0.0),
+        reviewers=pl.col("reviewers").list.sort().fill_null([]),
+    )
+    enough = pl.min_horizontal(pl.lit(config.support_min), "wanted")
+    settled = (pl.col("confidence") >= config.min_confidence) & (pl.col("yes_count") >= enough)
+    settled &= (
+        (pl.col("best") == REFUSED) | (pl.col("rival_count") == 0) | (pl.col("yes_count") > pl.col("rival_count"))
+    )
+    accept = settled & (pl.col("best") != REFUSED)
+    given_up = pl.col("votes_count") >= config.votes_max
+    rejected = pl.when(settled | given_up).then(pl.lit("reject"))
+    status = pl.when(accept).then(pl.lit("accept")).otherwise(rejected.otherwise(pl.lit("again")))
+    was = pl.when(pl.col("best") != pl.col("proposed_wnid")).then(pl.format("was {}", "proposed_wnid"))
+    reason = (
+        pl.when(accept).then(was)
+        .when(settled).then(pl.col("kind").replace_strict(_WORDS, default=None))
+        .when(given_up).then(pl.format("undecided after {} answers", "votes_count"))
+    )  # fmt: skip
+    share = pl.when(pl.col("votes_count") > 0).then(pl.col("yes_count") / pl.col("votes_count")).otherwise(0.0)
+    rows = rows.with_columns(wnid=pl.when(accept).then("best"), status=status, reason=reason, selection_frac=share)
+    open_rows = rows.filter(pl.col("status") == "again").select(
+        "candidate_id", pl.col("told").fill_null([]), "votes_count", "seen_count", "wanted"
+    )
+    why = [_why_again(told, count, seen, wanted) for _, told, count, seen, wanted in open_rows.iter_rows()]
+    reasons = open_rows.select("candidate_id", why=pl.Series(why, dtype=pl.String))
+    rows = rows.join(reasons, on="candidate_id", how="left", maintain_order="left")
+    return rows.with_columns(reason=pl.coalesce("reason", "why"))
+
+
+def _why_again(told: Sequence[str], count: int, seen: int, wanted: int) -> str:
+    if not told:
+        return "answered only by reviewers who are not counted" if seen else "no answers yet"
+    if len(told) == 1 and count < wanted:
+        return f"{count} of {wanted} answers so far"
+    names = [labels_by_wnid()[vote].name if vote in labels_by_wnid() else vote for vote in told]
+    if len(told) == 1:
+        return f"all say {names[0]}, but not reliably enough" if told[0] != "unsure" else "all are unsure"
+    return "answers differ: " + ", ".join(names)

@@ -72,6 +72,12 @@ def review_install(ctx: click.Context) -> None:
 @run_option
 @click.option("--again", is_flag=True, help="First make a further round of the pictures that are undecided.")
 @click.option(
+    "--budget",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --again: ask for N answers at most, where they are most likely to settle a picture.",
+)
+@click.option(
     "--pictures",
     metavar="PLACE",
     help="Where the server takes pictures from: auto, local, upload, or the address they were put under (s3://, gs://, "
@@ -79,12 +85,16 @@ def review_install(ctx: click.Context) -> None:
 )
 @click.option("--restore-page", is_flag=True, help="Put back the page of projects whose labelling config was changed.")
 @click.pass_context
-def review_push(ctx: click.Context, run: Path, again: bool, pictures: str | None, restore_page: bool) -> None:
+def review_push(
+    ctx: click.Context, run: Path, again: bool, budget: int | None, pictures: str | None, restore_page: bool
+) -> None:
     """Push the run's tasks; what is there already is not pushed again."""
+    if budget is not None and not again:
+        raise click.UsageError("--budget is for a further round; say --again too.")
     start(ctx)
     from relaionet.flows.review import run_push
 
-    run_push(run, again=again, pictures=pictures, restore_page=restore_page)
+    run_push(run, again=again, budget=budget, pictures=pictures, restore_page=restore_page)
 
 
 @review.command("pictures")
@@ -117,10 +127,14 @@ def review_pull(ctx: click.Context, run: Path, release: bool, vectors: bool, ful
 
 @review.command("status")
 @run_option
+@click.option("--report/--no-report", default=True, show_default=True, help="Write DIR/review.html.")
 @click.pass_context
-def review_status(ctx: click.Context, run: Path) -> None:
-    """Show progress, agreement, reviewers and what is left."""
-    start(ctx)
-    from relaionet.flows.review import show_status
+def review_status(ctx: click.Context, run: Path, report: bool) -> None:
+    """Show progress, agreement, reviewers and what is left; write the page `review.html`.
 
-    show_status(run)
+    Pulls first where a server is set up or running, and starts none: without one it shows what was pulled before.
+    """
+    start(ctx)
+    from relaionet.flows.review_status import show_status
+
+    show_status(run, report=report)

@@ -28,8 +28,9 @@ from relaionet.flows.rebuild import rebuild
 from relaionet.flows.recipe import demo_recipe_file
 from relaionet.flows.release import release_run
 from relaionet.flows.reporting import curation_facts, write_evaluation_report
-from relaionet.flows.review import Studio, make_next_round, push, review, review_facts
+from relaionet.flows.review import Studio, push, review
 from relaionet.flows.stage import Run, as_flow, input_digest
+from relaionet.flows.verdicts import make_next_round, review_facts
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release import Release, check_release
 from relaionet.manifests.store import Receipt, digest_of, read_json, write_json

@@ -7,28 +7,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from relaionet.annotations import agreement as votes
 from relaionet.annotations.installation import install_studio
 from relaionet.annotations.interface import label_config, page_labels
-from relaionet.annotations.projects import read_progress
 from relaionet.annotations.server import StudioServer, start_studio
 from relaionet.annotations.studio import StudioClient, connect_studio
 from relaionet.annotations.task_push import PushConfig, PushResult, push_tasks
-from relaionet.annotations.tasks import answered_tasks, interface_config, make_tasks
+from relaionet.annotations.tasks import interface_config
 from relaionet.flows.console import Reporter
-from relaionet.flows.curate_stages import read_controls
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.recipe import build
 from relaionet.flows.review_pull import PULLED, pull_decisions
-from relaionet.flows.stage import Run, as_flow, input_digest, publish_counts
+from relaionet.flows.stage import Run, as_flow, publish_counts
+from relaionet.flows.verdicts import make_next_round, settle_run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.store import digest_of, read_json
-from relaionet.manifests.tables import DECISIONS, TASKS, VERDICTS
+from relaionet.manifests.store import read_json
+from relaionet.manifests.tables import TASKS
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe
@@ -100,14 +98,15 @@ def push_if_possible(run: Run, *, must: bool) -> None:
 
 
 def run_push(
-    root: Path, *, again: bool = False, pictures: str | None = None, restore_page: bool = False,
-    reporter: Reporter | None = None,
+    root: Path, *, again: bool = False, budget: int | None = None, pictures: str | None = None,
+    restore_page: bool = False, reporter: Reporter | None = None,
 ) -> PushResult:  # fmt: skip
     """Push a run's tasks; what is there already is not pushed again.
 
     Args:
         root: folder of the run.
         again: first make a further round of the pictures that are undecided.
+        budget: answers the further round may ask for in all; None asks about every undecided picture.
         pictures: where the server takes pictures from; None as the recipe says. See `PushConfig`.
         restore_page: put back the page of projects whose labelling config was changed.
         reporter: where progress is shown.
@@ -116,7 +115,7 @@ def run_push(
     recipe = read_run_recipe(root)
     with hold_folder(root):
         if again:
-            make_next_round(run, recipe)
+            make_next_round(run, recipe, budget=budget)
         with open_studio(run) as studio:
             return push(run, recipe, studio, pictures=pictures, restore_page=restore_page)
 
@@ -152,37 +151,6 @@ def push(
     return result
 
 
-def make_next_round(run: Run, recipe: CurateRecipe) -> int:
-    """Tasks of a further round for the pictures that are undecided; returns how many."""
-    verdicts = run.store.read_all(VERDICTS)
-    again = verdicts.filter(pl.col("status") == "again")
-    tasks = run.store.read_all(TASKS)
-    if again.is_empty():
-        raise BadInput(f"{run.root}: no picture is undecided; pull the answers first, or release.")
-    finished = answered_tasks(tasks, run.store.read_all(DECISIONS), recipe.overlap, recipe.overlap_again)
-    rows = again.select("candidate_id").join(finished, on="candidate_id", maintain_order="left").rename(
-        {"proposed_wnid": "wnid", "runner_up_wnids": "top_wnids", "image_path": "path"}
-    ).drop("answers_wanted_count")  # fmt: skip
-    if rows.is_empty():
-        raise BadInput(
-            f"{run.root}: the {again.height:,} undecided pictures still wait for answers of the rounds there are; "
-            "finish those and pull first."
-        )
-    waiting = again.height - rows.height
-    run.reporter.say(f"  {'again':<12}{again.height:>7,} = {rows.height:,} asked again + {waiting:,} still open")
-    number = int(tasks["round"].max()) + 1  # type: ignore[arg-type, operator]
-    controls = read_controls(recipe.controls, run.images)
-    digest = digest_of(
-        rows["candidate_id"].sort().to_list(), controls.rows(), recipe.tasks, recipe.overlap_again, number
-    )
-
-    def make() -> pl.DataFrame:
-        return make_tasks(rows, controls, round_number=number, overlap=recipe.overlap_again, config=recipe.tasks)
-
-    run.make(TASKS, digest, make, shard=f"round{number}")
-    return rows.height
-
-
 def run_review(
     root: Path, *, release: bool = False, vectors: bool = False, full: bool = False, reporter: Reporter | None = None
 ) -> Run:
@@ -203,60 +171,12 @@ def run_review(
 
 def review(run: Run, recipe: CurateRecipe, studio: Studio) -> pl.DataFrame:
     """The flow: answers pulled and settled into verdicts."""
-    return as_flow("review", lambda: settle(run, recipe, studio), title=recipe.name, out=str(run.root))
 
+    def pull_and_settle() -> pl.DataFrame:
+        run.reporter.headline(f"Review {recipe.name}")
+        pull_decisions(run, recipe, studio.client)
+        verdicts = settle_run(run, recipe)
+        publish_counts(run, "review")
+        return verdicts
 
-def settle(run: Run, recipe: CurateRecipe, studio: Studio) -> pl.DataFrame:
-    """Pull, settle, count."""
-    run.reporter.headline(f"Review {recipe.name}")
-    decisions = pull_decisions(run, recipe, studio.client)
-    tasks = run.store.read_all(TASKS)
-    digest = digest_of(
-        input_digest(run, DECISIONS, "all"), [receipt.sha256 for receipt in run.store.receipts(TASKS)],
-        recipe.agreement, votes.VERSION,
-    )  # fmt: skip
-    run.make(VERDICTS, digest, lambda: votes.settle_votes(decisions, tasks, recipe.agreement))
-    run.count(VERDICTS, "review")
-    say_agreement(run, decisions, tasks, recipe)
-    publish_counts(run, "review")
-    return run.store.read(VERDICTS)
-
-
-def say_agreement(run: Run, decisions: pl.DataFrame, tasks: pl.DataFrame, recipe: CurateRecipe) -> None:
-    """Agreement and reviewers, in a few lines."""
-    found = votes.agreement(decisions, tasks, recipe.agreement)
-    if found["alpha"] is not None:
-        interval = f" (95 %: {found['low']:.3f} to {found['high']:.3f})" if found["low"] is not None else ""
-        run.reporter.say(f"  agreement   Krippendorff's alpha {found['alpha']:.3f}{interval}")
-    for row in votes.reviewer_accuracy(decisions, tasks).iter_rows(named=True):
-        right = f"{row['right']} of {row['controls']} controls right" if row["controls"] else "no controls yet"
-        run.reporter.say(f"  {row['reviewer']:<28} {row['answered']:>6,} answers, {right}")
-
-
-def review_facts(run: Run, recipe: CurateRecipe) -> dict[str, Any]:
-    """Agreement and reviewers, for the report."""
-    decisions, tasks = run.store.read_all(DECISIONS), run.store.read_all(TASKS)
-    return {
-        "agreement": votes.agreement(decisions, tasks, recipe.agreement),
-        "reviewers": votes.reviewer_accuracy(decisions, tasks),
-    }
-
-
-def show_status(root: Path) -> None:
-    """Print progress, agreement, reviewers and what is left."""
-    run = Run(root=root)
-    recipe = read_run_recipe(root)
-    with hold_folder(root), open_studio(run) as studio:
-        rounds = read_progress(studio.client, recipe.name)
-        if not rounds:
-            raise BadInput(
-                f"{studio.client.url} has no review '{recipe.name}'; run `relaionet review push --run {root}`."
-            )
-        decisions = pull_decisions(run, recipe, studio.client)
-        for row in rounds:
-            left = row["tasks"] - row["finished"]
-            run.reporter.say(
-                f"  round {row['round']}     {row['tasks']:>7,} tasks = {row['finished']:,} finished + {left:,} left "
-                f"({row['answers']:,} answers)  {studio.client.url}/projects/{row['project']}"
-            )
-    say_agreement(run, decisions, run.store.read_all(TASKS), recipe)
+    return as_flow("review", pull_and_settle, title=recipe.name, out=str(run.root))

@@ -14,13 +14,14 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from relaionet.annotations.agreement import review_status, reviewer_accuracy, settle_votes
+from relaionet.annotations.agreement import settle_votes
 from relaionet.annotations.answer_pull import pull_annotations
 from relaionet.annotations.decisions import latest_decisions, read_decisions
 from relaionet.annotations.interface import label_config, page_labels
 from relaionet.annotations.projects import find_projects, read_progress, read_tasks
 from relaionet.annotations.reviewers import ReviewersConfig, answer_tasks
 from relaionet.annotations.server import start_studio
+from relaionet.annotations.status import review_status, reviewer_accuracy
 from relaionet.annotations.studio import connect_studio
 from relaionet.annotations.task_push import PushConfig, push_tasks
 from relaionet.annotations.tasks import TasksConfig, make_tasks
