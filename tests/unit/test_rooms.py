@@ -30,6 +30,7 @@ OWNERS = {
         "pipeline/exact_search.py",
         "pipeline/hash_search.py",
         "pipeline/vector_index.py",
+        "pipeline/index_files.py",
         "flows/doctor.py",
     ),
     "clip_retrieval": (),  # pins what does not fit: spoken to over HTTP only
