@@ -54,7 +54,8 @@ class CurateRecipe:
             relative to the recipe's folder.
         encoder: image-text encoder: open_clip `model/pretrained`, `hf-hub:…`, `miniature`, or an import string.
         encoder_options: passed to the encoder's factory.
-        templates: prompts a class is searched with; {name} and {gloss} are filled in.
+        templates: prompts a class is searched with; {name} and {gloss} are filled in, and `openai-imagenet` (80) and
+            `simple-imagenet` (7) stand for open_clip's sets.
         reference: folder of pictures that must not be in the set (leaks), any depth; none where null.
         controls: parquet with columns path, wnid: pictures with known labels, mixed into the review; none where null.
         examples: folder with a folder of known pictures per wnid; up to three of the proposed class are shown small on

@@ -10,7 +10,7 @@ import polars as pl
 from relaionet.flows.stage import Run
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.store import digest_of
-from relaionet.pipeline import embed
+from relaionet.pipeline import class_texts
 from relaionet.pipeline.embedding_store import read_embeddings
 from relaionet.pipeline.encoders import Encoder, load_encoder
 
@@ -37,7 +37,7 @@ def get_label_vectors(recipe: CurateRecipe) -> np.ndarray:
     key = digest_of("labels", recipe.encoder, recipe.encoder_options, recipe.templates)
     with _loading:
         if key not in _loaded:
-            _loaded[key] = embed.embed_labels(get_encoder(recipe), read_labels(), recipe.templates)
+            _loaded[key] = class_texts.embed_class_texts(get_encoder(recipe), read_labels(), recipe.templates)
         return cast("np.ndarray", _loaded[key])
 
 

@@ -41,7 +41,7 @@ class IndexConfig:
     cells_count: int = 0
     code_bytes: int = 0
     probes_count: int = 0
-    wanted_recall: float = 0.97
+    wanted_recall: float = 0.99
     recall_at: int = 10
     sample_count: int = 1000
     memory_bytes: int = 0
