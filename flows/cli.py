@@ -17,12 +17,14 @@ COMMANDS = {
     "adopt": "relaionet.flows.cli_release:adopt",
     "candidates": "relaionet.flows.cli_candidates:candidates",
     "export": "relaionet.flows.cli_export:export",
+    "index": "relaionet.flows.cli_search:index",
     "lemmas": "relaionet.flows.cli_lemmas:lemmas",
     "neighbours": "relaionet.flows.cli_neighbours:neighbours",
     "proposals": "relaionet.flows.cli_proposals:proposals",
     "rebuild": "relaionet.flows.cli_rebuild:rebuild",
     "release": "relaionet.flows.cli_release:release",
     "review": "relaionet.flows.cli_review:review",
+    "search": "relaionet.flows.cli_search:search",
     "source": "relaionet.flows.cli_source:source",
 }
 

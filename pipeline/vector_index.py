@@ -165,7 +165,7 @@ def train_index(base: VectorShards, plan: IndexPlan, config: IndexConfig) -> Any
     rng = np.random.default_rng(config.seed)
     rows = np.sort(rng.choice(len(base), plan.training_rows_count, replace=False))
     sample = np.ascontiguousarray(base.take(rows), dtype=np.float32)
-    index = faiss.index_factory(plan.dim, f"IVF{plan.cells_count},SQfp16", faiss.METRIC_INNER_PRODUCT)
+    index: Any = faiss.index_factory(plan.dim, f"IVF{plan.cells_count},SQfp16", faiss.METRIC_INNER_PRODUCT)
     index.by_residual = False  # float16 rows are kept as they are
     if plan.code_bytes:
         index = faiss.index_factory(
@@ -244,7 +244,8 @@ def _parts(count: int, dim: int) -> Sequence[slice]:
 def _probes(index: Any, probes_count: int) -> Any:
     import faiss
 
-    inner = faiss.SearchParametersIVF(nprobe=probes_count)
+    made: Any = faiss  # its type stubs know no arguments of these two
+    inner = made.SearchParametersIVF(nprobe=probes_count)
     if isinstance(index, faiss.IndexPreTransform):
-        return faiss.SearchParametersPreTransform(index_params=inner)
+        return made.SearchParametersPreTransform(index_params=inner)
     return inner
