@@ -35,7 +35,7 @@ OWNERS = {
     ),
     "clip_retrieval": (),  # pins what does not fit: spoken to over HTTP only
     "sentence_transformers": ("pipeline/sentence_encoder.py",),
-    "open_clip": ("pipeline/open_clip_encoder.py", "pipeline/miniature/train_encoder.py"),
+    "open_clip": ("pipeline/open_clip_encoder.py", "pipeline/class_texts.py", "pipeline/miniature/train_encoder.py"),
     "huggingface_hub": ("pipeline/hub.py", "pipeline/source_servers.py"),
     "datasets": ("pipeline/split.py", "pipeline/candidates.py"),
     "torch_fidelity": ("evaluators/",),
