@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from relaionet.evaluators.protocols import Protocol as ScoringProtocol
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable, nearest_name
 from relaionet.manifests.store import digest_of, file_sha256
 from relaionet.pipeline.import_strings import call_factory, find_factory, is_factory
 
 if TYPE_CHECKING:
     import torch
+    from PIL.Image import Image
 
     from relaionet.pipeline.encoders import Encoder
 
 VERSION = "1"
 GROUP = "relaionet.extractors"
-BUILT_IN = ("miniature", "inception")
+BUILT_IN = ("miniature", "inception", "dinov2")
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_SHA256_START = "6726825d"
 
@@ -41,7 +41,10 @@ class Extractor(Protocol):
     fingerprint: str
 
     def extract(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
-        """[N, 3, H, W] uint8 RGB -> at least `features` [N, D] float32; classifiers add `logits` [N, C] float32."""
+        """[N, 3, H, W] RGB -> at least `features` [N, D] float32; classifiers add `logits` [N, C] float32.
+
+        The images are uint8, or float32 from 0 to 255 where the protocol's resize keeps fractions.
+        """
         ...
 
 
@@ -73,9 +76,9 @@ class MiniatureExtractor:
 
 
 class InceptionExtractor:
-    """torch-fidelity's Inception: 2048 pooled features and the 1008 logits without bias of TensorFlow's FID graph.
+    """torch-fidelity's Inception: pooled and spatial features, and 1008 logits without bias, of TensorFlow's FID graph.
 
-    Source: torch-fidelity 0.4.0 `FeatureExtractorInceptionV3`, called as it stands (features equal bit for bit).
+    Source: torch-fidelity 0.4.0 `FeatureExtractorInceptionV3` (features equal bit for bit); see `run_inception`.
 
     Args:
         weights: torch-fidelity's file; None takes it from torch's hub folder, or fetches it there.
@@ -103,15 +106,13 @@ class InceptionExtractor:
             text = " ".join(str(error).split())[:200]
             raise BadInput(f"{path} holds no torch-fidelity Inception: {text}. Use {INCEPTION_FILE}.") from None
         self._network, self._device = network.to(device), device
-        self.fingerprint = f"torch-fidelity-0.4:{file_sha256(path)}"
+        self.fingerprint = f"torch-fidelity-0.4:{file_sha256(path)}:spatial"
 
     def extract(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
-        """[N, 3, H, W] uint8 -> features [N, 2048], logits [N, 1008], float32."""
-        import torch
+        """[N, 3, H, W] uint8, or float32 0 to 255 -> features [N, 2048], spatial [N, 2023], logits [N, 1008]."""
+        from relaionet.evaluators.inception import run_inception
 
-        with torch.inference_mode():
-            features, logits = self._network(torch.from_numpy(images).to(self._device))
-        return {"features": features.float().cpu().numpy(), "logits": logits.float().cpu().numpy()}
+        return run_inception(self._network, images, self._device)
 
 
 class EncoderExtractor:
@@ -126,20 +127,80 @@ class EncoderExtractor:
         self.name, self.dim, self.fingerprint = encoder.name, encoder.dim, encoder.fingerprint
 
     def extract(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
-        """[N, 3, H, W] uint8 -> features [N, D] float32 unit rows."""
+        """[N, 3, H, W] uint8, or float32 0 to 255, which is rounded -> features [N, D] float32 unit rows."""
+        import torch
+
+        batch = torch.stack([self.encoder.preprocess(picture) for picture in to_pictures(images)])  # [N, 3, h, w]
+        return {"features": np.asarray(self.encoder.encode_images(batch), dtype=np.float32)}
+
+
+class DinoExtractor:
+    """DINOv2 of transformers: the class token after the last norm.
+
+    Source: Stein et al. 2023, "Exposing flaws of generative model evaluation metrics" (ViT-L/14, 224 px, Pillow's
+        bicubic, ImageNet's mean and deviation).
+
+    Args:
+        weights: local folder with `config.json` and safetensors; None takes `facebook/dinov2-large` from the Hub.
+        device: torch device name.
+
+    Raises:
+        BadInput: the folder holds no DINOv2.
+        Unavailable: the weights must be fetched and cannot be.
+    """
+
+    name = "dinov2"
+    MODEL = "facebook/dinov2-large"
+    SIDE_PX = 224
+
+    def __init__(self, weights: Path | None = None, device: str = "cpu") -> None:
+        from transformers import Dinov2Model
+
+        if weights is not None and not (weights / "config.json").is_file():
+            raise BadInput(f"DINOv2's folder {weights} holds no config.json; put the model's files there.")
+        try:
+            model = Dinov2Model.from_pretrained(str(weights or self.MODEL), use_safetensors=True)
+        except (OSError, ValueError, KeyError) as error:
+            text = " ".join(str(error).split())[:200]
+            if weights:
+                raise BadInput(f"{weights} holds no DINOv2 model: {text}.") from None
+            raise Unavailable(
+                f"DINOv2 is not on this machine and could not be fetched: {text}. Put the files of {self.MODEL} into a "
+                "folder and name it in the recipe as the weights of 'dinov2'."
+            ) from None
+        self._model, self._device = model.eval().to(device), device
+        self.dim = int(model.config.hidden_size)
+        self.fingerprint = f"dinov2-{self.SIDE_PX}-bicubic:{_weights_fingerprint(model.state_dict())}"
+
+    def extract(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
+        """[N, 3, H, W] uint8, or float32 0 to 255, which is rounded -> features [N, D] float32."""
         import torch
         from PIL import Image
 
-        pictures = [Image.fromarray(image.transpose(1, 2, 0)) for image in images]
-        batch = torch.stack([self.encoder.preprocess(picture) for picture in pictures])  # [N, 3, h, w] float32
-        return {"features": np.asarray(self.encoder.encode_images(batch), dtype=np.float32)}
+        size = (self.SIDE_PX, self.SIDE_PX)
+        pixels = [np.asarray(one.resize(size, Image.Resampling.BICUBIC), np.float32) for one in to_pictures(images)]
+        scaled = (np.stack(pixels) / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+        batch = torch.from_numpy(scaled.astype(np.float32)).permute(0, 3, 1, 2).to(self._device)  # [N, 3, 224, 224]
+        with torch.inference_mode():
+            rows = self._model(pixel_values=batch).last_hidden_state[:, 0]
+        return {"features": rows.float().cpu().numpy()}
+
+
+def to_pictures(images: np.ndarray) -> list[Image]:
+    """[N, 3, H, W] uint8, or float32 0 to 255, which is rounded -> N Pillow pictures."""
+    from PIL import Image as Pillow
+
+    if images.dtype != np.uint8:
+        images = np.clip(np.rint(images), 0, 255).astype(np.uint8)
+    return [Pillow.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))) for image in images]
 
 
 def load_extractor(name: str, device: str = "cpu", **options: Any) -> Extractor:
     """Load an extractor.
 
     Args:
-        name: `miniature`; `inception` (option `weights`: torch-fidelity's file); `encoder:<name>` with any name
+        name: `miniature`; `inception` (option `weights`: torch-fidelity's file); `dinov2` (option `weights`: a folder
+            in the layout of the Hub); `encoder:<name>` with any name
             `load_encoder` knows; or `package.module:factory`, `path/to/file.py:factory` or an entry point of the group
             `relaionet.extractors`, called with the options.
         device: torch device name.
@@ -154,6 +215,9 @@ def load_extractor(name: str, device: str = "cpu", **options: Any) -> Extractor:
     if name == "inception":
         weights = options.get("weights")
         return InceptionExtractor(Path(weights).expanduser() if weights else None, device)
+    if name == "dinov2":
+        weights = options.get("weights")
+        return DinoExtractor(Path(weights).expanduser() if weights else None, device)
     if name.startswith("encoder:"):
         from relaionet.pipeline.encoders import load_encoder
 
@@ -166,65 +230,6 @@ def load_extractor(name: str, device: str = "cpu", **options: Any) -> Extractor:
         return made
     forms = "'encoder:<name>' and 'package.module:factory' work too."
     raise BadInput(f"there is no extractor '{name}'.{nearest_name(name, BUILT_IN)} Besides, {forms}")
-
-
-class Models:
-    """Every model a protocol scores with, loaded once.
-
-    Args:
-        protocol: whose models these are.
-        fd: extractor of the distances.
-        classifier: extractor of the logits; may be the same object.
-        alignments: metric name (`CLIP Score`, `PickScore`) -> encoder.
-    """
-
-    def __init__(
-        self, protocol: ScoringProtocol, fd: Extractor, classifier: Extractor, alignments: Mapping[str, Encoder]
-    ) -> None:
-        self.protocol, self.fd, self.classifier = protocol, fd, classifier
-        self.alignments = dict(alignments)
-
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """What each number comes from: role -> name and first 12 digits of the model's fingerprint."""
-        models: dict[str, Any] = {"distance": self.fd, "classifier": self.classifier, **self.alignments}
-        return {role: f"{model.name} {_short(model.fingerprint)}" for role, model in models.items()}
-
-
-def load_models(protocol: ScoringProtocol, device: str = "cpu", **weights: str) -> Models:
-    """Load what a protocol scores with.
-
-    Args:
-        protocol: as `find_protocol` gives it.
-        device: torch device name.
-        **weights: `inception` and `pickscore`: local files or folders in place of a download.
-
-    Raises:
-        BadInput: a name or file is wrong.
-        Unavailable: weights must be fetched and cannot be; the message says which file to put where.
-    """
-    from relaionet.pipeline.encoders import load_encoder
-
-    known = {protocol.fd_extractor, protocol.classifier, "inception", "pickscore"}
-    for name in weights:
-        if name not in known:
-            raise BadInput(f"weights: '{name}' is no model of protocol {protocol.name}.{nearest_name(name, known)}")
-
-    def extractor(name: str) -> Extractor:
-        return load_extractor(name, device, **({"weights": weights[name]} if name in weights else {}))
-
-    fd = extractor(protocol.fd_extractor)
-    classifier = fd if protocol.classifier == protocol.fd_extractor else extractor(protocol.classifier)
-    alignments: dict[str, Encoder] = {"CLIP Score": load_encoder(protocol.alignment, device)}
-    if protocol.preference == "pickscore":
-        from relaionet.evaluators.preference import load_pickscore
-
-        alignments["PickScore"] = load_pickscore(weights.get("pickscore"), device)
-    return Models(protocol, fd, classifier, alignments)
-
-
-def _short(fingerprint: str) -> str:
-    return hashlib.sha256(fingerprint.encode()).hexdigest()[:12]
 
 
 def _load_miniature() -> Extractor:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import polars as pl
 
-from relaionet.evaluators.extractors import Extractor, Models
+from relaionet.evaluators.extractors import Extractor
 from relaionet.evaluators.images import ImageSource
 from relaionet.evaluators.protocols import Protocol
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.labels import find_label
 from relaionet.manifests.store import Receipt, Store, digest_of, file_sha256, read_json, write_json
 
 VERSION = "1"
@@ -37,48 +34,6 @@ class Features:
     ids: tuple[str, ...]
     arrays: dict[str, np.ndarray]
     digest: str
-
-
-@dataclass(frozen=True, eq=False)
-class FeatureSet:
-    """All that the metrics of one protocol need to know about a set of images.
-
-    Attributes:
-        protocol: under which they were made.
-        ids: one per image.
-        wnids: requested class of each.
-        features: [N, D] float32, for the distances.
-        logits: [N, C] float32, for Inception Score and accuracy.
-        classes: wnid of each logit; None where they are no ImageNet labels.
-        cosines: `CLIP Score`, `PickScore` -> [N] float64, image with its own class's text, -1 to 1.
-        digest: of everything above.
-    """
-
-    protocol: Protocol
-    ids: tuple[str, ...]
-    wnids: tuple[str, ...]
-    features: np.ndarray
-    logits: np.ndarray
-    classes: tuple[str, ...] | None
-    cosines: dict[str, np.ndarray]
-    digest: str
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.ids)
-
-    def take(self, rows: Sequence[int]) -> FeatureSet:
-        """The set of some of its images, in the order given."""
-        places = np.asarray(rows, dtype=np.int64)
-        return replace(
-            self,
-            ids=tuple(self.ids[row] for row in rows),
-            wnids=tuple(self.wnids[row] for row in rows),
-            features=self.features[places],
-            logits=self.logits[places],
-            cosines={metric: values[places] for metric, values in self.cosines.items()},
-            digest=digest_of(self.digest, [int(row) for row in rows]),
-        )
 
 
 def extract_features(
@@ -128,80 +83,6 @@ def extract_features(
     return _read(store, name)
 
 
-def extract_set(
-    images: ImageSource,
-    rows: pl.DataFrame,
-    models: Models,
-    out: Path,
-    progress: Callable[[int], None] | None = None,
-) -> FeatureSet:
-    """Run every model of a protocol over a set of images, each once.
-
-    Args:
-        images: at the protocol's size, in the order of `rows`.
-        rows: one per image, with `sample_id` or `candidate_id`, and `wnid`.
-        models: as `load_models` gives them.
-        out: folder of the set.
-        progress: called with the number of images a model has done since the last call; the total is images × models
-            (`count_passes`).
-
-    Raises:
-        BadInput: a column is missing, or rows and images differ in number.
-    """
-    key = next((name for name in ("sample_id", "candidate_id") if name in rows.columns), None)
-    if key is None or "wnid" not in rows.columns:
-        raise BadInput(f"rows of images need sample_id or candidate_id, and wnid; found {', '.join(rows.columns)}.")
-    ids, wnids = tuple(rows[key].to_list()), tuple(rows["wnid"].to_list())
-    protocol = models.protocol
-    fd = extract_features(images, ids, models.fd, protocol, out, progress)
-    same = models.classifier is models.fd
-    classified = fd if same else extract_features(images, ids, models.classifier, protocol, out, progress)
-    if "logits" not in classified.arrays:
-        raise BadInput(f"extractor '{models.classifier.name}' gives no logits; name a classifier in the protocol.")
-    cosines = {}
-    for metric, encoder in models.alignments.items():
-        from relaionet.evaluators.extractors import EncoderExtractor
-
-        aligned = extract_features(images, ids, EncoderExtractor(encoder), protocol, out, progress)
-        cosines[metric] = _align(aligned.arrays["features"], wnids, encoder, protocol.prompt)
-    return FeatureSet(
-        protocol=protocol,
-        ids=ids,
-        wnids=wnids,
-        features=fd.arrays["features"],
-        logits=classified.arrays["logits"],
-        classes=_class_order(models),
-        cosines=cosines,
-        digest=digest_of(fd.digest, classified.digest, list(wnids), models.fingerprints, protocol),
-    )
-
-
-def count_passes(models: Models) -> int:
-    """How many times `extract_set` goes over the images."""
-    return 1 + int(models.classifier is not models.fd) + len(models.alignments)
-
-
-def _class_order(models: Models) -> tuple[str, ...] | None:
-    order = models.protocol.class_order
-    if order == "own":
-        return tuple(models.classifier.classes)  # type: ignore[attr-defined]
-    if order == "imagenet":
-        from relaionet.manifests.labels import read_labels
-
-        return tuple(label.wnid for label in read_labels())
-    return None
-
-
-def _align(rows: np.ndarray, wnids: Sequence[str], encoder: Any, prompt: str) -> np.ndarray:
-    """Cosine of each image with the text of its own class, [N] float64."""
-    order = sorted(set(wnids))
-    texts = encoder.encode_texts([prompt.replace("{class}", find_label(wnid).name) for wnid in order])  # [C, D]
-    place = {wnid: index for index, wnid in enumerate(order)}
-    own = np.asarray(texts, dtype=np.float64)[[place[wnid] for wnid in wnids]]  # [N, D]
-    cosines: np.ndarray = np.einsum("nd,nd->n", np.asarray(rows, dtype=np.float64), own)
-    return cosines
-
-
 def _extract_all(
     images: ImageSource,
     extractor: Extractor,
@@ -242,7 +123,7 @@ def _extract_batch(images: np.ndarray, extractor: Extractor, batch_count: int) -
     short = batch_count - len(images)
     if short:
         images = np.concatenate([images, np.repeat(images[-1:], short, axis=0)])
-    found = extractor.extract(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))  # [N, 3, H, W] uint8 RGB
+    found = extractor.extract(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))  # [N, 3, H, W] RGB
     return {name: np.asarray(rows, dtype=np.float32) for name, rows in found.items()}
 
 

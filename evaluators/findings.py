@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from relaionet.evaluators.charts import format_number
-from relaionet.evaluators.metrics.scaled import LOWER_IS_BETTER
+from relaionet.evaluators.metrics.catalogue import is_lower_better
 from relaionet.evaluators.metrics.score import REAL
 
 DISTANCES = ("FID", "FD")
@@ -48,11 +48,6 @@ class Comparison:
     def verdict(self, metrics: Sequence[str]) -> str | None:
         """Verdict on the first of the metrics that was scored."""
         return next((change.verdict for change in self.changes if change.metric in metrics), None)
-
-
-def is_lower_better(metric: str) -> bool:
-    """Direction of a metric, its relative form included."""
-    return metric.removesuffix(" (relative)") in LOWER_IS_BETTER
 
 
 def compare_settings(scores: pl.DataFrame, along: str, metrics: Sequence[str]) -> list[Comparison]:

@@ -31,31 +31,57 @@ class ImageSource(Protocol):
         ...
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Images start..stop as [n, size, size, 3] uint8 RGB."""
+        """Images start..stop as [n, size, size, 3] RGB: uint8, or float32 0 to 255 where the resize is not rounded."""
         ...
 
 
-def resize_image(image: Image, size_px: int, resize: Resize) -> Image:
+def resize_image(image: Image, size_px: int, resize: Resize) -> np.ndarray:
     """Bring an image to RGB and `size_px` square.
 
     Args:
         image: any mode, any size.
         size_px: side of the result.
-        resize: filter and fit.
+        resize: filter, fit and whether fractions are rounded away.
 
     Returns:
-        An RGB image; the same pixels where the size is right already.
+        [size, size, 3] uint8, or float32 where `resize.is_float`; the same pixels where the size is right already.
+
+    Source: `adm` is ADM's (Dhariwal and Nichol 2021) centre crop; the float form is clean-fid's (Parmar et al. 2022),
+        which resizes each channel as floating point and keeps what lies outside 0 to 255 inside by clipping.
     """
     from PIL import Image as Pillow
 
     image = image.convert("RGB")
+    if image.size != (size_px, size_px) and resize.fit == "crop":
+        image = _crop_centre(image, min(image.size))
+    elif image.size != (size_px, size_px) and resize.fit == "adm":
+        return np.asarray(_crop_as_adm(image, size_px))
+    filter_ = Pillow.Resampling[resize.filter.upper()]
+    if not resize.is_float:
+        return np.asarray(image if image.size == (size_px, size_px) else image.resize((size_px, size_px), filter_))
     if image.size == (size_px, size_px):
-        return image
-    if resize.fit == "crop":
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        image = image.crop((left, top, left + side, top + side))
-    return image.resize((size_px, size_px), Pillow.Resampling[resize.filter.upper()])
+        return np.asarray(image, dtype=np.float32)
+    channels = [
+        np.asarray(Pillow.fromarray(np.asarray(band, np.float32)).resize((size_px, size_px), filter_))
+        for band in image.split()
+    ]
+    return np.clip(np.stack(channels, axis=-1), 0, 255)
+
+
+def _crop_centre(image: Image, side: int) -> Image:
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
+def _crop_as_adm(image: Image, size_px: int) -> Image:
+    """Halve by boxes while the short side is twice too long, then bicubic to the short side, then the centre."""
+    from PIL import Image as Pillow
+
+    while min(image.size) >= 2 * size_px:
+        image = image.resize((image.width // 2, image.height // 2), Pillow.Resampling.BOX)
+    scale = size_px / min(image.size)
+    image = image.resize((round(image.width * scale), round(image.height * scale)), Pillow.Resampling.BICUBIC)
+    return _crop_centre(image, size_px)
 
 
 class ArrayImages:
@@ -83,13 +109,13 @@ class ArrayImages:
         return len(self._images)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Images start..stop as [n, size, size, 3] uint8 RGB."""
+        """Images start..stop as [n, size, size, 3] RGB: uint8, or float32 0 to 255 where the resize is not rounded."""
         part = np.asarray(self._images[start:stop])
         if part.shape[1:3] == (self._size_px, self._size_px):
-            return part
+            return part.astype(np.float32) if self._resize.is_float else part
         from PIL import Image as Pillow
 
-        done = [np.asarray(resize_image(Pillow.fromarray(one), self._size_px, self._resize)) for one in part]
+        done = [resize_image(Pillow.fromarray(one), self._size_px, self._resize) for one in part]
         return np.stack(done) if done else np.zeros((0, self._size_px, self._size_px, 3), np.uint8)
 
 
@@ -121,7 +147,7 @@ class FileImages:
         return len(self._paths)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Images start..stop as [n, size, size, 3] uint8 RGB.
+        """Images start..stop as [n, size, size, 3] RGB: uint8, or float32 0 to 255 where the resize is not rounded.
 
         Raises:
             BadInput: a file is no image that can be decoded within the limit of pixels.
@@ -136,7 +162,7 @@ class FileImages:
             with Pillow.open(path) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise BadInput(f"{path} has {image.width} × {image.height} pixels; at most {MAX_PIXELS} are read.")
-                return np.asarray(resize_image(image, self._size_px, self._resize))
+                return resize_image(image, self._size_px, self._resize)
         except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
             raise BadInput(f"{path} cannot be decoded as an image: {error}. Build the split again.") from None
 

@@ -9,7 +9,7 @@ from typing import Literal
 from relaionet.manifests.errors import BadInput, nearest_name
 
 Filter = Literal["bicubic", "lanczos", "bilinear", "box"]
-Fit = Literal["squash", "crop"]
+Fit = Literal["squash", "crop", "adm"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +18,14 @@ class Resize:
 
     Attributes:
         filter: Pillow's resampling filter (antialiased when it shrinks).
-        fit: `squash` ignores the aspect ratio, `crop` cuts the centre square first.
+        fit: `squash` ignores the aspect ratio, `crop` cuts the centre square first, `adm` shrinks as ADM does (boxes,
+            then bicubic) and cuts the centre square last.
+        is_float: keep fractions of a grey level (float32) and do not round to uint8.
     """
 
     filter: Filter = "bicubic"
     fit: Fit = "squash"
+    is_float: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +48,17 @@ class Protocol:
         preference: preference model of the PickScore; None leaves it and psFD, psIS out.
         prompt: text the image is compared with; `{class}` is the requested class.
         is_splits: parts of the Inception Score, whose values are averaged.
-        is_seed: shuffle before the images are cut into those parts.
+        is_split_images: images in each of those parts; 0 cuts into `is_splits` parts.
+        is_seed: shuffle before the images are cut into those parts; None leaves the order as it is (images sorted by
+            class then collapse the score).
+        extras: further metrics, by names `relaionet metrics` lists.
+        neighbour_k: which nearest image is the edge of a ball of precision, recall, density and coverage.
+        neighbour_count: images of each side at most for those, the same rows each time; 0 takes all.
         kd_by_class: weigh the kernel distance for images made for given classes; False is the known KID.
         kd_block_count: images per block of the kernel distance; all pairs are used up to there.
         batch_count: images per forward pass; fixed, so that features do not depend on who asks.
         mmhm_eps: what keeps the harmonic mean finite.
+        mmhm_raw: give the published MMHM too, whose ingredients are not kept within the bounds.
     """
 
     name: str
@@ -66,11 +75,16 @@ class Protocol:
     preference: str | None = None
     prompt: str = "a photo of a {class}"
     is_splits: int = 10
-    is_seed: int = 2020
+    is_split_images: int = 0
+    is_seed: int | None = 2020
+    extras: tuple[str, ...] = ()
+    neighbour_k: int = 3
+    neighbour_count: int = 10_000
     kd_by_class: bool = False
     kd_block_count: int = 10_000
     batch_count: int = 32
     mmhm_eps: float = 1e-3
+    mmhm_raw: bool = False
 
 
 PROTOCOLS = {
@@ -90,9 +104,30 @@ PROTOCOLS = {
             is_splits=1,
             batch_count=64,
         ),
-        Protocol(name="paper", preference="pickscore"),
-        # torch-fidelity as it stands: the images' own size goes to Inception, which resizes as TensorFlow 1 did
+        Protocol(name="paper", preference="pickscore", mmhm_raw=True),
+        # torch-fidelity as it stands: Inception itself resizes, as TensorFlow 1 did
         Protocol(name="tf1", generated=Resize(filter="bicubic")),
+        # ADM's evaluator: its crop, Inception Score over runs of 5,000 images in the order they come
+        Protocol(
+            name="adm",
+            real=Resize(fit="adm"),
+            generated=Resize(fit="adm"),
+            extras=("sFID",),
+            is_splits=1,
+            is_split_images=5000,
+            is_seed=None,
+        ),
+        # clean-fid: one resize to Inception's side, in floating point, never rounded
+        Protocol(name="clean", size_px=299, real=Resize(is_float=True), generated=Resize(is_float=True)),
+        # aspect kept, one antialiased resize, never rounded, KID for images made for given classes
+        Protocol(
+            name="ours",
+            size_px=299,
+            real=Resize(fit="crop", is_float=True),
+            generated=Resize(fit="crop", is_float=True),
+            kd_by_class=True,
+            is_splits=1,
+        ),
     )
 }
 
@@ -124,4 +159,22 @@ def check_comparable(protocols: Iterable[str | Protocol], what: str = "scores") 
         raise BadInput(
             f"{what} of different protocols cannot be compared: found {', '.join(sorted(found))}. "
             "Score everything under one protocol."
+        )
+
+
+def check_made_alike(made_with: Iterable[str], what: str = "scores") -> None:
+    """Refuse numbers that share a protocol's name and were made with other weights or choices.
+
+    Args:
+        made_with: digests of protocol and models of everything that is to be compared.
+        what: what they are, for the message.
+
+    Raises:
+        BadInput: they are not all the same.
+    """
+    found = sorted(set(made_with))
+    if len(found) > 1:
+        raise BadInput(
+            f"{what} were made with different models or choices ({', '.join(found)}) and cannot be compared, though "
+            "their protocol has one name. Score everything with the same weights and the same version."
         )

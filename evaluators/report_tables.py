@@ -10,33 +10,14 @@ from typing import Any
 import polars as pl
 
 from relaionet.evaluators.charts import STYLES_COUNT, Chart, Point, Series, draw_chart, format_number
-from relaionet.evaluators.findings import ALIGNMENTS, DISTANCES, is_lower_better
+from relaionet.evaluators.findings import ALIGNMENTS, DISTANCES
+from relaionet.evaluators.metrics.catalogue import METRICS, explain_metric, is_lower_better
 from relaionet.evaluators.metrics.score import REAL
 from relaionet.manifests.tables import ALIVE, TABLES
 
-COLUMNS = (
-    "MMHM", "FID", "FD", "csFID", "csFD", "psFID", "psFD", "IS", "csIS", "psIS", "CLIP Score", "PickScore", "accuracy",
-    "KID", "KD",
-)  # fmt: skip
+COLUMNS = tuple(metric.name for metric in METRICS)
 STAGE_TABLES = {"review": "verdicts", "rebuild": "split"}
 """Stages that go by another name than their table."""
-MEANINGS = {
-    "MMHM": "harmonic mean of distance, score and alignment, each scaled from worst to best of this table",
-    "FID": "Fréchet distance of Inception features to the split's images",
-    "FD": "Fréchet distance of the protocol's features to the split's images",
-    "csFID": "FID divided by the mean alignment",
-    "csFD": "FD divided by the mean alignment",
-    "psFID": "FID divided by the mean PickScore alignment",
-    "psFD": "FD divided by the mean PickScore alignment",
-    "IS": "Inception Score: sure of each image, many classes found",
-    "csIS": "Inception Score times the mean alignment",
-    "psIS": "Inception Score times the mean PickScore alignment",
-    "CLIP Score": "100 × mean cosine of image and the text of its class",
-    "PickScore": "100 × mean cosine under a model of human preference",
-    "accuracy": "how often a fixed classifier finds the requested class",
-    "KID": "kernel distance of Inception features, without bias",
-    "KD": "kernel distance of the protocol's features, without bias",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +95,7 @@ def make_leaderboard(scores: pl.DataFrame, roles: Mapping[str, str]) -> Board:
         cell = cells[main].get(row.label) if main else None
         return row.generator != REAL, sign * cell.sort if cell else math.inf
 
-    heads = [(metric, is_lower_better(metric), MEANINGS[metric]) for metric in metrics]
+    heads = [(metric, is_lower_better(metric), explain_metric(metric)) for metric in metrics]
     everything = scores.sort("metric", "generator", "steps", "guidance").to_dicts()
     return Board(metrics=metrics, heads=heads, rows=sorted(rows, key=rank), all_rows=everything)
 

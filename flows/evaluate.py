@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,18 +14,17 @@ import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from relaionet.evaluators.extractors import Models, load_models
-from relaionet.evaluators.features import FeatureSet, count_passes, extract_set
+from relaionet.evaluators.feature_sets import FeatureSet, count_passes, extract_set
 from relaionet.evaluators.generators import GeneratorDied, Request
-from relaionet.evaluators.images import ArrayImages, FileImages
-from relaionet.evaluators.metrics import score_generator, score_mmhm, score_real
-from relaionet.evaluators.metrics.score import VERSION as SCORE_VERSION
+from relaionet.evaluators.images import FileImages
+from relaionet.evaluators.models import Models, load_models
 from relaionet.evaluators.protocols import find_protocol
+from relaionet.evaluators.ratings import Rater
 from relaionet.evaluators.requests import check_classes, make_requests
-from relaionet.evaluators.sample_shards import read_samples
 from relaionet.evaluators.sampling import SamplingConfig, read_record, sample_generator
 from relaionet.evaluators.sampling_processes import sample_in_processes
 from relaionet.flows.console import Reporter
+from relaionet.flows.evaluate_inputs import read_inputs
 from relaionet.flows.evaluate_plan import (
     EvaluateRecipe,
     ScoredSet,
@@ -36,10 +36,10 @@ from relaionet.flows.evaluate_plan import (
 )  # fmt: skip
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.provenance import write_run_record
+from relaionet.flows.scoring import Scoring, score_real_images, score_samples, write_scores
 from relaionet.flows.stage import Run, as_flow, share_cores
 from relaionet.manifests.errors import Unavailable
-from relaionet.manifests.store import digest_of
-from relaionet.manifests.tables import ALIVE, SCORES
+from relaionet.manifests.tables import ALIVE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,20 +102,27 @@ def score_sets(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], shelf: S
     run.reporter.headline(f"Evaluate {len(sets)} sets of {rows.height:,} images on {split_name} ({recipe.protocol})")
     share_cores(1)
     write_run_record(run.root, recipe, split_digest=split_digest(recipe.split))
-    models = load_models(find_protocol(recipe.protocol), device=device_of(recipe), **recipe.weights)
-    reference = extract_reference(run, rows, models)
     requests = make_requests(rows, base_seed=recipe.base_seed, split_name=split_name, prompt=recipe.prompt)
-    real = digest_of(reference.digest, models.protocol, split_name)
-    parts = [score_shard(run, "real", real, lambda: score_real(reference, split_name))]
-    dead: dict[str, str] = {}
-    for one in sets:
-        work = partial(score_set, run, recipe, one, requests, models, reference, split_name, shelf)
-        try:
-            parts.append(run_set.with_options(name=one.slug)(work))
-        except GeneratorDied as error:  # the others go on; the next run tries it again
-            dead[one.slug] = str(error)
-            run.reporter.say(f"  {one.slug:<46} FAILED: {error}")
-    return Evaluation(scores=write_scores(run, pl.concat(parts)), dead=dead)
+    with ExitStack() as running:
+        models = load_models(
+            find_protocol(recipe.protocol),
+            device=device_of(recipe),
+            extras=recipe.extras,
+            raters={one.metric: running.enter_context(Rater(one.metric, one.command)) for one in recipe.raters},
+            weights=recipe.weights,
+        )
+        reference = extract_reference(run, rows, models)
+        scoring = Scoring(run, models, reference, split_name, read_inputs(recipe))
+        parts, dead = [score_real_images(scoring)], {}
+        for one in sets:
+            work = partial(score_set, scoring, recipe, one, requests, shelf)
+            try:
+                parts.append(run_set.with_options(name=one.slug)(work))
+            except GeneratorDied as error:  # the others go on; the next run tries it again
+                dead[one.slug] = str(error)
+                run.reporter.say(f"  {one.slug:<46} FAILED: {error}")
+        made = [one for one in sets if one.slug not in dead]
+        return Evaluation(scores=write_scores(scoring, made, pl.concat(parts)), dead=dead)
 
 
 def extract_reference(run: Run, rows: pl.DataFrame, models: Models) -> FeatureSet:
@@ -148,58 +155,14 @@ def sample_set(run: Run, recipe: EvaluateRecipe, one: ScoredSet, requests: list[
 
 
 def score_set(
-    run: Run, recipe: EvaluateRecipe, one: ScoredSet, requests: list[Request], models: Models, reference: FeatureSet,
-    split_name: str, shelf: Shelf,
-) -> pl.DataFrame:  # fmt: skip
+    scoring: Scoring, recipe: EvaluateRecipe, one: ScoredSet, requests: list[Request], shelf: Shelf
+) -> pl.DataFrame:
     """Sample one set, extract its features and score it."""
     started = time.perf_counter()
-    samples = sample_set(run, recipe, one, requests, shelf)
-    made = samples.filter(pl.col("status") == ALIVE)
-    if made.is_empty():
+    samples = sample_set(scoring.run, recipe, one, requests, shelf)
+    if samples.filter(pl.col("status") == ALIVE).is_empty():
         raise GeneratorDied(f"no image was made; the first failed because: {samples['reason'][0]}")
-    features = extract_samples(run, one, made, models)
-    nfe = float(made["nfe"].mean() or 0.0)  # type: ignore[arg-type]  # 0 where nobody counted
-    scores = score_shard(
-        run, one.slug, digest_of(features.digest, reference.digest, nfe, models.protocol, one.name, split_name),
-        lambda: score_generator(
-            features, reference, generator=one.name, split=split_name, steps=one.asked.steps,
-            guidance=one.asked.guidance, nfe=nfe,
-        ),
-    )  # fmt: skip
-    say_scores(run, one, scores, samples.height - made.height, time.perf_counter() - started)
-    return scores
-
-
-def extract_samples(run: Run, one: ScoredSet, made: pl.DataFrame, models: Models) -> FeatureSet:
-    """Features of one set's images."""
-    _, stored = read_samples(one.folder)
-    images = ArrayImages(stored[made["row"].to_numpy()], models.protocol.size_px, models.protocol.generated)
-    with run.reporter.bar("features", made.height * count_passes(models)) as advance:
-        return extract_set(images, made, models, one.folder, advance)
-
-
-def score_shard(run: Run, shard: str, digest: str, make: Any) -> pl.DataFrame:
-    """Score one set unless it was scored from the same features before."""
-    run.make(SCORES, digest_of(digest, SCORE_VERSION), make, shard=shard)
-    return run.store.read(SCORES, shard)
-
-
-def say_scores(run: Run, one: ScoredSet, scores: pl.DataFrame, failed_count: int, seconds: float) -> None:
-    """One line with the main numbers of a set."""
-    values = dict(scores.select("metric", "value").iter_rows())
-    names = [name for name in ("FID", "FD", "IS", "CLIP Score", "PickScore", "accuracy") if name in values]
-    text = "  ".join(f"{name} {values[name]:.4g}" for name in names)
-    failed = f"  {failed_count} failed" if failed_count else ""
-    run.reporter.say(f"  {one.slug:<46} {text}{failed}  ({seconds:.1f} s)")
-
-
-def write_scores(run: Run, scores: pl.DataFrame) -> pl.DataFrame:
-    """Add what compares all rows, and write `scores.parquet`."""
-    scores = pl.concat([scores, score_mmhm(scores)])
-    part = run.root / "scores.parquet.part"
-    scores.write_parquet(part)
-    part.replace(run.root / "scores.parquet")
-    return scores
+    return score_samples(scoring, one, samples, time.perf_counter() - started)
 
 
 def set_records(sets: list[ScoredSet]) -> Iterator[tuple[ScoredSet, dict[str, Any]]]:

@@ -9,9 +9,12 @@ from typing import Any, Literal
 
 import polars as pl
 
+from relaionet.evaluators.extras import find_extra
 from relaionet.evaluators.generators import Generator, Info, Settings, check_settings
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.registry import load_generator
+from relaionet.evaluators.report_tables import set_label
+from relaionet.flows.evaluate_inputs import RaterEntry, read_inputs
 from relaionet.flows.recipe import find_recipe, read_recipe
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.store import read_json
@@ -57,7 +60,12 @@ class EvaluateRecipe:
             failed. 0 sets none.
         unhonoured: what becomes of a setting that a generator cannot honour: `error`, or `record`: it runs at what it
             can do, and its rows say so.
-        weights: local files or folders in place of downloads: `inception`, `pickscore`.
+        weights: local files or folders in place of downloads: `inception`, `pickscore`, `dinov2`.
+        extras: metrics beyond the protocol's own; `relaionet metrics` lists them.
+        raters: preference models in environments of their own.
+        groups: text file of lines `wnid<TAB>group`; scores by group are added to those by class.
+        mmhm_bounds: `bounds.json` of an earlier evaluation, so that MMHM can be compared with its rows.
+        references: name -> npz of statistics (ours, ADM's, clean-fid's); each adds a Fréchet distance to it.
     """
 
     name: str = "Evaluation"
@@ -74,6 +82,11 @@ class EvaluateRecipe:
     time_limit_s: float = 0.0
     unhonoured: Literal["error", "record"] = "error"
     weights: dict[str, str] = field(default_factory=dict)
+    extras: tuple[str, ...] = ()
+    raters: tuple[RaterEntry, ...] = ()
+    groups: str = ""
+    mmhm_bounds: str = ""
+    references: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +125,11 @@ class ScoredSet:
         plain = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")[:60]
         return f"{plain}-steps{self.asked.steps}-guidance{self.asked.guidance:g}"
 
+    @property
+    def label(self) -> str:
+        """How tables of comparisons name the set."""
+        return set_label(self.name, self.asked.steps, self.asked.guidance)
+
 
 class Shelf:
     """Holds one loaded generator at a time: two large ones seldom fit into a GPU together."""
@@ -144,7 +162,21 @@ def read_evaluate_recipe(name: str) -> EvaluateRecipe:
         replace(entry, generator=str(folder / entry.generator)) if entry.generator.endswith(".toml") else entry
         for entry in recipe.generators
     )
-    return replace(recipe, split=folder / recipe.split, generators=entries)
+    raters = tuple(replace(rater, command=_find_program(rater.command, folder)) for rater in recipe.raters)
+    return replace(
+        recipe,
+        split=folder / recipe.split,
+        generators=entries,
+        references={name: str(folder / path) for name, path in recipe.references.items()},
+        raters=raters,
+        groups=str(folder / recipe.groups) if recipe.groups else "",
+        mmhm_bounds=str(folder / recipe.mmhm_bounds) if recipe.mmhm_bounds else "",
+    )
+
+
+def _find_program(command: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+    """Every part that names a file beside the recipe, by its whole path."""
+    return tuple(str(folder / part) if part and (folder / part).is_file() else part for part in command)
 
 
 def plan_sets(recipe: EvaluateRecipe, out: Path, shelf: Shelf | None = None) -> list[ScoredSet]:
@@ -163,6 +195,9 @@ def plan_sets(recipe: EvaluateRecipe, out: Path, shelf: Shelf | None = None) -> 
     if recipe.limit < 0:
         raise BadInput(f"limit is {recipe.limit}; it must be 0 (all) or more.")
     find_protocol(recipe.protocol)
+    for name in recipe.extras:
+        find_extra(name)
+    read_inputs(recipe)
     shelf = shelf or Shelf(device_of(recipe))
     sets = [one for entry in recipe.generators for one in _sets_of(entry, shelf.load(entry).info, recipe, out)]
     slugs = [one.slug for one in sets]

@@ -230,9 +230,53 @@ SCORES = Table(
     low                 f64   lower end of the interval; null where there is none
     high                f64   upper end of the interval
     n                   i64   images scored
+    method              str   how the interval was found
+    made_with           str   first 12 digits of a digest of the protocol's choices and the models' weights
     """
     ),
     key=("generator", "split", "protocol", "steps", "guidance", "metric"),
+)
+
+CLASS_SCORES = Table(
+    name="class_scores",
+    columns=columns(
+        """
+    generator           str   registered name
+    split               str   name of the split
+    protocol            str   named set of choices; only equal protocols may be compared
+    steps               i32   sampling steps asked for; 0 where the generator has none
+    guidance            f64   guidance scale asked for; 1 is none
+    kind                str   class, or group of classes
+    part                str   wnid of the class, or name of the group
+    metric              str   name of the metric
+    value               f64   the metric over the part's images alone
+    low                 f64   lower end of the interval; null where there is none
+    high                f64   upper end of the interval
+    n                   i64   images of the part
+    method              str   how the interval was found
+    """
+    ),
+    key=("generator", "split", "protocol", "steps", "guidance", "kind", "part", "metric"),
+)
+
+DIFFERENCES = Table(
+    name="differences",
+    columns=columns(
+        """
+    split               str   name of the split
+    protocol            str   named set of choices
+    metric              str   name of the metric
+    one                 str   a scored set: generator, steps, guidance
+    other               str   another, on the same requests
+    difference          f64   value of one less value of other
+    low                 f64   lower end of the interval of the difference
+    high                f64   upper end
+    p_value             f64   chance of so large a difference between sets that do not differ, 0 to 1
+    p_holm              f64   the same, corrected for all pairs of sets under this metric (Holm)
+    n                   i64   requests both answered
+    """
+    ),
+    key=("split", "protocol", "metric", "one", "other"),
 )
 
 TABLES = {
@@ -240,6 +284,6 @@ TABLES = {
     for table in (
         NEIGHBOURS, CANDIDATES, PASSED_OVER, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED,
         ROUTED, TASKS, DECISIONS, VERDICTS, MANIFEST, COMPARISONS, SPLIT, PICTURE_VECTORS,
-        SAMPLES, SCORES,
+        SAMPLES, SCORES, CLASS_SCORES, DIFFERENCES,
     )
 }  # fmt: skip

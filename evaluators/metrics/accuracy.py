@@ -1,39 +1,41 @@
-"""Accuracy: how often a fixed classifier finds the class that was asked for."""
+"""Accuracy: how often a fixed classifier finds the class that was asked for, first or among its first few."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from relaionet.evaluators.metrics.estimate import Z_95
+from relaionet.evaluators.metrics.estimate import Estimate
 
-VERSION = "1"
+VERSION = "2"
+WILSON = "Wilson"
 
 
 def score_accuracy(
-    logits: np.ndarray, wnids: Sequence[str], classes: Sequence[str]
-) -> tuple[float, float, float] | None:
-    """Fraction of images whose first class is the requested one, with Wilson's 95 % interval.
+    logits: np.ndarray, wnids: Sequence[str], classes: Sequence[str], *, top: int = 1
+) -> Estimate | None:
+    """Fraction of images with the requested class among the classifier's first `top`, with Wilson's 95 % interval.
 
     Args:
         logits: [N, C].
         wnids: [N] requested classes.
         classes: [C] wnid of each logit.
+        top: how many of the classifier's first classes count.
 
     Returns:
-        Value, lower and upper end, each 0 to 1; None where no requested class is among the classifier's.
-
-    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+        The fraction, 0 to 1, of the images whose class the classifier knows, and each image's influence; None where it
+        knows none of them.
     """
     place = {wnid: index for index, wnid in enumerate(classes)}
     wanted = np.array([place.get(wnid, -1) for wnid in wnids])
     known = wanted >= 0
-    count = int(known.sum())
-    if not count:
+    if not known.any() or top > len(classes):
         return None
-    share = float((np.asarray(logits)[known].argmax(axis=1) == wanted[known]).mean())
-    middle = (share + Z_95**2 / (2 * count)) / (1 + Z_95**2 / count)
-    half = Z_95 * math.sqrt(share * (1 - share) / count + Z_95**2 / (4 * count**2)) / (1 + Z_95**2 / count)
-    return share, max(0.0, middle - half), min(1.0, middle + half)
+    rows, place_of = np.asarray(logits)[known], wanted[known][:, None]
+    own = np.take_along_axis(rows, place_of, axis=1)
+    tied = (rows == own) & (np.arange(rows.shape[1]) < place_of)  # of equal logits the first class is named
+    right = ((rows > own).sum(axis=1) + tied.sum(axis=1) < top).astype(np.float64)
+    influence = np.zeros(len(wanted))
+    influence[known] = (right - right.mean()) * (len(wanted) / len(right))
+    return Estimate(float(right.mean()), influence, "fraction", method=WILSON)

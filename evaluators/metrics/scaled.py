@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from relaionet.evaluators.metrics.catalogue import is_lower_better
 from relaionet.evaluators.metrics.estimate import Estimate, divide, multiply
-from relaionet.evaluators.protocols import check_comparable, find_protocol
+from relaionet.evaluators.protocols import check_comparable, check_made_alike, find_protocol
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.store import read_json, write_json
 
-VERSION = "1"
+VERSION = "2"
 MIN_ALIGNMENT = 1e-3
 """An alignment at or below 0 counts as this, so that a set without any scores worst and not below 0."""
 DRAWS = 400
-LOWER_IS_BETTER = frozenset({"FID", "FD", "KID", "KD", "csFID", "csFD", "psFID", "psFD"})
+INGREDIENTS = ("FID", "FD", "IS", "CLIP Score", "PickScore")
 PREFIXES = {"CLIP Score": "cs", "PickScore": "ps"}
 SAME_SET = ("generator", "steps", "guidance")
 
@@ -59,9 +62,33 @@ class Bounds:
 
     Attributes:
         ends: metric -> (lowest, highest).
+        split: of the rows they come from; empty for any.
+        made_with: digest of protocol and models of those rows; empty for any.
     """
 
     ends: Mapping[str, tuple[float, float]]
+    split: str = ""
+    made_with: str = ""
+
+
+def write_bounds(path: Path, bounds: Bounds) -> None:
+    """Write bounds as JSON."""
+    write_json(path, {**asdict(bounds), "ends": {name: list(ends) for name, ends in bounds.ends.items()}})
+
+
+def read_bounds(path: Path) -> Bounds:
+    """Read bounds that `write_bounds` wrote.
+
+    Raises:
+        BadInput: the file does not exist or holds no bounds.
+        Corrupt: it is no JSON.
+    """
+    value = read_json(path)
+    try:
+        ends = {str(name): (float(low), float(high)) for name, (low, high) in value["ends"].items()}
+        return Bounds(ends=ends, split=str(value["split"]), made_with=str(value["made_with"]))
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise BadInput(f"{path} holds no bounds of an MMHM ({error}); take `bounds.json` of an evaluation.") from None
 
 
 def harmonic_mean(values: np.ndarray, metrics: Sequence[str], bounds: Bounds, eps: float, *, clip: bool) -> np.ndarray:
@@ -84,7 +111,7 @@ def harmonic_mean(values: np.ndarray, metrics: Sequence[str], bounds: Bounds, ep
     high = np.array([bounds.ends[metric][1] for metric in metrics])
     span = np.where(high > low, high - low, 1.0)
     scaled = np.where(high > low, (values - low) / span, 1.0)
-    inverted = np.array([metric in LOWER_IS_BETTER for metric in metrics]) & (high > low)
+    inverted = np.array([is_lower_better(metric) for metric in metrics]) & (high > low)
     scaled = np.where(inverted, 1 - scaled, scaled)
     if clip:
         scaled = np.clip(scaled, 0, 1)
@@ -109,17 +136,19 @@ def score_mmhm(scores: pl.DataFrame, *, bounds: Bounds | None = None, clip: bool
         SCORES rows with metric "MMHM" (or "MMHM (raw)").
 
     Raises:
-        BadInput: the rows are of different protocols or splits.
+        BadInput: the rows are of different protocols, models or splits, or the bounds are.
     """
     check_comparable(scores["protocol"].to_list())
+    check_made_alike(scores.filter(pl.col("metric").is_in(INGREDIENTS))["made_with"].to_list())
     if scores["split"].n_unique() > 1:
         raise BadInput(f"an MMHM compares rows of one split; found {', '.join(sorted(set(scores['split'])))}.")
-    metrics = [name for name in ("FID", "FD", "IS", "CLIP Score", "PickScore") if (scores["metric"] == name).any()]
+    metrics = [name for name in INGREDIENTS if (scores["metric"] == name).any()]
     wide = _widen(scores, metrics)
     if wide.is_empty() or not {"FID", "FD"} & set(metrics):
         return scores.clear()
-    values = wide.select(f"value:{name}" for name in metrics).to_numpy()  # [R, K]
     bounds = bounds or find_bounds(scores)
+    _check_bounds(bounds, metrics, scores)
+    values = wide.select(f"value:{name}" for name in metrics).to_numpy()  # [R, K]
     eps = find_protocol(str(wide["protocol"][0])).mmhm_eps
     spread = (
         wide.select(f"high:{name}" for name in metrics) - wide.select(f"low:{name}" for name in metrics)
@@ -128,11 +157,43 @@ def score_mmhm(scores: pl.DataFrame, *, bounds: Bounds | None = None, clip: bool
     drawn = values + normal * np.nan_to_num(spread) / 3.92
     low, high = np.quantile(harmonic_mean(drawn, metrics, bounds, eps, clip=True), [0.025, 0.975], axis=0)
     value = harmonic_mean(values, metrics, bounds, eps, clip=clip)
+    methods = [_say_method(row, metrics, bounds, clip=clip) for row in values]
+    ends = [None, None] if not clip else [np.minimum(low, value), np.maximum(high, value)]
     return wide.select(
         *SAME_SET[:1], "split", "protocol", *SAME_SET[1:], "nfe",
         pl.lit("MMHM" if clip else "MMHM (raw)").alias("metric"), pl.Series("value", value),
-        pl.Series("low", np.minimum(low, value)), pl.Series("high", np.maximum(high, value)), "n",
+        *(pl.lit(end, pl.Float64).alias(name) if end is None else pl.Series(name, end)
+          for name, end in zip(("low", "high"), ends, strict=True)),
+        "n", pl.Series("method", methods), "made_with",
     ).select(scores.columns)  # fmt: skip
+
+
+def _check_bounds(bounds: Bounds, metrics: Sequence[str], scores: pl.DataFrame) -> None:
+    """Refuse bounds that lack a metric or come from another split, protocol or model."""
+    missing = [name for name in metrics if name not in bounds.ends]
+    if missing:
+        raise BadInput(f"the bounds know {', '.join(sorted(bounds.ends))} and not {missing[0]}; keep bounds of all.")
+    split = str(scores["split"][0])
+    if bounds.split and bounds.split != split:
+        raise BadInput(
+            f"the bounds come from split {bounds.split}, these scores from {split}; they cannot be compared."
+        )
+    if bounds.made_with:
+        own = scores.filter(pl.col("metric").is_in(INGREDIENTS))["made_with"].to_list()
+        check_made_alike([bounds.made_with, *own], "scores and bounds")
+
+
+def _say_method(values: np.ndarray, metrics: Sequence[str], bounds: Bounds, *, clip: bool) -> str:
+    """How the interval was made, and which ingredients lie outside the bounds."""
+    outside = [
+        metric
+        for metric, value in zip(metrics, values, strict=True)
+        if not bounds.ends[metric][0] <= value <= bounds.ends[metric][1]
+    ]
+    method = "ingredients drawn from their intervals" if clip else "no interval"
+    if not outside:
+        return method
+    return f"{method}; outside the bounds{' and clipped' if clip else ''}: {', '.join(outside)}"
 
 
 def find_bounds(scores: pl.DataFrame) -> Bounds:
@@ -141,13 +202,19 @@ def find_bounds(scores: pl.DataFrame) -> Bounds:
     ends = scores.join(sets, on=SAME_SET, how="semi").group_by("metric").agg(
         pl.col("value").min().alias("low"), pl.col("value").max().alias("high")
     )  # fmt: skip
-    return Bounds(ends={metric: (low, high) for metric, low, high in ends.sort("metric").iter_rows()})
+    own = scores.filter(pl.col("metric").is_in(["FID", "FD"]))
+    return Bounds(
+        ends={metric: (low, high) for metric, low, high in ends.sort("metric").iter_rows()},
+        split=str(own["split"][0]) if own.height else "", made_with=str(own["made_with"][0]) if own.height else "",
+    )  # fmt: skip
 
 
 def _widen(scores: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
     """One row per scored set that has all the metrics, with their value, low and high side by side."""
-    wide = scores.select(*SAME_SET, "split", "protocol", "nfe", "n").unique(
-        subset=SAME_SET, keep="first", maintain_order=True
+    wide = (
+        scores.filter(pl.col("metric").is_in(INGREDIENTS))
+        .select(*SAME_SET, "split", "protocol", "nfe", "n", "made_with")
+        .unique(subset=SAME_SET, keep="first", maintain_order=True)
     )
     for name in metrics:
         part = scores.filter(pl.col("metric") == name).select(

@@ -24,7 +24,12 @@ def address(tmp_path_factory):
                 )
     report = Report(
         title="A run",
-        scores=shape_table(pl.DataFrame(rows, schema=list(SCORES.columns), orient="row"), SCORES),
+        scores=shape_table(
+            pl.DataFrame(rows, schema=[*SCORES.columns][:11], orient="row").with_columns(
+                method=pl.lit("m"), made_with=pl.lit("d")
+            ),
+            SCORES,
+        ),
         curation={"stages": [{"stage": "candidates", "rows_in": 3, "statuses": {"ok": 2, "no_label": 1}}]},
         gallery={"a class": [Picture(image=image, alt="a picture")] * 8},
         samples=[SampleRow(name="a class", wnid="n1", pictures=samples)],

@@ -3,14 +3,19 @@
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.spatial
+import scipy.special
 import torch
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kernel_mmd
+from torch_fidelity.metric_prc import calculate_precision_recall_full
 
 from relaionet.evaluators.metrics.frechet import fit_gaussian, frechet_distance, score_frechet
 from relaionet.evaluators.metrics.inception_score import score_inception
-from relaionet.evaluators.metrics.kernel import score_kernel
+from relaionet.evaluators.metrics.infinity import score_infinity
+from relaionet.evaluators.metrics.kernel import score_cmmd, score_kernel
+from relaionet.evaluators.metrics.neighbours import score_neighbours
 
 
 def draw(n: int, dim: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -73,3 +78,76 @@ def test_kernel_distance_equals_torch_fidelity() -> None:
     settings = {"kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None, "kid_kernel_poly_coef0": 1}
     theirs = kernel_mmd(one, two, kid_kernel="poly", **settings)
     assert score_kernel(one, two).value == pytest.approx(theirs, rel=1e-9)
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_precision_and_recall_equal_torch_fidelity(k: int) -> None:
+    one, two = draw(260, 6, 10), draw(240, 6, 11, 0.2)
+    found = score_neighbours(one, two, k=k)
+    theirs = calculate_precision_recall_full(torch.from_numpy(one), torch.from_numpy(two), k)
+    assert (found.precision.value, found.recall.value) == pytest.approx(theirs, abs=1e-6)
+
+
+def test_density_and_coverage_equal_their_definition() -> None:
+    one, two, k = draw(90, 4, 12).astype(np.float64), draw(80, 4, 13, 0.3).astype(np.float64), 4
+    among = np.sort(scipy.spatial.distance.cdist(two, two), axis=1)[:, k]
+    inside = scipy.spatial.distance.cdist(two, one) <= among[:, None]
+    found = score_neighbours(one, two, k=k)
+    assert found.density.value == pytest.approx(inside.sum() / k / len(one))
+    assert found.coverage.value == pytest.approx(inside.any(axis=1).mean())
+    apart = scipy.spatial.distance.cdist(one, two)
+    np.testing.assert_allclose(found.nearest_real, apart.min(axis=1), rtol=1e-5)
+    np.testing.assert_array_equal(found.nearest_row, apart.argmin(axis=1))
+
+
+def test_cmmd_equals_its_definition() -> None:
+    one, two = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (draw(70, 12, 14), draw(60, 12, 15, 0.4)))
+
+    def kernel(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.exp(-scipy.spatial.distance.cdist(a, b, "sqeuclidean") / 200).mean())
+
+    theirs = 1000 * (kernel(one, one) + kernel(two, two) - 2 * kernel(one, two))
+    assert score_cmmd(one, two).value == pytest.approx(theirs, rel=1e-6)
+
+
+def test_frechet_and_score_equal_torchmetrics() -> None:
+    """torchmetrics around one toy network, its features and logits also given to ours."""
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.inception import InceptionScore
+
+    class Means(torch.nn.Module):
+        num_features = 12
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.adaptive_avg_pool2d(images.double() / 64, 2).flatten(1)
+
+    rng = np.random.default_rng(16)
+    real, made = (torch.from_numpy(rng.integers(0, top, (300, 3, 8, 8), dtype=np.uint8)) for top in (256, 220))
+    fid, inception = FrechetInceptionDistance(Means()).set_dtype(torch.float64), InceptionScore(Means(), splits=1)
+    fid.update(real, real=True)
+    fid.update(made, real=False)
+    inception.update(made)
+    ours, theirs = Means()(made).numpy(), Means()(real).numpy()
+    assert score_frechet(ours, fit_gaussian(theirs)).value == pytest.approx(float(fid.compute()), rel=1e-6)
+    assert score_inception(ours, splits=1).value == pytest.approx(float(inception.compute()[0]), rel=1e-5)
+
+
+def test_adms_inception_score_takes_runs_of_images_as_they_come() -> None:
+    logits = np.random.default_rng(17).normal(size=(230, 7)) * 3
+    p = scipy.special.softmax(logits, axis=1)
+    parts = [p[start : start + 100] for start in range(0, 230, 100)]
+    theirs = np.mean([np.exp((part * (np.log(part) - np.log(part.mean(0)))).sum(1).mean()) for part in parts])
+    assert score_inception(logits, split_images=100, seed=None).value == pytest.approx(theirs, rel=1e-9)
+
+
+def test_distance_without_bias_finds_the_known_distance() -> None:
+    """Two Gaussians whose Fréchet distance has a closed form: the plain value is far above it, this one is at it."""
+    rng, spread = np.random.default_rng(18), 3 / np.sqrt(1 + np.arange(16))
+    truth = 16 * 0.1**2 + np.square(0.2 * spread).sum()
+    pairs = [(rng.normal(size=(400, 16)) * spread * 1.2 + 0.1, rng.normal(size=(400, 16)) * spread) for _ in range(60)]
+    plain = [score_frechet(one, fit_gaussian(two)).value for one, two in pairs]
+    found = [score_infinity(one, two) for one, two in pairs]
+    error = np.std([one.value for one in found]) / np.sqrt(60)
+    assert abs(np.mean([one.value for one in found]) - truth) < 3 * error
+    assert np.mean(plain) - truth > 10 * error
+    assert np.mean([one.standard_error() for one in found]) == pytest.approx(error * np.sqrt(60), rel=0.35)

@@ -88,6 +88,7 @@ def test_rebuilt_split_matches_what_the_later_web_serves(demo: FinishedDemo) -> 
 def test_scores_have_the_promised_columns(demo: FinishedDemo) -> None:
     assert scores(demo).columns == list(SCORES.columns) == [
         "generator", "split", "protocol", "steps", "guidance", "nfe", "metric", "value", "low", "high", "n",
+        "method", "made_with",
     ]  # fmt: skip
     assert scores(demo)["n"].n_unique() == 1
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from relaionet.evaluators.extractors import INCEPTION_FILE, EncoderExtractor, load_extractor, load_models
+from relaionet.evaluators.extractors import INCEPTION_FILE, EncoderExtractor, load_extractor
+from relaionet.evaluators.models import load_models
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 
@@ -35,6 +36,52 @@ def test_inception_is_torch_fidelitys_bit_for_bit(inception_weights: Path) -> No
     )(torch.from_numpy(images))
     np.testing.assert_array_equal(ours["features"], theirs[0].numpy())
     np.testing.assert_array_equal(ours["logits"], theirs[1].numpy())
+
+
+def test_spatial_features_are_the_first_channels_of_the_seventh_block(inception_weights: Path) -> None:
+    """What a hook on torch-fidelity's network sees, in the order of TensorFlow: position, then channel."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    images = np.random.default_rng(1).integers(0, 256, (2, 3, 40, 40), dtype=np.uint8)
+    theirs = FeatureExtractorInceptionV3(
+        "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(inception_weights)
+    )
+    seen: list[torch.Tensor] = []
+    theirs.Mixed_6d.branch1x1.register_forward_hook(lambda _module, _input, output: seen.append(output))
+    theirs(torch.from_numpy(images))
+    found = load_extractor("inception", weights=str(inception_weights)).extract(images)["spatial"]
+    assert found.shape == (2, 2023)
+    np.testing.assert_array_equal(found.reshape(2, 17, 17, 7)[:, 3, 5], seen[0][:, :7, 3, 5].numpy())
+
+
+def test_images_of_inceptions_own_side_are_not_resized(inception_weights: Path) -> None:
+    """Fractions of a grey level reach the network: uint8 and the same numbers as float32 give the same features."""
+    images = np.random.default_rng(2).integers(0, 256, (1, 3, 299, 299), dtype=np.uint8)
+    extractor = load_extractor("inception", weights=str(inception_weights))
+    whole, same = extractor.extract(images), extractor.extract(images.astype(np.float32))
+    np.testing.assert_array_equal(whole["features"], same["features"])
+    moved = extractor.extract(images.astype(np.float32) + 0.3)
+    assert np.abs(moved["features"] - whole["features"]).max() > 0
+
+
+def test_dinov2_gives_the_class_token_whatever_the_batch(tmp_path: Path) -> None:
+    from transformers import Dinov2Config, Dinov2Model
+
+    torch.manual_seed(0)
+    config = Dinov2Config(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=224, patch_size=56)
+    model = Dinov2Model(config).eval()
+    model.save_pretrained(tmp_path)
+    images = np.random.default_rng(3).integers(0, 256, (3, 3, 224, 224), dtype=np.uint8)
+    extractor = load_extractor("dinov2", weights=str(tmp_path))
+    found = extractor.extract(images)["features"]
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    pixels = (images / 255 - mean[:, None, None]) / deviation[:, None, None]
+    theirs = model(pixel_values=torch.from_numpy(pixels).float()).pooler_output.detach().numpy()
+    np.testing.assert_allclose(found, theirs, atol=1e-5)
+    np.testing.assert_allclose(extractor.extract(images[1:2])["features"], found[1:2], atol=1e-5)
+    assert extractor.dim == 32
+    with pytest.raises(BadInput, match=r"no config\.json"):
+        load_extractor("dinov2", weights=str(tmp_path / "none"))
 
 
 def test_inception_weights_that_are_no_tensors_are_never_unpickled(tmp_path: Path) -> None:
@@ -114,4 +161,4 @@ def test_an_encoder_as_extractor_gives_its_own_rows() -> None:
 
 def test_weights_of_an_unknown_model_are_named() -> None:
     with pytest.raises(BadInput, match="Did you mean 'inception'"):
-        load_models(find_protocol("miniature"), inceptio="x")
+        load_models(find_protocol("miniature"), weights={"inceptio": "x"})

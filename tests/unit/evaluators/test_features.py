@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from relaionet.evaluators.extractors import Models
-from relaionet.evaluators.features import count_passes, extract_features, extract_set
+from relaionet.evaluators.feature_sets import count_passes, extract_set
+from relaionet.evaluators.features import extract_features
 from relaionet.evaluators.images import ArrayImages
+from relaionet.evaluators.models import Models
 from relaionet.evaluators.protocols import Resize, find_protocol
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import read_labels

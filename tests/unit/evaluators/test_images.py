@@ -72,3 +72,50 @@ def test_too_many_pixels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     Image.fromarray(picture(20, 20)).save(path)
     with pytest.raises(BadInput, match="at most 100"):
         FileImages([path], 16, Resize()).read(0, 1)
+
+
+def test_the_float_form_resizes_each_channel_alone_and_rounds_nothing() -> None:
+    """clean-fid's: Pillow's bicubic on mode F, clipped to 0..255."""
+    smooth = np.asarray(Image.fromarray(picture(12, 12)).resize((60, 40), Image.Resampling.BILINEAR))
+    found = resize_image(Image.fromarray(smooth), 20, Resize(is_float=True))
+    channels = [
+        np.asarray(Image.fromarray(smooth[..., place].astype(np.float32)).resize((20, 20), Image.Resampling.BICUBIC))
+        for place in range(3)
+    ]
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.clip(np.stack(channels, axis=-1), 0, 255))
+    rounded = resize_image(Image.fromarray(smooth), 20, Resize()).astype(float)
+    assert 0 < np.abs(found - rounded).max() < 1.01
+    same = resize_image(Image.fromarray(picture(20, 20)), 20, Resize(is_float=True))
+    np.testing.assert_array_equal(same, picture(20, 20))
+
+
+def test_bicubic_keeps_a_straight_ramp_straight() -> None:
+    """A closed form: a linear ramp, resized with antialiasing, is the ramp at the new pixel centres off the edges."""
+    ramp = np.repeat(np.arange(240, dtype=np.uint8)[None, :, None], 120, axis=0).repeat(3, axis=2)
+    found = resize_image(Image.fromarray(ramp), 60, Resize(is_float=True))[30, :, 0]
+    centres = (np.arange(60) + 0.5) * 4 - 0.5
+    np.testing.assert_allclose(found[3:-3], centres[3:-3], atol=1e-3)
+
+
+def test_adms_crop_halves_by_boxes_then_cuts_the_middle() -> None:
+    image = Image.fromarray(picture(200, 90))
+    halved = image.resize((100, 45), Image.Resampling.BOX)  # 90 >= 2 * 40
+    sized = halved.resize((round(100 * 40 / 45), 40), Image.Resampling.BICUBIC)
+    left = (sized.width - 40) // 2
+    expected = np.asarray(sized)[:, left : left + 40]
+    np.testing.assert_array_equal(resize_image(image, 40, Resize(fit="adm")), expected)
+    grown = resize_image(Image.fromarray(picture(20, 30)), 40, Resize(fit="adm"))
+    assert grown.shape == (40, 40, 3)
+
+
+def test_float_images_come_out_of_both_sources_alike(tmp_path: Path) -> None:
+    arrays = np.stack([picture(24, 24, seed) for seed in range(2)])
+    paths = [tmp_path / f"{index}.png" for index in range(2)]
+    for array, path in zip(arrays, paths, strict=True):
+        Image.fromarray(array).save(path)
+    for size in (16, 24):
+        resize = Resize(fit="crop", is_float=True)
+        one, two = FileImages(paths, size, resize).read(0, 2), ArrayImages(arrays, size, resize).read(0, 2)
+        assert one.dtype == two.dtype == np.float32
+        np.testing.assert_array_equal(one, two)

@@ -1,6 +1,7 @@
 """Laws of the metrics: what they do not depend on, what they tell apart, and how often their intervals are right."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaionet.evaluators.features import FeatureSet
+from relaionet.evaluators.feature_sets import FeatureSet
 from relaionet.evaluators.metrics import REAL, find_bounds, match_rows, score_generator, score_mmhm, score_real
 from relaionet.evaluators.metrics.accuracy import score_accuracy
 from relaionet.evaluators.metrics.alignment import score_alignment
@@ -90,21 +91,22 @@ def test_influences_agree_with_leaving_images_out() -> None:
         )["csFD"],
     }  # fmt: skip
     for name, score in cases.items():
-        close = score(np.arange(120)).standard_error()
+        close = replace(score(np.arange(120)), excess=0.0).standard_error()
         assert close == pytest.approx(jackknife_error(lambda rows, s=score: s(rows).value, 120), rel=0.12), name
 
 
 @pytest.mark.parametrize(("noise", "shift"), [(1.0, 0.0), (1.3, 0.2)])
 def test_intervals_cover_the_value_over_new_draws(noise: float, shift: float) -> None:
-    """Nominal 95 %: over 300 draws of the same requests, the mean value lies in 93 to 99 % of the intervals.
+    """Nominal 95 %: over 300 draws of the same requests the mean value lies in 93 to 97 % of the intervals.
 
-    Up to 99 %: where images follow the split's own distribution the Fréchet distance's interval is a little wide.
+    The bounds leave two standard errors of 300 draws; `python -m tests.measure_intervals` measures it with more.
     """
     gaussian = fit_gaussian(make_set(300, seed=10_000).features)
     found: dict[str, list[tuple[float, float, float]]] = {}
     for seed in range(300):
         one = make_set(300, seed=seed, noise=noise, shift=shift)
-        distance, inception = score_frechet(one.features, gaussian), score_inception(one.logits, splits=1)
+        distance = score_frechet(one.features, gaussian, classes=one.wnids)
+        inception = score_inception(one.logits, splits=1)
         alignment = score_alignment(one.cosines["CLIP Score"])
         scaled = score_scaled(distance, inception, alignment, names=("csFD", "csIS"), real=None)
         for name, estimate in {"FD": distance, "IS": inception, "CLIP": alignment, **scaled}.items():
@@ -112,7 +114,7 @@ def test_intervals_cover_the_value_over_new_draws(noise: float, shift: float) ->
     for name, draws in found.items():
         value, low, high = np.array(draws).T
         covered = ((low <= value.mean()) & (value.mean() <= high)).mean()
-        assert 0.92 <= covered <= 0.995, (name, covered)
+        assert 0.91 <= covered <= 0.985, (name, covered)
 
 
 def test_scores_are_a_whole_table_with_intervals() -> None:
@@ -215,10 +217,13 @@ def test_kernel_distance_by_class_has_no_bias_for_given_classes() -> None:
 
 def test_accuracy_is_counted_over_requested_classes_only() -> None:
     logits = np.eye(3)[[0, 1, 2, 0]]
-    value, low, high = score_accuracy(logits, ["a", "b", "a", "z"], ["a", "b", "c"]) or (0, 0, 0)
-    assert value == pytest.approx(2 / 3)
-    assert 0 < low < value < high < 1
+    known = score_accuracy(logits, ["a", "b", "a", "z"], ["a", "b", "c"])
+    assert known is not None
+    assert known.value == pytest.approx(2 / 3)
+    low, high = known.interval()
+    assert 0 < low < known.value < high < 1
     assert score_accuracy(logits, ["z"] * 4, ["a", "b", "c"]) is None
+    assert score_accuracy(logits, ["a", "b", "a", "a"], ["a", "b", "c"], top=3).value == 1
 
 
 def test_one_image_has_no_interval() -> None:

@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 from PIL import Image, ImageFilter
 
-from relaionet.evaluators.extractors import Models, load_models
-from relaionet.evaluators.features import FeatureSet, extract_set
+from relaionet.evaluators.feature_sets import FeatureSet, extract_set
 from relaionet.evaluators.images import ArrayImages, FileImages
 from relaionet.evaluators.metrics import score_generator, score_mmhm, score_real
 from relaionet.evaluators.miniature.pictures import HELD_OUT_SEED, WORLD_SEED, draw_small
+from relaionet.evaluators.models import Models, load_models
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.pipeline.miniature.world import CLASSES, draw_picture
 

@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from relaionet.evaluators.protocols import PROTOCOLS, check_comparable, find_protocol
+from relaionet.evaluators.extras import find_extra
+from relaionet.evaluators.protocols import PROTOCOLS, check_comparable, check_made_alike, find_protocol
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.store import digest_of
 
@@ -33,3 +34,31 @@ def test_two_versions_of_one_protocol_are_not_comparable() -> None:
     check_comparable([])
     with pytest.raises(BadInput, match="paper v1, paper v2"):
         check_comparable([one, dataclasses.replace(one, version="2")])
+
+
+def test_every_protocol_says_what_its_peer_does() -> None:
+    adm, clean, ours = (find_protocol(name) for name in ("adm", "clean", "ours"))
+    assert (adm.is_split_images, adm.is_seed, adm.extras) == (5000, None, ("sFID",))
+    assert clean.real == clean.generated
+    assert clean.size_px == ours.size_px == 299
+    assert (clean.real.fit, ours.real.fit) == ("squash", "crop")
+    assert clean.real.is_float
+    assert find_protocol("paper").mmhm_raw
+
+
+def test_the_same_name_with_other_weights_is_not_comparable() -> None:
+    check_made_alike(["a", "a"])
+    with pytest.raises(BadInput, match="different models or choices"):
+        check_made_alike(["a", "b"])
+
+
+@pytest.mark.parametrize("name", ["sFID", "neighbours", "FD:encoder:ViT-B-32/openai", "CMMD:my.py:make"])
+def test_extra_metrics_are_found_by_name(name: str) -> None:
+    assert find_extra(name).name == name
+
+
+def test_an_unknown_extra_names_the_nearest() -> None:
+    with pytest.raises(BadInput, match="Did you mean 'neighbours'"):
+        find_extra("neighbors")
+    with pytest.raises(BadInput, match="no extra metric"):
+        find_extra("FD:")

@@ -61,7 +61,12 @@ def make_scores(trade: str = "paper") -> pl.DataFrame:
                 "flow", steps, guidance, FD=20 - steps + 2 * up, IS=10 + steps / 10,
                 CLIP_Score=20 + (0 if trade == "none" else 2 * place), MMHM=0.5 + place / 10,
             )  # fmt: skip
-    return shape_table(pl.DataFrame(rows, schema=list(SCORES.columns), orient="row"), SCORES)
+    return shape_table(
+        pl.DataFrame(rows, schema=[*SCORES.columns][:11], orient="row").with_columns(
+            method=pl.lit("m"), made_with=pl.lit("d")
+        ),
+        SCORES,
+    )
 
 
 def make_report(**more: object) -> Report:
