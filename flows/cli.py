@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "relaionet.flows.cli_export:export",
     "index": "relaionet.flows.cli_search:index",
     "lemmas": "relaionet.flows.cli_lemmas:lemmas",
+    "metrics": "relaionet.flows.cli_metrics:metrics",
     "neighbours": "relaionet.flows.cli_neighbours:neighbours",
     "proposals": "relaionet.flows.cli_proposals:proposals",
     "rebuild": "relaionet.flows.cli_rebuild:rebuild",
@@ -26,6 +27,7 @@ COMMANDS = {
     "review": "relaionet.flows.cli_review:review",
     "search": "relaionet.flows.cli_search:search",
     "source": "relaionet.flows.cli_source:source",
+    "statistics": "relaionet.flows.cli_metrics:statistics",
 }
 
 

@@ -1,0 +1,27 @@
+"""Metrics on real photos with a real network: the same classes score best, and more damage scores worse."""
+
+import pytest
+
+from tests.measure_metrics import REAL, measure
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(not (REAL / "encoder" / "conse.npz").exists() and not REAL.is_dir(), reason="no ../shared/real"),
+]
+
+
+def test_real_photos_of_the_same_classes_score_far_below_all_else_and_damage_counts() -> None:
+    found = measure(120, strengths=2, extras=("neighbours",))
+    values = {(kind, size): scores for kind, size, scores in found}
+    same, other = values["same classes", ""], values["other classes", ""]
+    assert other["FD"] > 1.8 * same["FD"]
+    assert other["KD"] > 5 * abs(same["KD"])
+    kinds = {kind for kind, size in values if size}
+    assert len(kinds) == 3
+    for kind in kinds:
+        weak, strong = (scores for name, _, scores in found if name == kind)
+        assert same["FD"] < strong["FD"] > weak["FD"], kind
+        assert strong["KD"] > weak["KD"] > same["KD"] - 1e-3, kind
+        assert strong["FD"] > 1.3 * same["FD"], kind
+        assert strong["accuracy"] < same["accuracy"], kind
+        assert strong["precision"] < same["precision"], kind
