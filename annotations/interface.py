@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from relaionet.manifests.class_groups import groups_by_wnid
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.labels import Label, read_labels
+from relaionet.manifests.labels import Label, find_label, read_labels
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,7 +55,7 @@ _STYLE = """
 .relaionet .words h2, .relaionet .words h4, .relaionet .words p { display: -webkit-box !important;
   -webkit-box-orient: vertical; -webkit-line-clamp: 2; line-clamp: 2; overflow: hidden;
   overflow-wrap: anywhere; unicode-bidi: plaintext; text-align: start; }
-.relaionet .words.hint > * { color: #b45309; }
+.relaionet .hint h4, .relaionet .hint p { color: #b45309 !important; }
 .relaionet .reference img { display: block; width: 372px; height: 118px; margin: 5px 0; border-radius: 4px; }
 .relaionet .reference .lsf-object, .relaionet .reference .lsf-richtext__container { margin: 0; padding: 0; border: 0; }
 .relaionet .side .lsf-choices { display: flex; flex-direction: column; margin: 6px 0 0; }
@@ -127,9 +128,12 @@ def _namesakes() -> dict[str, set[str]]:
 
 
 def hint_line(label: Label) -> str:
-    """A warning where another class goes by the same name; empty where none does."""
-    others = namesakes(label)
-    return "Not: " + "; ".join(f"{one.name} ({one.gloss})" for one in others) if others else ""
+    """A warning of classes that look alike on pictures or go by the same name; empty where there are none."""
+    group = groups_by_wnid().get(label.wnid)
+    alike = [find_label(wnid) for wnid in group.wnids if wnid != label.wnid] if group else []
+    others = [one for one in namesakes(label) if one not in alike]
+    told = [("Looks alike: ", alike), ("Not: ", others)]
+    return " ".join(start + "; ".join(f"{one.name} ({one.gloss})" for one in some) for start, some in told if some)
 
 
 def label_config(labels: Sequence[Label], config: InterfaceConfig | None = None) -> str:

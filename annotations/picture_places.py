@@ -181,7 +181,7 @@ class Address:
         }  # fmt: skip
         try:
             self._client.request("POST", f"/api/storages/{kind}", json=about)
-        except BadInput as error:
+        except ReLAIONetError as error:  # a server without any credentials fails with 500
             raise BadInput(
                 f"project {project} cannot open {self._base} with credentials of its server; connect it by hand "
                 f"(project, Settings, Cloud Storage, Add Source Storage, {word} {self._parts.netloc}, pre-signed "
@@ -275,6 +275,6 @@ class ReferenceStrips:
         return self._made[wnid]
 
     def _place(self, place: PicturePlace, data: bytes) -> str:
-        path = store_picture(data, place.folder)
-        staged = {path.stem: path} if place.missing([path.stem]) else {}
-        return place.place([path.stem], staged)[path.stem]
+        one = hashlib.sha256(data).hexdigest()
+        staged = {one: store_picture(data, place.folder) for one in place.missing([one])}
+        return place.place([one], staged)[one]

@@ -156,7 +156,7 @@ class _Push:
         slices = tasks.iter_slices(self.config.batch_count)
         first = self._files(tasks.head(1))
         for root, path in first.values():  # said before a project is made
-            if not (root / path).is_file():
+            if "://" not in self.config.pictures and not (root / path).is_file():
                 raise BadInput(f"the picture {root / path} is not there; fetch the images first.")
         project = self._project(number, wanted)
         place = self._attach(project, first)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaionet.annotations.interface import CHOICES, class_words, label_config, page_labels
+from relaionet.annotations.interface import CHOICES, class_words, hint_line, label_config, page_labels
 from relaionet.annotations.tasks import TasksConfig, answered_tasks, make_tasks, task_data
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, read_labels
@@ -121,6 +121,18 @@ def test_page_is_what_the_sdk_takes_for_a_config():
     assert len(interface.get_control("other_class").labels) == 1000
     assert len({hotkey for _, hotkey in CHOICES.values()}) == len(CHOICES)
     assert re.search(r'alias="n02012849"', page)
+
+
+def test_hints_name_the_classes_that_are_easily_taken_for_each_other():
+    bird, machine = find_label("n02012849"), find_label("n03126707")
+    assert hint_line(bird) == f"Not: {machine.name} ({machine.gloss})"
+    assert hint_line(find_label("n04355933")).startswith("Looks alike: sunglasses (")
+    assert hint_line(find_label("n01440764")) == ""
+    hinted = [label for label in read_labels() if hint_line(label)]
+    assert 50 < len(hinted) < 120
+    for label in hinted:
+        assert f": {label.name} (" not in hint_line(label)
+        assert f"; {label.name} (" not in hint_line(label)
 
 
 def test_class_words_are_distinct():
