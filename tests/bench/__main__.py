@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.bench.row import Row
 
 FOLDER = Path(__file__).parent
-NOT_BENCHMARKS = {"__main__", "__init__", "laionet_loop", "picture_server", "row"}
+NOT_BENCHMARKS = {"__init__", "__main__", "laionet_loop", "picture_place", "picture_server", "row"}
 
 
 def machine() -> dict[str, object]:
