@@ -191,7 +191,8 @@ class _Cutter:
         if rows.height:
             self._rows.append(rows)
         if passed.height:
-            self._counts.append(passed.group_by(COUNTED_BY).agg(pl.len().cast(pl.Int64).alias("rows_count")))
+            counted = passed.group_by(COUNTED_BY).agg(pl.len().cast(pl.Int64).alias("rows_count"))
+            self._counts.append(shape_table(counted, PASSED_OVER))
             if len(self._counts) > len(self._index) + 1:
                 self._counts = [_sum(self._counts)]
 

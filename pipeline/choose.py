@@ -18,8 +18,8 @@ import polars as pl
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import ALIVE, CHOSEN, shape_table
 
-VERSION = "2"
-FULL = "its class is full"
+VERSION = "3"
+FULL, FULL_UNNAMED = "its class is full", "enough rows whose class only the image can decide"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,9 @@ def choose_candidates(keys: pl.DataFrame, config: ChooseConfig) -> pl.DataFrame:
     full = full.fill_null(value=False)
     table = placed.with_columns(
         pl.when(full).then(pl.lit("over_budget")).otherwise(pl.lit(ALIVE)).alias("status"),
-        pl.when(full).then(pl.lit(FULL)).alias("reason"),
+        pl.when(full)
+        .then(pl.when(pl.col("wnid").is_null()).then(pl.lit(FULL_UNNAMED)).otherwise(pl.lit(FULL)))
+        .alias("reason"),
     )
     return shape_table(table, CHOSEN)
 

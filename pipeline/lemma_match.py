@@ -25,7 +25,7 @@ from relaionet.pipeline.lemma_words import lemma_forms
 from relaionet.pipeline.word_search import FOLD_TABLE, find_words, space_texts
 
 # fewer captions than this are not worth an automaton of their own
-MIN_ROWS_PER_THREAD = 25_000
+MIN_ROWS_PER_THREAD = 16_000
 # captions of a slice are one string at a time, several times over
 MAX_SLICE_BYTES = 64 << 20
 

@@ -22,7 +22,7 @@ from relaionet.pipeline.source_parquet import ParquetTable, look_at_parquet, rea
 from relaionet.pipeline.source_schemas import check_schema
 from relaionet.pipeline.source_text import TextTable, look_at_text, read_text
 
-BATCH_ROWS = 65_536
+BATCH_ROWS = 49_152
 SMALL_FILE_BYTES = 16 << 20
 TEXT_ROW_BYTES, PACKED_FACTOR = 150, 3
 RETRY_S = (1.0, 5.0, 20.0)
@@ -66,7 +66,7 @@ class SourcePart:
         """Its rows, estimated from its length where they are not known."""
         if self.rows_count is not None:
             return self.rows_count
-        return (self.file.bytes_count or 0) * (PACKED_FACTOR if self.file.packing else 1) // TEXT_ROW_BYTES
+        return -(-(self.file.bytes_count or 0) * (PACKED_FACTOR if self.file.packing else 1) // TEXT_ROW_BYTES)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,6 +128,13 @@ def test_a_file_added_behind_leaves_full_shards_and_what_they_rest_on(tmp_path: 
     assert before[-1].passed_over["rows_count"].to_list() == [10]
 
 
+def test_long_stretches_without_a_class_are_counted_batch_after_batch(tmp_path: Path) -> None:
+    dull = [(f"http://a.example/{n}", ["nothing", "a\x00b"][n % 2], 100, 0.0) for n in range(40)]
+    shards = stream(write(tmp_path / "s", [dull]), keep_all=False, size=3, batch_rows=2)
+    assert [shard.rows.height for shard in shards] == [0]
+    assert dict(shards[0].passed_over.select("status", "rows_count").iter_rows()) == {"bad_text": 20, "no_label": 20}
+
+
 def test_rows_are_kept_one_by_one_as_told_or_up_to_a_size(tmp_path: Path) -> None:
     source = open_source(write(tmp_path / "s", [[("http://a.example/", "x", 1, 0.0)] * 3]))
     for keep_rows, most, answer in (
