@@ -48,12 +48,13 @@ class Preview:
 
 
 def _examples(rows: pl.DataFrame, count: int) -> Iterator[str]:
-    """Captions with what they name."""
-    for row in rows.unique("caption", keep="first", maintain_order=True).head(count).iter_rows(named=True):
-        caption = "no caption" if row["caption"] is None else f'"{show_value("caption", row["caption"])}"'
+    """Captions with what they name; addresses where those are at fault."""
+    told = "url" if (rows["status"] == "bad_url").any() else "caption"
+    for row in rows.unique(told, keep="first", maintain_order=True).head(count).iter_rows(named=True):
+        text = f"no {told}" if row[told] is None else f'"{show_value(told, row[told])}"'
         wnids = [row["wnid"]] if row["wnid"] else row["other_wnids"] or row["possible_wnids"]
         perhaps = "" if row["wnid"] or row["other_wnids"] else "perhaps "
-        yield " " * 22 + caption + (f" -> {perhaps}{show_value('wnids', wnids)}" if wnids else "")
+        yield " " * 22 + text + (f" -> {perhaps}{show_value('wnids', wnids)}" if wnids and told == "caption" else "")
 
 
 def preview_source(places: Sequence[str], config: CandidatesConfig, rows_count: int) -> Preview:

@@ -39,6 +39,15 @@ def test_the_first_rows_are_shown_with_what_they_would_become(tmp_path: Path) ->
     ]
 
 
+def test_of_rows_without_a_usable_address_the_address_is_shown(tmp_path: Path) -> None:
+    urls = ["javascript:alert(1)", None]
+    pl.DataFrame({"URL": urls, "TEXT": ["a goldfish"] * 2}).write_parquet(tmp_path / "t.parquet")
+    lines = [line.strip() for line in preview_source([str(tmp_path)], CandidatesConfig(), 9).describe()]
+    assert '"javascript:alert(1)"' in lines
+    assert "no url" in lines
+    assert not any("goldfish" in line for line in lines)
+
+
 @pytest.mark.parametrize("rows_count", [1, 4, 5, 6, 9, 10, 11])
 def test_as_many_rows_as_asked_for_over_files_and_row_groups(tmp_path: Path, rows_count: int) -> None:
     for name in "ab":
