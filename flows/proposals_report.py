@@ -97,9 +97,13 @@ def make_context(run: Run, title: str, overlap: int, route: RouteConfig) -> dict
 
 
 def join_verdicts(run: Run, proposals: pl.DataFrame) -> pl.DataFrame:
-    """Proposals that a review has settled, with `is_right`: the reviewers accepted the proposed class."""
+    """Proposals that a review has settled.
+
+    Returns:
+        PROPOSALS with shows_class (the reviewers settled on one class) and is_right (on the one proposed).
+    """
     verdicts = run.store.read_all(VERDICTS).filter(pl.col("status").is_in(["accept", "reject"]))
-    settled = verdicts.select("candidate_id", verdict="wnid")
+    settled = verdicts.select("candidate_id", verdict="wnid", shows_class=pl.col("status") == "accept")
     joined = proposals.filter(status="ok").join(settled, on="candidate_id", maintain_order="left")
     return joined.with_columns(is_right=(pl.col("wnid") == pl.col("verdict")).fill_null(value=False))
 
@@ -115,7 +119,7 @@ def _cards(proposals: pl.DataFrame, routed: pl.DataFrame, judged: pl.DataFrame) 
     ]
     if judged.height:
         right = judged.filter("is_right").height / judged.height
-        shown.append((f"{right:.1%}", "of settled proposals accepted", f"{judged.height:,} settled"))
+        shown.append((f"{right:.1%}", "of settled proposals confirmed", f"{judged.height:,} settled"))
     return shown
 
 
@@ -143,9 +147,11 @@ def draw_plots(found: Calibration, judged: pl.DataFrame) -> list[dict[str, str]]
     if found.reliability_before is not None and found.reliability is not None:
         panels["the encoder's own"] = found.reliability_before
         panels["calibrated, pictures not fitted on"] = found.reliability
-    if judged.height >= FEWEST_JUDGED:
-        scores, right = judged["label_score"].to_numpy().clip(0, 1), judged["is_right"].to_numpy()
-        panels["proposals, by the reviewers"] = measure_reliability(scores, right)
+    # a probability is that of a class, given that one is shown
+    of_a_class = judged.filter("shows_class")
+    if of_a_class.height >= FEWEST_JUDGED:
+        scores, right = of_a_class["label_score"].to_numpy().clip(0, 1), of_a_class["is_right"].to_numpy()
+        panels["with the caption, by the reviewers"] = measure_reliability(scores, right)
     if not panels:
         return []
     uri = "data:image/svg+xml;base64," + base64.b64encode(draw_reliability(panels)).decode()
@@ -163,7 +169,8 @@ def count_tiers(proposals: pl.DataFrame, judged: pl.DataFrame) -> list[dict[str,
             "tier": tier, "meaning": meaning, "count": part.height, "share": part.height / max(proposals.height, 1),
             "mean": part["label_score"].mean() if part.height else None,
             "wrong": float((1 - part["label_score"]).sum()) if is_proposed else None,
-            "settled": settled.height, "right": settled["is_right"].mean() if settled.height else None,
+            "settled": settled.height, "confirmed": settled["is_right"].mean() if settled.height else None,
+            "right": settled.filter("shows_class")["is_right"].mean() if settled["shows_class"].any() else None,
         })  # fmt: skip
     return rows
 

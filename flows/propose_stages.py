@@ -61,7 +61,9 @@ def route_all(run: Run, recipe: CurateRecipe) -> None:
 
     def make() -> pl.DataFrame:
         rows = alive(run.store.read_all(SCREENED)).select("candidate_id")
-        about = run.store.read_all(PROPOSALS).select("candidate_id", "tier", "label_score", "group_wnids")
+        about = run.store.read_all(PROPOSALS).select(
+            "candidate_id", "tier", "label_score", "group_wnids", "member_score"
+        )
         rows = rows.join(about, on="candidate_id", maintain_order="left")
         return route.route_rows(rows, recipe.overlap, recipe.route)
 

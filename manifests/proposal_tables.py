@@ -17,6 +17,7 @@ PROPOSALS = Table(
     least_score         f32   least label_score at which this class is proposed, 0 to 1
     class_group         str   group of classes that a picture cannot tell apart; null where the class is in none
     group_wnids         strs  members of that group, best first
+    member_score        f32   probability of the best class alone, given picture and caption; label_score in no group
     score               f32   probability of the nearest class given the picture alone, 0 to 1
     margin              f32   score minus the score of the second class, 0 to 1
     top_wnids           strs  nearest classes, best first
@@ -32,8 +33,8 @@ PROPOSALS = Table(
     ),
     statuses={"ok": "one class is proposed", "unclear": "no class stands out"},
     later=(
-        "tier", "label_score", "label_margin", "least_score", "class_group", "group_wnids", "caption_wnids",
-        "caption_score", "hit_rank", "calibration",
+        "tier", "label_score", "label_margin", "least_score", "class_group", "group_wnids", "member_score",
+        "caption_wnids", "caption_score", "hit_rank", "calibration",
     ),
 )  # fmt: skip
 

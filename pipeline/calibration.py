@@ -18,7 +18,7 @@ from relaionet.manifests.store import digest_of
 from relaionet.pipeline.reliability import Reliability, ReliabilityBin
 from relaionet.pipeline.thresholds import Thresholds
 
-VERSION = "1"
+VERSION = "2"
 BASIS = Literal["labelled", "captions", "encoder"]
 ASSUMPTIONS: Mapping[str, str] = {
     "labelled": "pictures of the set are as hard for the encoder as the labelled ones are",
@@ -38,6 +38,8 @@ class Calibration:
         activation: `softmax`, or `sigmoid` for encoders with a logit bias (SigLIP).
         logit_scale: factor of the cosines.
         logit_bias: added to every logit; 0 for softmax.
+        lapse: share of every picture's probability that is spread over all classes: what was fitted on n pictures
+            cannot show fewer failures than one in n + 1.
         class_bias: wnid -> added to the logit of that class; empty where it helped nothing.
         caption_errors: `sure`, `possible` and `several` -> share of such captions that name classes by chance.
         thresholds: least probability per class; null where too few labelled pictures are known.
@@ -57,6 +59,7 @@ class Calibration:
     activation: Literal["softmax", "sigmoid"] = "softmax"
     logit_scale: float
     logit_bias: float = 0.0
+    lapse: float = 0.0
     class_bias: Mapping[str, float] = field(default_factory=dict)
     caption_errors: Mapping[str, float] = field(default_factory=lambda: dict(USUAL_ERRORS))
     thresholds: Thresholds | None = None
@@ -134,7 +137,7 @@ def check_calibration(found: Calibration, own: Calibration) -> Calibration:
 def calibration_digest(found: Calibration) -> str:
     """Digest of all that probabilities and proposals depend on, 64 hex digits."""
     return digest_of(
-        found.activation, found.logit_scale, found.logit_bias, found.class_bias, found.caption_errors,
+        found.activation, found.logit_scale, found.logit_bias, found.lapse, found.class_bias, found.caption_errors,
         found.thresholds, found.fingerprint, found.classes,
     )  # fmt: skip
 

@@ -49,8 +49,8 @@ def fit_on_captions(own: Calibration, cosines: np.ndarray, named: np.ndarray) ->
     scale, error = float(np.exp(found.x[0])), float(1 / (1 + np.exp(-found.x[1])))
     offset = fit_offset(cosines, scale, (1 - error) * len(named)) if own.with_none else 0.0
     return replace(
-        own, logit_scale=scale, logit_bias=offset, basis="captions", assumption=ASSUMPTIONS["captions"],
-        examples_count=len(named), sources={"captions": len(named)},
+        own, logit_scale=scale, logit_bias=offset, lapse=1 / (len(named) + 1), basis="captions",
+        assumption=ASSUMPTIONS["captions"], examples_count=len(named), sources={"captions": len(named)},
     )  # fmt: skip
 
 
@@ -86,7 +86,9 @@ def _said(
     """Probability of the classes that each caption names, given the picture, [N]."""
     said = np.empty(len(vectors))
     bias = bias_vector(found, labels)
-    for part, block in probability_blocks(vectors, label_vectors, found.logit_scale, bias, with_none=found.with_none):
+    for part, block in probability_blocks(
+        vectors, label_vectors, found.logit_scale, bias, with_none=found.with_none, lapse=found.lapse
+    ):
         said[part] = [row[list(places)].sum() for row, places in zip(block, named[part], strict=True)]
     return said
 

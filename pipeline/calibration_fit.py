@@ -18,7 +18,7 @@ from relaionet.manifests.labels import Label
 from relaionet.pipeline.calibration import ASSUMPTIONS, Calibration
 from relaionet.pipeline.calibration_captions import Captions, fit_caption_errors, fit_on_captions
 from relaionet.pipeline.calibration_scale import fit_offset, fit_scale, fit_scale_and_bias
-from relaionet.pipeline.probabilities import log_probabilities, logits_of, sum_by_group
+from relaionet.pipeline.probabilities import log_probabilities, logits_of, spread, sum_by_group
 from relaionet.pipeline.reliability import measure_reliability
 from relaionet.pipeline.thresholds import find_thresholds
 
@@ -189,7 +189,7 @@ def _fit_labelled(
         rest = np.setdiff1d(np.arange(len(known)), held)
         fit = _fit_once(cosines[rest], known[rest], strength, is_sigmoid=is_sigmoid)
         logits = fit.scale * cosines[held] + fit.bias + fit.offset
-        unseen[held] = np.exp(log_probabilities(logits, with_none=is_sigmoid))
+        unseen[held] = spread(np.exp(log_probabilities(logits, with_none=is_sigmoid)), 1 / (len(rest) + 1))
     before = np.exp(log_probabilities(own.logit_scale * cosines + own.logit_bias, with_none=is_sigmoid))
     fit = _fit_once(cosines, known, strength, is_sigmoid=is_sigmoid)
     bias = {label.wnid: float(value) for label, value in zip(labels, fit.bias, strict=True) if value}
@@ -200,8 +200,8 @@ def _fit_labelled(
     best = np.where(member[None, :] == group[:, None], unseen, -1.0).argmax(axis=1)
     scores, right = summed[np.arange(len(group)), group].clip(0, 1), group == member[known]
     return replace(
-        own, logit_scale=fit.scale, logit_bias=fit.offset, class_bias=bias, basis="labelled",
-        assumption=ASSUMPTIONS["labelled"], examples_count=len(known),
+        own, logit_scale=fit.scale, logit_bias=fit.offset, lapse=1 / (len(known) + 1), class_bias=bias,
+        basis="labelled", assumption=ASSUMPTIONS["labelled"], examples_count=len(known),
         thresholds=find_thresholds(scores, right, [labels[int(place)].wnid for place in best], config.wanted_precision),
         reliability=measure_reliability(unseen.max(axis=1).clip(0, 1), unseen.argmax(axis=1) == known),
         reliability_before=measure_reliability(before.max(axis=1).clip(0, 1), before.argmax(axis=1) == known),

@@ -3,6 +3,9 @@
     softmax   p(c | picture) = exp(z_c) / Σ exp(z)           z_c = scale · cosine_c + bias_c
     sigmoid   p(c | picture) = exp(z_c) / (1 + Σ exp(z))     z_c = scale · cosine_c + offset + bias_c
 
+and of either a share `lapse` is spread over all classes alike: what was fitted on n pictures cannot show that an
+encoder fails less often than once in n + 1, however large its logits are.
+
 The second is for encoders trained with a sigmoid (SigLIP), whose logits are odds of their own for every class: one
 class or none of them is shown, and "none" has the odds 1.
 
@@ -44,13 +47,18 @@ def log_probabilities(logits: np.ndarray, *, with_none: bool = False) -> np.ndar
 
 def probability_blocks(
     image_vectors: np.ndarray, label_vectors: np.ndarray, scale: float, bias: np.ndarray | float = 0.0, *,
-    with_none: bool = False,
+    with_none: bool = False, lapse: float = 0.0,
 ) -> Iterator[tuple[slice, np.ndarray]]:  # fmt: skip
     """Rows and their [n, C] float64 probabilities, in blocks of bounded size."""
     for start in range(0, len(image_vectors), BLOCK_ROWS):
         part = slice(start, min(start + BLOCK_ROWS, len(image_vectors)))
         logits = logits_of(image_vectors[part], label_vectors, scale, bias)
-        yield part, np.exp(log_probabilities(logits, with_none=with_none))
+        yield part, spread(np.exp(log_probabilities(logits, with_none=with_none)), lapse)
+
+
+def spread(probabilities: np.ndarray, lapse: float) -> np.ndarray:
+    """[N, C] probabilities of which a share was spread over all classes alike."""
+    return (1 - lapse) * probabilities + lapse / probabilities.shape[1]
 
 
 def weigh_captions(probabilities: np.ndarray, named: Sequence[Sequence[int]], errors: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from relaionet.pipeline.calibration import Calibration, bias_vector, calibration
 from relaionet.pipeline.caption_evidence import Evidence, read_evidence
 from relaionet.pipeline.probabilities import probability_blocks, sum_by_group, weigh_captions
 
-VERSION = "2"
+VERSION = "3"
 NO_CAPTION = "; the caption names none"
 UNLIKE = "; the picture does not support what the caption names"
 
@@ -77,7 +77,7 @@ def propose_labels(
         _judge(block, evidence.rows(part), labels, config, calibration)
         for part, block in probability_blocks(
             image_vectors, label_vectors, config.logit_scale or calibration.logit_scale,
-            bias_vector(calibration, labels), with_none=calibration.with_none,
+            bias_vector(calibration, labels), with_none=calibration.with_none, lapse=calibration.lapse,
         )
     ]  # fmt: skip
     table = pl.concat(parts).with_columns(
@@ -136,6 +136,7 @@ def _judge(
             "least_score": least,
             "class_group": [names[found[0]] if len(found) > 1 else None for found in members],
             "group_wnids": [[str(wnids[place]) for place in found] if len(found) > 1 else [] for found in members],
+            "member_score": [float(both[place, found[0]]) for place, found in enumerate(members)],
             "score": near_scores[:, 0],
             "margin": near_scores[:, 0] - near_scores[:, 1],
             "top_wnids": wnids[nearest[:, : config.top_count]].tolist(),

@@ -19,7 +19,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import ROUTED, shape_table
 from relaionet.pipeline.acceptance import bound_wrong, sample_size
 
-VERSION = "1"
+VERSION = "2"
 POLICY = Literal["all", "doubt"]
 LEAST = 1e-6
 
@@ -93,7 +93,7 @@ def route_rows(rows: pl.DataFrame, overlap: int, config: RouteConfig) -> pl.Data
     """Say how many answers each row is to get.
 
     Args:
-        rows: candidate_id, tier, label_score, group_wnids (empty where the class is in no group).
+        rows: candidate_id, tier, label_score, group_wnids (empty where the class is in no group), member_score.
         overlap: answers a row gets where nothing is saved, at least 1.
         config: see there.
 
@@ -109,8 +109,9 @@ def route_rows(rows: pl.DataFrame, overlap: int, config: RouteConfig) -> pl.Data
         return ROUTED.empty()
     scores = rows["label_score"].cast(pl.Float64).to_numpy()
     members = rows["group_wnids"].list.len().fill_null(0).to_numpy()
-    # which member of a group it is, the picture does not say
-    bits = information_bits(scores / np.maximum(members, 1), config.reviewer_accuracy)
+    # in a group the label is right only where its member is
+    own = rows["member_score"].cast(pl.Float64).fill_null(rows["label_score"]).to_numpy()
+    bits = information_bits(np.minimum(scores, own), config.reviewer_accuracy)
     table = rows.select("candidate_id", "tier", "label_score").with_columns(
         information_bits=pl.Series(bits, dtype=pl.Float64),
         key=pl.col("candidate_id").map_elements(lambda one: _hash(one, config.seed), return_dtype=pl.String),

@@ -83,6 +83,6 @@ def source_recipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def a_run(relaionet: Command, source_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A curated run whose tasks were not pushed yet."""
     folder = tmp_path_factory.mktemp("run") / "small"
-    done = relaionet("curate", "--recipe", source_recipe, "--out", folder, "--no-push")
+    done = relaionet("curate", "--recipe", source_recipe, "--out", folder, "--no-push", timeout_s=300)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from relaionet.manifests.store import Store
-from relaionet.manifests.tables import CANDIDATES, PROPOSALS, ROUTED, SCREENED, TASKS, alive
+from relaionet.manifests.tables import CANDIDATES, PROPOSALS, ROUTED, SCREENED, TASKS, VERDICTS, alive
 from tests.whole.conftest import Command
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -59,7 +59,7 @@ def test_a_recipe_that_saves_asks_fewer_and_says_what_that_risks(
     shutil.copytree(a_run, run)
     recipe = source_recipe.parent / "saving.toml"
     recipe.write_text(source_recipe.read_text() + '[route]\npolicy = "doubt"\nagree_sample_frac = 0.2\n')
-    done = relaionet("curate", "--recipe", recipe, "--out", run, "--no-push")
+    done = relaionet("curate", "--recipe", recipe, "--out", run, "--no-push", timeout_s=300)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "fewer than 3 for each" in done.stderr
     assert "control sample" in done.stderr
@@ -81,9 +81,35 @@ def test_a_calibration_of_another_encoder_is_refused(
     other.write_text(json.dumps(found | {"fingerprint": "0" * 64, "encoder": "another"}))
     recipe = source_recipe.parent / "other.toml"
     recipe.write_text(source_recipe.read_text() + '[calibrate]\nfile = "other.json"\n')
-    done = relaionet("curate", "--recipe", recipe, "--out", run, "--no-push")
+    done = relaionet("curate", "--recipe", recipe, "--out", run, "--no-push", timeout_s=300)
     assert done.returncode == 2
     assert "that of encoder 'another'" in done.stderr
-    other.write_text(json.dumps(found))
-    done = relaionet("curate", "--recipe", recipe, "--out", run, "--no-push")
+
+
+def test_the_verdicts_of_an_earlier_run_are_labels(
+    a_run: Path, source_recipe: Path, relaionet: Command, tmp_path: Path
+) -> None:
+    earlier, run = source_recipe.parent / "earlier", tmp_path / "run"
+    shutil.copytree(a_run, earlier)
+    shutil.copytree(a_run, run)
+    proposals = alive(Store(a_run).read_all(PROPOSALS))
+    settled = pl.DataFrame(
+        [
+            {"candidate_id": one, "proposed_wnid": wnid, "wnid": wnid, "votes_count": 3, "yes_count": 3,
+             "selection_frac": 1.0, "confidence": 0.99, "reviewers": [], "status": "accept", "reason": None}
+            for one, wnid in proposals.select("candidate_id", "wnid").iter_rows()
+        ]
+    )  # fmt: skip
+    for name, dtype in VERDICTS.schema.items():
+        settled = settled if name in settled.columns else settled.with_columns(pl.lit(None, dtype).alias(name))
+    Store(earlier).write(settled, VERDICTS, "made")
+    recipe = source_recipe.parent / "reviews.toml"
+    recipe.write_text(source_recipe.read_text() + '[calibrate]\nreviews = ["earlier"]\n')
+    done = relaionet("curate", "--recipe", recipe, "--out", run, "--no-push", timeout_s=300)
     assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads((run / "calibration" / "calibration.json").read_text())
+    assert found["sources"] == {"controls": 60, "review earlier": proposals.height}
+    page = (earlier / "proposals.html").read_text()
+    assert relaionet("proposals", "--run", earlier).returncode == 0
+    assert "by the reviewers" not in page
+    assert "of settled proposals confirmed" in (earlier / "proposals.html").read_text()

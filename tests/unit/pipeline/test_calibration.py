@@ -19,7 +19,7 @@ from relaionet.pipeline.calibration import (
 )  # fmt: skip
 from relaionet.pipeline.calibration_captions import Captions
 from relaionet.pipeline.calibration_fit import CalibrateConfig, Examples, fit_calibration
-from relaionet.pipeline.probabilities import log_probabilities
+from relaionet.pipeline.probabilities import log_probabilities, probability_blocks
 
 LABELS = read_labels()[:40]
 WNIDS = [label.wnid for label in LABELS]
@@ -158,3 +158,14 @@ def test_a_label_that_is_not_searched_is_named() -> None:
     examples = Examples(vectors=vectors, wnids=["n99999999"])
     with pytest.raises(BadInput, match="n99999999"):
         fit_calibration(examples, NO_CAPTIONS, label_vectors, LABELS, CalibrateConfig(), own(label_vectors))
+
+
+def test_no_probability_is_surer_than_the_pictures_can_show() -> None:
+    vectors, label_vectors, true = a_world(99, 400.0)
+    examples = Examples(vectors=vectors, wnids=[WNIDS[place] for place in true])
+    found = fit_calibration(examples, NO_CAPTIONS, label_vectors, LABELS, CalibrateConfig(), own(label_vectors))
+    # all right, at any scale: one failure in a hundred is still possible
+    assert found.lapse == pytest.approx(1 / 100)
+    _, chances = next(probability_blocks(vectors, label_vectors, found.logit_scale, lapse=found.lapse))
+    assert chances.max() <= 0.99 + 0.01 / 40 + 1e-12
+    np.testing.assert_allclose(chances.sum(axis=1), 1)

@@ -125,6 +125,8 @@ def test_classes_that_cannot_be_told_apart_are_clear_together() -> None:
     ]  # fmt: skip
     assert table["tier"].to_list()[1] == "agree"
     assert table["label_score"][0] > 0.99 > 0.6 > table["score"][0]
+    assert table["member_score"][0] == pytest.approx(table["score"][0])
+    assert table["member_score"][2] == table["label_score"][2]
     apart = propose(rows_of(None, None, None), close, labels=GROUPED, use_groups=False)
     assert apart["status"].to_list() == ["unclear", "unclear", "ok"]
 

@@ -19,7 +19,7 @@ from relaionet.pipeline.route import RouteConfig, answers_needed, describe_routi
 def make_rows(count: int, seed: int = 0) -> pl.DataFrame:
     rng = np.random.default_rng(seed)
     tiers = rng.choice(["agree", "picture", "caption", "disagree"], count, p=[0.6, 0.2, 0.1, 0.1])
-    return pl.DataFrame(
+    rows = pl.DataFrame(
         {
             "candidate_id": [hashlib.sha256(f"{seed} {row}".encode()).hexdigest() for row in range(count)],
             "tier": tiers,
@@ -28,6 +28,8 @@ def make_rows(count: int, seed: int = 0) -> pl.DataFrame:
         },
         schema_overrides={"label_score": pl.Float32, "group_wnids": pl.List(pl.String), "tier": pl.String},
     )
+    in_group = pl.col("group_wnids").list.len() > 0
+    return rows.with_columns(member_score=pl.col("label_score") * pl.when(in_group).then(0.6).otherwise(1.0))
 
 
 def test_by_default_everybody_gets_all_eyes() -> None:
@@ -90,7 +92,7 @@ def test_agreeing_answers_leave_as_little_doubt_as_asked(score: float, answers: 
 
 def test_members_of_a_group_are_compared_by_all_eyes_and_come_first() -> None:
     rows = make_rows(2).with_columns(
-        label_score=pl.lit(0.9999, pl.Float32), tier=pl.lit("agree"),
+        label_score=pl.lit(0.9999, pl.Float32), tier=pl.lit("agree"), member_score=pl.Series([0.55, 0.9999]),
         group_wnids=pl.Series([["a", "b"], []], dtype=pl.List(pl.String)),
     )  # fmt: skip
     routed = route_rows(rows, 3, RouteConfig(policy="doubt", agree_sample_frac=0.0))
