@@ -31,6 +31,8 @@ class RouteConfig:
     Attributes:
         policy: `all` gives every row the recipe's overlap; `doubt` gives fewer where fewer are enough.
         reviewer_accuracy: probability that an answer is right, assumed by `doubt`, 0.5 to 1.
+        none_frac: share of rows that reviewers turn down because they show none of the classes, several, or a drawing;
+            no probability knows of these. Assumed; an earlier review of the like says it.
         max_error_frac: doubt that agreeing answers may leave, by `doubt`, 0 to 1.
         budget_answers_count: answers to ask for in all, controls not counted; 0 sets no limit. The control sample
             comes first, then the most doubtful rows.
@@ -44,6 +46,7 @@ class RouteConfig:
 
     policy: POLICY = "all"
     reviewer_accuracy: float = 0.9
+    none_frac: float = 0.1
     max_error_frac: float = 0.01
     budget_answers_count: int = 0
     agree_sample_frac: float = 1.0
@@ -58,7 +61,7 @@ class RouteConfig:
         for name in ("max_error_frac", "confidence"):
             if not 0 < getattr(self, name) < 1:
                 raise BadInput(f"route: {name} is {getattr(self, name)}; it lies between 0 and 1.")
-        for name in ("agree_sample_frac", "agree_bound_frac", "agree_min_score"):
+        for name in ("none_frac", "agree_sample_frac", "agree_bound_frac", "agree_min_score"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"route: {name} is {getattr(self, name)}; expected 0 to 1.")
         if self.budget_answers_count < 0:
@@ -107,10 +110,11 @@ def route_rows(rows: pl.DataFrame, overlap: int, config: RouteConfig) -> pl.Data
         raise BadInput(f"route: overlap is {overlap}; at least one answer is asked for.")
     if rows.is_empty():
         return ROUTED.empty()
-    scores = rows["label_score"].cast(pl.Float64).to_numpy()
+    shown = 1 - config.none_frac
+    scores = shown * rows["label_score"].cast(pl.Float64).to_numpy()
     members = rows["group_wnids"].list.len().fill_null(0).to_numpy()
     # in a group the label is right only where its member is
-    own = rows["member_score"].cast(pl.Float64).fill_null(rows["label_score"]).to_numpy()
+    own = shown * rows["member_score"].cast(pl.Float64).fill_null(rows["label_score"]).to_numpy()
     bits = information_bits(np.minimum(scores, own), config.reviewer_accuracy)
     table = rows.select("candidate_id", "tier", "label_score").with_columns(
         information_bits=pl.Series(bits, dtype=pl.Float64),

@@ -35,10 +35,9 @@ POLICIES = {
     "all, 3 answers each (default)": RouteConfig(),
     "doubt, 5 % left": RouteConfig(policy="doubt", max_error_frac=0.05),
     "doubt, 1 % left": RouteConfig(policy="doubt"),
-    "doubt, 0.1 % left": RouteConfig(policy="doubt", max_error_frac=0.001),
+    "doubt, 1 % left, all pictures of a class": RouteConfig(policy="doubt", none_frac=0.0),
     "doubt, 1 % left, 20 % of agreeing sampled": RouteConfig(policy="doubt", agree_sample_frac=0.2),
     "all, budget of 900 answers": RouteConfig(budget_answers_count=900),
-    "doubt, 1 % left, budget of 900": RouteConfig(policy="doubt", budget_answers_count=900),
 }
 
 

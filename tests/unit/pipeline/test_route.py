@@ -90,6 +90,16 @@ def test_agreeing_answers_leave_as_little_doubt_as_asked(score: float, answers: 
         assert score * 0.9**fewer / (score * 0.9**fewer + (1 - score) * 0.1**fewer) < 0.99
 
 
+def test_pictures_that_show_no_class_are_reckoned_with() -> None:
+    rows = make_rows(1).with_columns(
+        label_score=pl.lit(0.9999, pl.Float32), member_score=pl.lit(0.9999), group_wnids=pl.lit([], pl.List(pl.String)),
+        tier=pl.lit("picture"),
+    )  # fmt: skip
+    for none_frac, answers in ((0.0, 1), (0.1, 2), (0.5, 3)):
+        config = RouteConfig(policy="doubt", none_frac=none_frac)
+        assert route_rows(rows, 3, config)["answers_wanted_count"].to_list() == [answers]
+
+
 def test_members_of_a_group_are_compared_by_all_eyes_and_come_first() -> None:
     rows = make_rows(2).with_columns(
         label_score=pl.lit(0.9999, pl.Float32), tier=pl.lit("agree"), member_score=pl.Series([0.55, 0.9999]),
