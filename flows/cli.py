@@ -16,6 +16,8 @@ from relaionet.flows.error_text import EXIT_BAD
 COMMANDS = {
     "adopt": "relaionet.flows.cli_release:adopt",
     "candidates": "relaionet.flows.cli_candidates:candidates",
+    "embed": "relaionet.flows.cli_embed:embed",
+    "encoders": "relaionet.flows.cli_embed:encoders",
     "export": "relaionet.flows.cli_export:export",
     "index": "relaionet.flows.cli_search:index",
     "lemmas": "relaionet.flows.cli_lemmas:lemmas",
@@ -72,13 +74,17 @@ def demo(ctx: click.Context, out: Path, seed: int) -> None:
     "--push/--no-push", default=None, help="Push the tasks to Label Studio at the end.  [default: if one is set up]"
 )
 @click.option("--retry", is_flag=True, help="Ask again for images that failed for a reason that may pass.")
+@click.option(
+    "--on", default="threads", show_default=True, metavar="WHERE",
+    help="Where shards are worked on: threads (of this process), ray (a cluster of this machine alone) or ray://host:port.",
+)  # fmt: skip
 @click.pass_context
-def curate(ctx: click.Context, recipe: str, out: Path, push: bool | None, retry: bool) -> None:
+def curate(ctx: click.Context, recipe: str, out: Path, push: bool | None, retry: bool, on: str) -> None:
     """Turn LAION rows into review tasks: candidates, images, embeddings, proposals, screens."""
     start(ctx)
     from relaionet.flows.curate import read_curate_recipe, run_curate
 
-    run_curate(read_curate_recipe(recipe), out, push=push, retry=retry)
+    run_curate(read_curate_recipe(recipe), out, push=push, retry=retry, on=on)
 
 
 @main.command()

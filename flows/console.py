@@ -66,6 +66,20 @@ class Reporter:
         self.console.print(f"  {stage:<12}{rows_in:>7,} = {parts}  ({spent})", markup=False, soft_wrap=True)
 
 
+def by_shard(advance: Advance, rows_count: int, shards_count: int) -> Callable[[], None]:
+    """Moves a bar over rows by one shard's share, where the rows themselves are counted in another process."""
+    ends = iter([rows_count * (number + 1) // shards_count for number in range(shards_count)])
+    done = 0
+
+    def move() -> None:
+        nonlocal done
+        end = next(ends)
+        advance(end - done)
+        done = end
+
+    return move
+
+
 def show_trace(candidate_id: str, folder: Path | None) -> None:
     """Print a row's whole life.
 

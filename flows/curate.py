@@ -6,19 +6,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from prefect.task_runners import ThreadPoolTaskRunner
-
 from relaionet.annotations.agreement import AgreementConfig
 from relaionet.annotations.tasks import TasksConfig
 from relaionet.flows.calibration_stage import calibrate_proposals
 from relaionet.flows.candidate_stages import choose_all, match_shard, read_all_candidates, report_candidates
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate_stages import (
-    embed_shard,
     screen_all,
     search_labels,
 )  # fmt: skip
 from relaionet.flows.download_stage import download_shard, finish_downloads
+from relaionet.flows.embed_stage import embed_shard, find_all_published
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.neighbour_stages import place_neighbours, search_all_neighbours
 from relaionet.flows.proposals_report import write_proposals_report
@@ -26,8 +24,9 @@ from relaionet.flows.propose_stages import make_review_tasks, propose_shard, rou
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.recipe import find_recipe, read_recipe
 from relaionet.flows.stage import Run, as_flow, publish_counts, run_shards, share_cores
+from relaionet.flows.task_runners import THREADS, connected, make_runner
 from relaionet.flows.text_stages import calibrate_texts
-from relaionet.flows.vectors import get_encoder
+from relaionet.flows.vectors import get_encoder, wants_gpu
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, PROPOSALS, TEXT_MATCHES
 from relaionet.pipeline.calibration_fit import CalibrateConfig
@@ -35,6 +34,7 @@ from relaionet.pipeline.candidates import CandidatesConfig
 from relaionet.pipeline.choose import ChooseConfig
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.embed import EmbedConfig
+from relaionet.pipeline.embedding_store import embedding_shards
 from relaionet.pipeline.neighbour_queries import NeighboursConfig, check_neighbours
 from relaionet.pipeline.propose import ProposeConfig
 from relaionet.pipeline.retrieve import RetrieveConfig
@@ -56,6 +56,8 @@ class CurateRecipe:
         encoder_options: passed to the encoder's factory.
         templates: prompts a class is searched with; {name} and {gloss} are filled in, and `openai-imagenet` (80) and
             `simple-imagenet` (7) stand for open_clip's sets.
+        published: folder of embeddings in clip-retrieval's layout that the recipe's encoder made, such as LAION's;
+            images whose URL or id is found there take their row from it. None encodes every image.
         reference: folder of pictures that must not be in the set (leaks), any depth; none where null.
         controls: parquet with columns path, wnid: pictures with known labels, mixed into the review; none where null.
         examples: folder with a folder of known pictures per wnid; up to three of the proposed class are shown small on
@@ -75,6 +77,7 @@ class CurateRecipe:
     encoder: str = "ViT-B-32/laion2b_s34b_b79k"
     encoder_options: dict[str, Any] = field(default_factory=dict)
     templates: tuple[str, ...] = ("a photo of a {name}", "a photo of a {name}, {gloss}")
+    published: Path | None = None
     reference: Path | None = None
     controls: Path | None = None
     examples: Path | None = None
@@ -110,6 +113,7 @@ def read_curate_recipe(name: str) -> CurateRecipe:
     return replace(
         recipe,
         source=tuple(place if "://" in place else str(folder / place) for place in places_of(recipe.source)),
+        published=recipe.published and folder / recipe.published,
         reference=recipe.reference and folder / recipe.reference,
         controls=recipe.controls and folder / recipe.controls,
         examples=recipe.examples and folder / recipe.examples,
@@ -138,6 +142,7 @@ def run_curate(
     *,
     push: bool | None = None,
     retry: bool = False,
+    on: str = THREADS,
     reporter: Reporter | None = None,
 ) -> Run:
     """Run the flow.
@@ -147,12 +152,13 @@ def run_curate(
         out: folder of the run.
         push: push the tasks to Label Studio at the end; None pushes where a server is set up.
         retry: ask again for images that failed for a reason that may pass.
+        on: where shards are worked on: `threads`, `ray` or `ray://host:port`.
         reporter: where progress is shown.
     """
     run = Run(root=out, reporter=reporter or Reporter())
     check_recipe(recipe)
     with hold_folder(out):
-        curate(run, recipe, retry=retry)
+        curate(run, recipe, retry=retry, on=on)
     if push is not False:
         from relaionet.flows.review import push_if_possible
 
@@ -168,6 +174,8 @@ def check_recipe(recipe: CurateRecipe) -> None:
     """
     for place in places_of(recipe.source):
         check_address(place)
+    if recipe.published is not None:
+        embedding_shards(recipe.published)
     if recipe.reference is not None and not recipe.reference.is_dir():
         raise BadInput(f"reference {recipe.reference} is no folder of pictures.")
     if recipe.examples is not None and not recipe.examples.is_dir():
@@ -197,13 +205,15 @@ def check_calibrate(config: CalibrateConfig) -> None:
             raise BadInput(f"calibrate: reviews: {root} holds no run.")
 
 
-def curate(run: Run, recipe: CurateRecipe, *, retry: bool = False) -> None:
+def curate(run: Run, recipe: CurateRecipe, *, retry: bool = False, on: str = THREADS) -> None:
     """The flow: LAION rows in, review tasks out."""
-    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=recipe.workers)
-    as_flow(
-        "curate", lambda: run_stages(run, recipe, retry=retry), task_runner=runner, title=recipe.name,
-        source=", ".join(places_of(recipe.source)), out=str(run.root),
-    )  # fmt: skip
+    runner = make_runner(on, recipe.workers)
+    run.local = on == THREADS
+    with connected(on):
+        as_flow(
+            "curate", lambda: run_stages(run, recipe, retry=retry), task_runner=runner, title=recipe.name,
+            source=", ".join(places_of(recipe.source)), out=str(run.root),
+        )  # fmt: skip
 
 
 def run_stages(run: Run, recipe: CurateRecipe, *, retry: bool = False) -> None:
@@ -221,7 +231,8 @@ def run_stages(run: Run, recipe: CurateRecipe, *, retry: bool = False) -> None:
     report_candidates(run, recipe)
     run_shards(run, DOWNLOADS, download_shard, shards, rows_count, recipe, retry)
     finish_downloads(run)
-    run_shards(run, EMBEDDINGS, embed_shard, shards, rows_count, recipe)
+    find_all_published(run, recipe, shards)
+    run_shards(run, EMBEDDINGS, embed_shard, shards, rows_count, recipe, gpu=wants_gpu(recipe))
     search_labels(run, recipe)
     calibrate_proposals(run, recipe)
     run_shards(run, PROPOSALS, propose_shard, shards, rows_count, recipe)

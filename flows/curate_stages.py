@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from relaionet.flows.console import Advance
-from relaionet.flows.download_stage import chosen_rows
 from relaionet.flows.stage import Run, input_digest, input_digests
 from relaionet.flows.vectors import get_encoder, get_label_vectors, read_vectors, vectors_of
 from relaionet.manifests.errors import BadInput
@@ -25,38 +22,11 @@ from relaionet.manifests.tables import (
     alive,
 )  # fmt: skip
 from relaionet.pipeline import embed, retrieve, screen
-from relaionet.pipeline.embed_batches import usable_cores
-from relaionet.pipeline.embedding_store import embeddings_digest, has_embeddings, write_embeddings
+from relaionet.pipeline.embedding_store import embeddings_digest
 from relaionet.pipeline.encoders import Encoder
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe
-
-
-def embed_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
-    """Stage 5: unit vectors and perceptual hashes of one shard's images."""
-    encoder = get_encoder(recipe)
-    about = chosen_rows(run, shard, "url", "caption")
-    digest = digest_of(
-        input_digest(run, DOWNLOADS, shard), about.rows(), encoder.fingerprint, recipe.embed.max_pixels, embed.VERSION
-    )
-    if not has_embeddings(run.embeddings, int(shard)):
-        run.store.forget(EMBEDDINGS.name, shard)
-
-    def make() -> pl.DataFrame:
-        rows = alive(run.store.read(DOWNLOADS, shard))
-        config = share_threads(recipe.embed, recipe.workers)
-        table, vectors = embed.embed_images(rows, encoder, run.images, config, advance)
-        kept = alive(table).select("candidate_id").join(about, on="candidate_id", how="left", maintain_order="left")
-        write_embeddings(run.embeddings, int(shard), vectors, kept)
-        return table
-
-    return run.make(EMBEDDINGS, digest, make, shard=shard)
-
-
-def share_threads(config: embed.EmbedConfig, workers: int) -> embed.EmbedConfig:
-    """Settings with this process's share of the cores for each of `workers` shards at work at once."""
-    return replace(config, threads=config.threads or max(1, usable_cores() // workers))
 
 
 def search_labels(run: Run, recipe: CurateRecipe) -> None:

@@ -7,18 +7,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import polars as pl
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import TaskRun
+from prefect.exceptions import CrashedRun
 from prefect.futures import wait
-from prefect.states import State
 
-from relaionet.flows.console import Advance, Reporter
+from relaionet.flows.console import Advance, Reporter, by_shard
 from relaionet.flows.environment import server_address
 from relaionet.flows.prefect_server import is_temporary, reporting_server
+from relaionet.flows.task_runners import StaysHere, asking_for, check_seen, enter_worker, is_passing
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, CANDIDATES, PASSED_OVER, Table
@@ -160,34 +160,38 @@ def as_flow(name: str, work: Callable[[], T], *, task_runner: Any = None, **show
         task_runner: where its tasks run; Prefect's threads where None.
         **shown: what the Prefect server shows of the run.
     """
+    here = StaysHere(work)
 
     @flow(name=name, task_runner=task_runner, validate_parameters=False)
     def body(**shown: str) -> T:
-        return work()
+        return cast("T", here.value())
 
     with reporting_server():
         return body(**shown)
 
 
-def is_passing(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
-    """True for errors that a retry may cure."""
-    try:
-        state.result()
-    except Unavailable:
-        return True
-    except Exception:  # noqa: BLE001  whatever else the task raised is not cured by trying again
-        return False
-    return False
-
-
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=is_passing)
-def run_shard(work: ShardWork, root: Path, shard: str, arguments: tuple[Any, ...], advance: Advance | None) -> bool:
-    """One shard of one stage, as one Prefect task; True when it was made now."""
+def run_shard(
+    work: ShardWork, root: Path, shard: str, arguments: tuple[Any, ...], advance: Advance | None, sender: str | None
+) -> bool:
+    """One shard of one stage, as one Prefect task; True when it was made now.
+
+    Args:
+        work: see `run_shards`.
+        root: folder of the run.
+        shard: its name.
+        arguments: passed on.
+        advance: moves the progress bar; None in another process.
+        sender: working folder of the process that sent the task; None in that process itself.
+    """
+    if sender is not None:
+        enter_worker(sender)
+        check_seen(root)
     return work(Run(root=root), shard, *arguments, advance or (lambda _count: None))
 
 
 def run_shards(
-    run: Run, table: Table, work: ShardWork, shards: Sequence[str], rows_count: int, *arguments: Any
+    run: Run, table: Table, work: ShardWork, shards: Sequence[str], rows_count: int, *arguments: Any, gpu: bool = False
 ) -> None:
     """Run `work` on every shard under the flow's task runner, then count the table.
 
@@ -198,22 +202,55 @@ def run_shards(
         shards: names of the shards.
         rows_count: rows of all shards together, for the progress bar.
         *arguments: passed on; must be picklable.
+        gpu: a worker of a cluster needs a GPU for it, where the cluster has any.
 
     Raises:
         Whatever the first failing shard raised, after the others have ended.
     """
     with run.reporter.bar(table.name, rows_count) as advance:
-        futures = [
-            run_shard.with_options(name=f"{table.name} {shard}").submit(
-                work, run.root, shard, arguments, advance if run.local else None
+        results = (
+            _run_here(run, table, work, shards, arguments, advance)
+            if run.local
+            else _run_on_workers(
+                run, table, work, shards, arguments, by_shard(advance, rows_count, len(shards)), gpu=gpu
             )
-            for shard in shards
-        ]
-        wait(futures)
-        results = [future.result() for future in futures]
+        )
         if any(results):
             run.made.add(table.name)
     run.count(table)
+
+
+def _run_here(
+    run: Run, table: Table, work: ShardWork, shards: Sequence[str], arguments: tuple[Any, ...], advance: Advance
+) -> list[bool]:
+    futures = [
+        run_shard.with_options(name=f"{table.name} {shard}").submit(work, run.root, shard, arguments, advance, None)
+        for shard in shards
+    ]
+    wait(futures)
+    return [future.result() for future in futures]
+
+
+def _run_on_workers(
+    run: Run, table: Table, work: ShardWork, shards: Sequence[str], arguments: tuple[Any, ...],
+    advance: Callable[[], None], *, gpu: bool,
+) -> list[bool]:  # fmt: skip
+    """The same in other processes, whose rows the bar cannot see: it moves with every shard that is done."""
+    with asking_for(gpu=gpu):
+        futures = [
+            run_shard.with_options(name=f"{table.name} {shard}").submit(
+                work, run.root.resolve(), shard, arguments, None, str(Path.cwd())
+            )
+            for shard in shards
+        ]
+    for future in futures:
+        future.wait()
+        advance()
+    try:
+        return [future.result() for future in futures]
+    except CrashedRun as error:
+        why = " ".join(str(error).split())[:300]
+        raise Unavailable(f"{table.name}: a worker ended before its shard was done ({why}); run again.") from error
 
 
 def input_digest(run: Run, table: Table, shard: str) -> str:

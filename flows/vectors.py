@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import RLock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import polars as pl
 
@@ -23,13 +23,32 @@ _loaded: dict[str, Any] = {}
 _loading = RLock()  # shards at work at once must not load a model each
 
 
-def get_encoder(recipe: CurateRecipe) -> Encoder:
+class NamesEncoder(Protocol):
+    """A recipe that names an encoder."""
+
+    @property
+    def encoder(self) -> str:
+        """As `load_encoder` takes it."""
+        ...
+
+    @property
+    def encoder_options(self) -> dict[str, Any]:
+        """Passed to it."""
+        ...
+
+
+def get_encoder(recipe: NamesEncoder) -> Encoder:
     """The recipe's encoder, loaded once per process."""
     key = digest_of("encoder", recipe.encoder, recipe.encoder_options)
     with _loading:
         if key not in _loaded:
             _loaded[key] = load_encoder(recipe.encoder, **recipe.encoder_options)
         return cast("Encoder", _loaded[key])
+
+
+def wants_gpu(recipe: NamesEncoder) -> bool:
+    """True where the recipe's encoder takes a GPU if there is one."""
+    return str(recipe.encoder_options.get("device", "auto")).startswith(("auto", "cuda"))
 
 
 def get_label_vectors(recipe: CurateRecipe) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import polars as pl
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import Label
 from relaionet.manifests.tables import EMBEDDINGS, shape_table
-from relaionet.pipeline.embed_batches import Decoded, embed_batches
+from relaionet.pipeline.embed_batches import Decoded, embed_batches, usable_cores
 from relaionet.pipeline.encoders import Encoder
 from relaionet.pipeline.image_bytes import BrokenImage, open_image
 from relaionet.pipeline.perceptual_hash import phash_hex
@@ -79,16 +80,37 @@ def embed_images(
         reasons += batch.reasons
         if progress:
             progress(len(batch.items))
+    stacked = np.concatenate(vectors) if vectors else np.zeros((0, encoder.dim))
+    return _table(rows, decoded, reasons), stacked.astype(np.float16)
+
+
+def hash_images(rows: pl.DataFrame, images: Path, config: EmbedConfig) -> pl.DataFrame:
+    """What `embed_images` finds out about pictures without an encoder: their hashes, and which of them are broken.
+
+    Args:
+        rows: candidate_id, path (relative to `images`).
+        images: folder of the stored bytes.
+        config: threads and the largest picture.
+
+    Returns:
+        EMBEDDINGS with `row` null, the same rows in the same order.
+    """
+    paths = [stored_path(images, path) for path in rows["path"]]
+    with ThreadPoolExecutor(config.threads or usable_cores()) as pool:
+        found = list(pool.map(lambda path: _read_picture(path, None, config.max_pixels), paths))
+    return _table(rows, found, [item.reason for item in found]).with_columns(row=pl.lit(None, dtype=pl.Int64))
+
+
+def _table(rows: pl.DataFrame, decoded: Sequence[Decoded], reasons: Sequence[str | None]) -> pl.DataFrame:
     ok = pl.Series("ok", [reason is None for reason in reasons], dtype=pl.Boolean)
     table = rows.select("candidate_id").with_columns(
         row=pl.when(ok).then(ok.cum_sum().cast(pl.Int64) - 1),
         phash=pl.Series("phash", [item.phash for item in decoded], dtype=pl.String),
         thumbprint=pl.Series("thumbprint", [item.thumbprint for item in decoded], dtype=pl.String),
         status=pl.when(ok).then(pl.lit("ok")).otherwise(pl.lit("broken")),
-        reason=pl.Series("reason", reasons, dtype=pl.String),
+        reason=pl.Series("reason", list(reasons), dtype=pl.String),
     )
-    stacked = np.concatenate(vectors) if vectors else np.zeros((0, encoder.dim))
-    return shape_table(table, EMBEDDINGS), stacked.astype(np.float16)
+    return shape_table(table, EMBEDDINGS)
 
 
 def stored_path(images: Path, path: str | None) -> Path:
@@ -102,7 +124,7 @@ def stored_path(images: Path, path: str | None) -> Path:
     return images / path
 
 
-def _read_picture(path: Path, encoder: Encoder, max_pixels: int) -> Decoded:
+def _read_picture(path: Path, encoder: Encoder | None, max_pixels: int) -> Decoded:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -113,13 +135,13 @@ def _read_picture(path: Path, encoder: Encoder, max_pixels: int) -> Decoded:
 
 
 def decode_picture(
-    data: bytes, encoder: Encoder, max_pixels: int, *, hashes: bool = True, reduced_side_px: int | None = None
+    data: bytes, encoder: Encoder | None, max_pixels: int, *, hashes: bool = True, reduced_side_px: int | None = None
 ) -> Decoded:
     """Make a picture ready for an encoder.
 
     Args:
         data: bytes from anywhere.
-        encoder: whose preprocessing is applied.
+        encoder: whose preprocessing is applied; None only takes the hashes.
         max_pixels: largest picture decoded, width × height.
         hashes: also take the perceptual hash and the thumbprint.
         reduced_side_px: decode a JPEG at a half, a quarter or an eighth of its size where its short side stays at
@@ -132,7 +154,7 @@ def decode_picture(
         return Decoded(None, str(error))
     if max(image.size) > MAX_ASPECT * min(image.size):
         return Decoded(None, f"one side is more than {MAX_ASPECT} times the other")
-    pixels = encoder.preprocess(image.convert("RGB"))
+    pixels = encoder.preprocess(image.convert("RGB")) if encoder is not None else None
     return Decoded(pixels, None, phash_hex(image), thumbprint_hex(image)) if hashes else Decoded(pixels)
 
 

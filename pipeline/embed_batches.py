@@ -96,8 +96,13 @@ def embed_batches(
 
 
 def usable_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores this process may use: those the system gives it, and no more than OMP_NUM_THREADS where that is set.
+
+    Ray sets it to what a task was given.
+    """
+    given = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(given, int(asked)) if asked.isdecimal() and int(asked) > 0 else given
 
 
 def _spread(

@@ -25,7 +25,7 @@ def write_embeddings(folder: Path, shard: int, vectors: np.ndarray, rows: pl.Dat
         folder: of the embeddings.
         shard: number of the shard, from 0.
         vectors: [N, D] unit rows, stored as float16.
-        rows: candidate_id, caption, url of the same N rows in the same order.
+        rows: candidate_id, caption, url of the same N rows in the same order, and image_path where they have one.
 
     Raises:
         BadInput: rows and vectors differ in number, or a column is missing.
@@ -44,7 +44,7 @@ def write_embeddings(folder: Path, shard: int, vectors: np.ndarray, rows: pl.Dat
     np.save(array, np.ascontiguousarray(vectors, dtype=np.float16), allow_pickle=False)
     write_atomic(array_path, array.getvalue())
     metadata = io.BytesIO()
-    rows.select(wanted).write_parquet(metadata)
+    rows.select(*wanted, *(name for name in ("image_path",) if name in rows.columns)).write_parquet(metadata)
     write_atomic(metadata_path, metadata.getvalue())
     sums = {"array_sha256": file_sha256(array_path), "metadata_sha256": file_sha256(metadata_path)}
     write_json(note_path, {"rows_count": rows.height, **sums})
@@ -103,11 +103,12 @@ def read_embeddings(folder: Path, shards: Sequence[int] | None = None) -> tuple[
         shards: numbers of the shards, ascending; None reads all there are.
 
     Returns:
-        N candidate ids (sha256 of the url where the metadata has no candidate_id), and [N, D] rows, memory-mapped
+        N candidate ids (sha256 of the url where the metadata has no candidate_id, of the image_path where it has no url
+        either), and [N, D] rows, memory-mapped
         where there is one shard.
 
     Raises:
-        BadInput: there is no shard, or it lacks its metadata or both id columns.
+        BadInput: there is no shard, or it lacks its metadata or every id column.
         Corrupt: a shard is not what its note says, or its rows and metadata differ in number.
     """
     import numpy as np
@@ -155,6 +156,7 @@ def _read_shard(folder: Path, shard: str) -> tuple[list[str], np.ndarray]:
 def _ids(metadata: pl.DataFrame, path: Path) -> list[str]:
     if "candidate_id" in metadata.columns:
         return metadata["candidate_id"].to_list()
-    if "url" in metadata.columns:
-        return [hashlib.sha256((url or "").encode()).hexdigest() for url in metadata["url"]]
-    raise BadInput(f"{path} has neither candidate_id nor url; found {', '.join(metadata.columns)}.")
+    for name in ("url", "image_path"):
+        if name in metadata.columns:
+            return [hashlib.sha256((value or "").encode()).hexdigest() for value in metadata[name]]
+    raise BadInput(f"{path} has no candidate_id, url or image_path; found {', '.join(metadata.columns)}.")

@@ -2,6 +2,8 @@
 
 back INDICES PORT MODEL_CONFIGS MODEL   index the embeddings where that was not done, then serve them
 client URL INDEX                        its ClipClient: one JSON query per line in, one JSON answer per line out
+infer TARS OUT MODEL_CONFIGS MODEL      its clip_inference, images and metadata
+read EMBEDDINGS                         what its embedding_reader and its clip_index make of a folder, as JSON
 """
 
 import importlib.util
@@ -41,5 +43,37 @@ def client(url: str, index: str) -> None:
         print(json.dumps(clip.query(**asked)), flush=True)
 
 
+def infer(tars: str, out: str, configs: str, model: str) -> None:
+    import open_clip
+    from clip_retrieval.clip_inference.main import main as clip_inference
+
+    open_clip.add_model_config(configs)
+    clip_inference(
+        tars, out, input_format="webdataset", enable_text=False, enable_metadata=True, clip_model=model, use_jit=False,
+        batch_size=4, num_prepro_workers=1,
+    )  # fmt: skip
+
+
+def read(embeddings: str) -> None:
+    from clip_retrieval import clip_index
+    from embedding_reader import EmbeddingReader
+
+    columns = ["url", "caption", "image_path"]
+    reader = EmbeddingReader(
+        f"{embeddings}/img_emb",
+        metadata_folder=f"{embeddings}/metadata",
+        meta_columns=columns,
+        file_format="parquet_npy",
+    )
+    parts = list(reader(batch_size=5, show_progress=False))
+    rows = [row for vectors, _ in parts for row in vectors.astype("float64").tolist()]
+    about = [record for _, meta in parts for record in meta[columns].to_dict("records")]
+    clip_index(embeddings, f"{embeddings}-index", nb_cores=1)
+    import faiss
+
+    index = faiss.read_index(f"{embeddings}-index/image.index")
+    print(json.dumps({"rows": rows, "about": about, "indexed": index.ntotal}))
+
+
 if __name__ == "__main__":
-    {"back": back, "client": client}[sys.argv[1]](*sys.argv[2:])
+    {"back": back, "client": client, "infer": infer, "read": read}[sys.argv[1]](*sys.argv[2:])

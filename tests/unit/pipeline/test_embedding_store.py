@@ -55,7 +55,7 @@ def test_embeddings_of_others_are_keyed_by_url(tmp_path: Path) -> None:
     assert ids[1] == hashlib.sha256(b"http://a/001").hexdigest()
     np.testing.assert_array_equal(read, vectors)
     rows.select("caption").write_parquet(tmp_path / "metadata" / "metadata_0.parquet")
-    with pytest.raises(BadInput, match="neither candidate_id nor url"):
+    with pytest.raises(BadInput, match="no candidate_id, url or image_path"):
         read_embeddings(tmp_path)
 
 

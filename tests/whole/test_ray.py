@@ -1,0 +1,195 @@
+"""`relaionet curate --on ray://…` on a real Ray cluster of two workers: the tables of one process, byte for byte."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from relaionet.pipeline.miniature.server import serve_world
+from relaionet.pipeline.miniature.world import World, WorldConfig, make_world
+from tests.whole.conftest import Command, clean_environment
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),  # a busy machine; it takes a tenth of it alone
+    pytest.mark.skipif(
+        not (importlib.util.find_spec("ray") and importlib.util.find_spec("prefect_ray")),
+        reason="Ray is not installed: pip install 'relaionet[ray]'",
+    ),
+]
+RECIPE = """
+name = "small"
+source = "{rows}"
+encoder = "{encoder}"
+reference = "{reference}"
+controls = "{controls}"
+workers = 2
+[candidates]
+captions = "any"
+rows_per_shard = 60
+[download]
+proxy = "{proxy}"
+timeout_s = 4.0
+retries = 0
+requests_per_host = 32
+"""
+# an encoder that says which process encoded, and fails where a picture is asked for that it does not like
+ENCODER = """
+import os
+from pathlib import Path
+from relaionet.manifests.errors import BadInput
+from relaionet.pipeline.encoders import load_encoder
+
+def make(device="auto"):
+    log = Path(os.environ["RELAIONET_TEST_LOG"])
+    with log.open("a") as file:
+        print(f"load {os.getpid()}", file=file)
+    encoder = load_encoder("miniature", device)
+    encode = encoder.encode_images
+    def encode_images(batch):
+        if (log.parent / "fail").exists():
+            raise BadInput("this picture is not liked; choose another")
+        if (log.parent / "die").exists():
+            os._exit(7)
+        with log.open("a") as file:
+            print(f"encode {os.getpid()}", file=file)
+        return encode(batch)
+    encoder.encode_images = encode_images
+    return encoder
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("ray")
+
+
+@pytest.fixture(scope="module")
+def world(folder: Path) -> World:
+    return make_world(folder / "world", WorldConfig(per_class_count=4, faults_scale=0.2, reference_per_class_count=1))
+
+
+@pytest.fixture(scope="module")
+def recipe(folder: Path, world: World) -> Iterator[Path]:
+    (folder / "encoder.py").write_text(ENCODER)
+    with serve_world(world.folder) as served:
+        path = folder / "recipe.toml"
+        path.write_text(
+            RECIPE.format(
+                rows=world.rows, reference=world.reference, controls=world.controls, proxy=served.proxy,
+                encoder=f"{folder / 'encoder.py'}:make",
+            )
+        )  # fmt: skip
+        yield path
+
+
+@pytest.fixture(scope="module")
+def environment(folder: Path) -> dict[str, str]:
+    return {
+        "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RELAIONET_TEST_LOG": str(folder / "log"),
+        # Ray's processes take long to start on a busy machine
+        "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "200", "RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S": "60",
+        # nobody else on this machine may use the cluster
+        "RAY_ADDRESS": "", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }  # fmt: skip
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def cluster(folder: Path, prefect_home: Path, environment: dict[str, str]) -> Iterator[str]:
+    """A head node on loopback with two CPUs, in the foreground, so that its end ends all of it."""
+    gcs, client = free_ports(2)
+    command = [
+        str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=2", "--num-gpus=0",
+        "--node-ip-address=127.0.0.1", f"--port={gcs}", f"--ray-client-server-port={client}",
+        "--include-dashboard=false", f"--object-store-memory={80 * 2**20}", "--disable-usage-stats",
+    ]  # fmt: skip
+    log = (folder / "cluster.log").open("w")
+    process = subprocess.Popen(
+        command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=folder,
+        env=clean_environment(PREFECT_HOME=str(prefect_home), **environment),
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            assert process.poll() is None, (folder / "cluster.log").read_text()[-2000:]
+            assert time.monotonic() < deadline, (folder / "cluster.log").read_text()[-2000:]
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", client)) == 0:
+                    break
+            time.sleep(0.2)
+        yield f"ray://127.0.0.1:{client}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        finally:
+            # whatever of it is left is in its session
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            log.close()
+
+
+def tables(run: Path) -> dict[str, bytes]:
+    """Every table and embedding; not the receipts, which say how long a stage took."""
+    names = [path for pattern in ("*/*.parquet", "embeddings/clip/**/*.npy") for path in run.glob(pattern)]
+    return {path.relative_to(run).as_posix(): path.read_bytes() for path in names}
+
+
+def without_times(files: dict[str, bytes]) -> dict[str, bytes]:
+    """DOWNLOADS says when a picture was fetched."""
+    return {name: data for name, data in files.items() if not name.startswith("downloads")}
+
+
+@pytest.fixture(scope="module")
+def alone(relaionet: Command, recipe: Path, folder: Path, environment: dict[str, str]) -> Path:
+    done = relaionet("curate", "--recipe", recipe, "--out", folder / "alone", "--no-push", timeout_s=400, **environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder / "alone"
+
+
+def test_two_workers_make_the_tables_of_one_process(
+    relaionet: Command, recipe: Path, folder: Path, cluster: str, alone: Path, environment: dict[str, str]
+) -> None:
+    log = folder / "log"
+    log.unlink(missing_ok=True)
+    arguments = ("curate", "--recipe", recipe, "--out", folder / "spread", "--no-push", "--on", cluster)
+    done = relaionet(*arguments, timeout_s=400, **environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = without_times(tables(alone)), without_times(tables(folder / "spread"))
+    assert first.keys() == second.keys()
+    assert len([name for name in first if name.startswith("embeddings/clip/img_emb")]) >= 3
+    assert [name for name in first if first[name] != second[name]] == []
+    said = log.read_text().split("\n")
+    encoding = {line.split()[1] for line in said if line.startswith("encode")}
+    loading = [line.split()[1] for line in said if line.startswith("load")]
+    assert len(encoding) >= 2  # shards were on both workers, and the reference pictures here
+    assert len(loading) == len(set(loading))  # a model is loaded once per process
+    # nothing is left to do, and the receipts hold wherever the next run works
+    again = relaionet(
+        "curate", "--recipe", recipe, "--out", folder / "spread", "--no-push", timeout_s=400, **environment
+    )
+    assert again.returncode == 0, again.stderr[-3000:]
+    lines = [line for line in again.stderr.splitlines() if line.strip().startswith(("embeddings", "proposals"))]
+    assert len(lines) == 2
+    assert all("already done" in line for line in lines)
