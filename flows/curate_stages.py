@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from relaionet.flows.stage import Run, input_digest, input_digests
-from relaionet.flows.vectors import get_encoder, get_label_vectors, read_vectors, vectors_of
+from relaionet.flows.vectors import get_encoder, get_label_vectors, map_vectors, vectors_of
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, read_labels
 from relaionet.manifests.store import digest_of, file_sha256, write_atomic
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def search_labels(run: Run, recipe: CurateRecipe) -> None:
-    """Stage 6: a FAISS index of all images, searched for every label."""
+    """Stage 6: the images nearest to every label, exactly, read from their shards block by block."""
     encoder = get_encoder(recipe)
     shards = run.store.shards(EMBEDDINGS)
     digest = digest_of(
@@ -39,8 +39,11 @@ def search_labels(run: Run, recipe: CurateRecipe) -> None:
     )  # fmt: skip
 
     def make() -> pl.DataFrame:
-        ids, vectors = read_vectors(run, shards, encoder)
-        return retrieve.search_index(get_label_vectors(recipe), vectors, ids, read_labels(), recipe.retrieve)
+        ids, vectors = map_vectors(run, shards, encoder)
+        with run.reporter.bar(HITS.name, len(ids)) as advance:
+            return retrieve.search_index(
+                get_label_vectors(recipe), vectors, ids, read_labels(), recipe.retrieve, advance
+            )
 
     run.make(HITS, digest, make)
     receipt = run.store.receipt(HITS.name)

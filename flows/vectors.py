@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -11,8 +12,9 @@ from relaionet.flows.stage import Run
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.store import digest_of
 from relaionet.pipeline import class_texts
-from relaionet.pipeline.embedding_store import read_embeddings
+from relaionet.pipeline.embedding_store import embedding_shards, read_embeddings
 from relaionet.pipeline.encoders import Encoder, load_encoder
+from relaionet.pipeline.vector_shards import VectorShards, as_shards, map_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,6 +69,17 @@ def read_vectors(run: Run, shards: list[str], encoder: Encoder) -> tuple[list[st
     if not shards:
         return [], np.zeros((0, encoder.dim), dtype=np.float16)
     return read_embeddings(run.embeddings, [int(shard) for shard in shards])
+
+
+def map_vectors(run: Run, shards: list[str], encoder: Encoder) -> tuple[list[str], VectorShards]:
+    """candidate_ids and unit rows of some shards, [N, D] float16 that stay in their files until they are compared."""
+    import numpy as np
+
+    if not shards:
+        return [], as_shards(np.zeros((0, encoder.dim), dtype=np.float16))
+    paths = embedding_shards(run.embeddings)
+    ids = [read_embeddings(run.embeddings, [int(shard)])[0] for shard in shards]
+    return list(chain.from_iterable(ids)), map_files([paths[int(shard)] for shard in shards])
 
 
 def vectors_of(run: Run, shards: list[str], encoder: Encoder, candidate_ids: pl.Series) -> np.ndarray:

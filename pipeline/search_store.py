@@ -12,7 +12,12 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.store import digest_of
-from relaionet.pipeline.embedding_store import embedding_shards, metadata_path
+from relaionet.pipeline.embedding_store import (
+    embedding_shards,
+    embeddings_digest,
+    has_embeddings,
+    metadata_path,
+)  # fmt: skip
 from relaionet.pipeline.vector_shards import VectorShards, map_files
 
 if TYPE_CHECKING:
@@ -31,7 +36,8 @@ class SearchStore:
         folder: of the embeddings.
         vectors: [N, D] rows, mapped block by block.
         metadata: parquet files, one per shard.
-        digests: of every shard, from names, sizes and times of its files: reading terabytes to hash them is no option.
+        digests: of every shard: what its note says, or the names, sizes and times of its files where another program
+            wrote it; reading terabytes to hash them is no option.
     """
 
     folder: Path
@@ -86,7 +92,8 @@ def open_store(folder: Path) -> SearchStore:
         BadInput: there is no shard, one lacks its metadata, or its rows are not of unit length.
         Corrupt: a file cannot be read, or rows and metadata differ in number.
     """
-    paths = list(embedding_shards(folder).values())
+    found = embedding_shards(folder)
+    paths = list(found.values())
     metadata = [metadata_path(path) for path in paths]
     missing = [path for path in metadata if not path.is_file()]
     if missing:
@@ -97,7 +104,10 @@ def open_store(folder: Path) -> SearchStore:
         if count != shard.rows_count:
             raise Corrupt(f"{folder / 'img_emb' / shard.name}: {shard.rows_count} rows, {count} in {path.name}.")
         _check_unit(shard.open(), folder / "img_emb" / shard.name)
-    digests = [_files_digest(pair) for pair in zip(paths, metadata, strict=True)]
+    digests = [
+        embeddings_digest(folder, number) if has_embeddings(folder, number) else _files_digest((path, about))
+        for (number, path), about in zip(found.items(), metadata, strict=True)
+    ]
     return SearchStore(folder=folder, vectors=vectors, metadata=tuple(metadata), digests=tuple(digests))
 
 

@@ -22,7 +22,7 @@ from relaionet.pipeline.vector_shards import as_shards, map_files
 from tests.bench.row import Row
 
 IMAGES_COUNT, DIM, NEIGHBOURS, SHARDS = 200_000, 512, 50, 8
-REPEATS = 5
+REPEATS = 3
 CONFIG = RetrieveConfig(neighbours_per_label_count=NEIGHBOURS, device="cpu")
 
 

@@ -15,13 +15,14 @@ from relaionet.flows.console import Reporter
 from relaionet.flows.curate import CurateRecipe
 from relaionet.flows.curate_stages import (
     read_controls,
+    search_labels,
     vectors_digest,
 )  # fmt: skip
 from relaionet.flows.propose_stages import make_review_tasks, route_all
 from relaionet.flows.stage import Run
-from relaionet.flows.vectors import get_encoder
+from relaionet.flows.vectors import get_encoder, get_label_vectors
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, EMBEDDINGS, PROPOSALS, SCREENED, TASKS, Table
+from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS, Table
 from relaionet.pipeline.candidates import CandidatesConfig
 from relaionet.pipeline.embedding_store import write_embeddings
 
@@ -123,3 +124,19 @@ def test_controls_that_are_no_table_are_named(tmp_path: Path) -> None:
     pl.DataFrame({"path": ["a"]}).write_parquet(path)
     with pytest.raises(BadInput, match="wnid"):
         read_controls(path, tmp_path / "images")
+
+
+def test_every_label_is_searched_among_all_images(tmp_path: Path, recipe: CurateRecipe) -> None:
+    run, encoder = a_run(tmp_path / "run"), get_encoder(recipe)
+    store(run, EMBEDDINGS)
+    rows = np.random.default_rng(0).standard_normal((ROWS, encoder.dim))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
+    about = pl.DataFrame({"candidate_id": IDS, "caption": [""] * ROWS, "url": [""] * ROWS})
+    write_embeddings(run.embeddings, 0, rows, about)
+    search_labels(run, recipe)
+    hits = run.store.read(HITS)
+    assert hits.height == 1000 * ROWS
+    full = get_label_vectors(recipe)[474].astype(np.float64) @ rows.astype(np.float64).T
+    cardigan = hits.filter(pl.col("class_index") == 474)
+    assert cardigan["candidate_id"].to_list() == [IDS[place] for place in np.argsort(-full)]
+    np.testing.assert_allclose(cardigan["cosine"], -np.sort(-full), atol=1e-6)
