@@ -1,8 +1,8 @@
 """Memory of extracting features and of every metric, at 50,000 images against 2,000.
 
 Each number of images runs in a process of its own; what is compared is the most anonymous memory it held above what it
-held before the first image (features stay on disk as memory maps, whose pages the system may drop at any time). 768
-features, 1,000 logits, 20 classes; FD, KD, IS and the scores by class, with their intervals.
+held before the first image (features stay on disk as memory maps, whose pages the system may drop at any time). 256
+features, 200 logits, 20 classes; FD, KD, IS and the scores by class, with their intervals.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from tests.bench.row import Row
 
-FEW, MANY, DIM, LOGITS, SIDE_PX = 2_000, 50_000, 768, 1_000, 8
+FEW, MANY, DIM, LOGITS, SIDE_PX = 2_000, 50_000, 256, 200, 8
 
 
 class Watch:

@@ -6,7 +6,7 @@ from tests.measure_metrics import REAL, measure
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not (REAL / "encoder" / "conse.npz").exists() and not REAL.is_dir(), reason="no ../shared/real"),
+    pytest.mark.skipif(not REAL.is_dir(), reason="no ../shared/real"),
 ]
 
 
@@ -14,7 +14,7 @@ def test_real_photos_of_the_same_classes_score_far_below_all_else_and_damage_cou
     found = measure(120, strengths=2, extras=("neighbours",))
     values = {(kind, size): scores for kind, size, scores in found}
     same, other = values["same classes", ""], values["other classes", ""]
-    assert other["FD"] > 1.8 * same["FD"]
+    assert other["FD"] > 1.3 * same["FD"]  # at 120 images in 768 dimensions most of both is bias; KD has none
     assert other["KD"] > 5 * abs(same["KD"])
     kinds = {kind for kind, size in values if size}
     assert len(kinds) == 3
@@ -22,6 +22,7 @@ def test_real_photos_of_the_same_classes_score_far_below_all_else_and_damage_cou
         weak, strong = (scores for name, _, scores in found if name == kind)
         assert same["FD"] < strong["FD"] > weak["FD"], kind
         assert strong["KD"] > weak["KD"] > same["KD"] - 1e-3, kind
-        assert strong["FD"] > 1.3 * same["FD"], kind
+        assert strong["FD"] > 1.2 * same["FD"], kind
+        assert strong["KD"] > 10 * abs(same["KD"]), kind
         assert strong["accuracy"] < same["accuracy"], kind
         assert strong["precision"] < same["precision"], kind
