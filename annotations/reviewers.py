@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from relaionet.annotations.accounts import sign_up
 from relaionet.annotations.answer_pull import pull_annotations
 from relaionet.annotations.decisions import SIMULATED
 from relaionet.annotations.interface import ANSWER, OTHER_CLASS
@@ -101,26 +102,9 @@ def join_reviewer(client: StudioClient, admin_token: str, name: str) -> str:
         BadInput: the server does not take him.
         Unavailable: the server does not answer.
     """
-    import httpx
-
     email = f"{name}@localhost"
     password = hmac.new(admin_token.encode(), email.encode(), hashlib.sha256).hexdigest()[:24]
-    invitation = client.request("GET", "/api/invite")["invite_url"]
-    try:
-        with httpx.Client(base_url=client.url, timeout=60, trust_env=False, headers={"Connection": "close"}) as http:
-            for path in ("/user/login/", "/" + invitation.lstrip("/")):
-                http.get(path)
-                form = {
-                    "email": email, "password": password, "allow_newsletters": "false",
-                    "csrfmiddlewaretoken": http.cookies.get("csrftoken", ""),
-                }  # fmt: skip
-                http.post(path, data=form, headers={"Referer": client.url + path})
-                token = http.get("/api/current-user/token")
-                if token.status_code == 200:
-                    return str(token.json()["token"])
-    except httpx.HTTPError as error:
-        raise Unavailable(f"{client.url} does not answer ({type(error).__name__}).") from None
-    raise BadInput(f"{client.url} does not let {email} sign up; is it a server started by `relaionet review serve`?")
+    return sign_up(client, email, password)
 
 
 def answer_tasks(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from relaionet.flows.cli_reviewers import reviewers
 from relaionet.flows.cli_start import FOLDER, run_option, start
 
 
@@ -138,3 +139,6 @@ def review_status(ctx: click.Context, run: Path, report: bool) -> None:
     from relaionet.flows.review_status import show_status
 
     show_status(run, report=report)
+
+
+review.add_command(reviewers)
