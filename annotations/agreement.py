@@ -104,7 +104,7 @@ def drop_flagged(votes: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
 def _asked_pictures(tasks: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
     """candidate_id, proposed_wnid (newest), wanted (answers it was to get first); by candidate_id."""
     asked = shape_table(tasks, TASKS).filter(~pl.col("is_control")).sort("round")
-    wanted = pl.col("answers_wanted_count").first().fill_null(config.votes_needed)
+    wanted = pl.col("answers_wanted_count").first().fill_null(config.votes_needed).clip(1)
     return (
         asked.group_by("candidate_id").agg(pl.col("proposed_wnid").last(), wanted=wanted).sort("candidate_id")
     )  # fmt: skip

@@ -11,7 +11,8 @@ import polars as pl
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.manifest_check import HEX_64, PSEUDONYM
-from relaionet.manifests.schema import Table, check_table, columns, shape_table
+from relaionet.manifests.schema import Table, check_table, columns, fill_later, shape_table
+from relaionet.manifests.tables import TASKS
 
 DECISIONS_FILE = "decisions.parquet"
 CHOICES = r"^[a-z_]{1,20}$"
@@ -31,9 +32,11 @@ RELEASED_DECISIONS = Table(
     proposed_wnid       str   class the reviewer was asked about
     is_control          bool  a hidden control with a known answer
     control_wnid        str   its true class; null where it is no control
+    answers_wanted_count i32  answers that round was to bring; null: as many as the stated rules say
     """
     ),
     key=("annotation_id", "at"),
+    later=("answers_wanted_count",),
 )
 
 
@@ -44,7 +47,8 @@ def join_questions(decisions: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame
         decisions: DECISIONS of all rounds.
         tasks: TASKS of all rounds.
     """
-    asked = tasks.select("candidate_id", "round", "proposed_wnid", "is_control", "control_wnid")
+    about = ("proposed_wnid", "is_control", "control_wnid", "answers_wanted_count")
+    asked = fill_later(tasks, TASKS).select("candidate_id", "round", *about)
     joined = decisions.join(asked, on=["candidate_id", "round"], how="inner")
     return shape_table(joined.sort("candidate_id", "annotation_id", "at"), RELEASED_DECISIONS)
 

@@ -176,3 +176,17 @@ def test_renaming_reviewers_changes_only_their_names():
     same = first.drop("reviewers", "confidence")
     assert second.drop("reviewers", "confidence").equals(same)
     assert second["confidence"].to_numpy() == pytest.approx(first["confidence"].to_numpy(), abs=1e-6)
+
+
+def test_a_picture_that_wanted_one_answer_is_settled_again_from_what_a_release_ships():
+    from relaionet.manifests.release_decisions import join_questions
+
+    decisions, tasks = make_decisions([(0, "r1", "yes"), (1, "r1", "yes"), (1, "r2", "yes")]), make_tasks(2, wanted=1)
+    shipped = join_questions(decisions, tasks)
+    assert shipped["answers_wanted_count"].to_list() == [1, 1, 1]
+    again = tasks.drop("answers_wanted_count").join(
+        shipped.select("candidate_id", "answers_wanted_count").unique(), on="candidate_id"
+    )
+    config = AgreementConfig(min_confidence=0.6)
+    assert settle_votes(decisions, again, config).equals(settle_votes(decisions, tasks, config))
+    assert join_questions(decisions, tasks.drop("answers_wanted_count"))["answers_wanted_count"].null_count() == 3
