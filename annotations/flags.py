@@ -14,7 +14,6 @@ deleted: the answers stay in the decisions, and `trusted` or another `excluding`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -39,9 +38,9 @@ class FlagConfig:
         fast_min: answers below which `fast` is not judged.
     """
 
-    excluding: Sequence[str] = ("chance", "same")
-    trusted: Sequence[str] = ()
-    distrusted: Sequence[str] = ()
+    excluding: tuple[str, ...] = ("chance", "same")
+    trusted: tuple[str, ...] = ()
+    distrusted: tuple[str, ...] = ()
     controls_min: int = 8
     expected_min: float = 10.0
     same_frac: float = 0.2

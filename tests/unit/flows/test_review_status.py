@@ -2,6 +2,7 @@
 
 import random
 import re
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -140,3 +141,15 @@ def test_every_answered_picture_is_in_one_bin():
     votes = [(0, "a", "yes"), (0, "b", "yes"), (1, "a", "yes"), (1, "b", "none"), (2, "a", "unsure")]
     bins = selection_histogram(make_decisions(votes), make_tasks(4, controls=1))
     assert bins["count"].to_list() == [1, 0, 0, 0, 0, 1, 0, 0, 0, 1]
+
+
+def test_flags_of_a_recipe_are_read_from_run_json(root):
+    """A run keeps its whole recipe as JSON, where tuples are lists."""
+    record = {"recipe": {"name": "x", "source": "x.parquet"}}
+    record["recipe"]["agreement"] = {"flags": {"excluding": ["fast"], "trusted": ["r-1"], "distrusted": []}}
+    write_json(root / "run.json", record)
+    flags = read_run_recipe(root).agreement.flags
+    assert (flags.excluding, flags.trusted, flags.distrusted) == (("fast",), ("r-1",), ())
+    whole = asdict(read_run_recipe(root))
+    write_json(root / "run.json", {"recipe": {"source": "x.parquet", "agreement": whole["agreement"]}})
+    assert read_run_recipe(root).agreement.flags == flags
