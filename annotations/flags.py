@@ -14,9 +14,12 @@ deleted: the answers stay in the decisions, and `trusted` or another `excluding`
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 import polars as pl
+
+from relaionet.manifests.errors import BadInput
 
 VERSION = "1"
 FLAGS = ("chance", "same", "fast")
@@ -46,6 +49,19 @@ class FlagConfig:
     same_frac: float = 0.2
     min_seconds: float = 0.5
     fast_min: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse flags there are none of.
+
+        Raises:
+            BadInput: `excluding` names an unknown flag.
+        """
+        for flag in self.excluding:
+            if flag not in FLAGS:
+                near = difflib.get_close_matches(flag, FLAGS, 1, 0.0)[0]
+                raise BadInput(
+                    f"agreement.flags.excluding: '{flag}' is no flag; did you mean {near}? ({', '.join(FLAGS)})"
+                )
 
 
 def wilson_interval(right: pl.Expr, count: pl.Expr) -> tuple[pl.Expr, pl.Expr]:

@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 from relaionet.annotations.agreement import AgreementConfig, settle_votes
 from relaionet.annotations.flags import FlagConfig, rate_reviewers, wilson_interval
 from relaionet.annotations.votes import read_votes
+from relaionet.manifests.errors import BadInput
 from tests.unit.annotations.reviews import A, B, key, make_decisions, make_tasks
 
 
@@ -85,6 +86,11 @@ def test_a_flag_is_undone_by_trust_and_by_the_recipe():
     assert rated(votes, tasks, FlagConfig(trusted=("yes-man",)))["yes-man"]["counted"]
     assert all(row["counted"] for row in rated(votes, tasks, FlagConfig(excluding=())).values())
     assert not rated(votes, tasks, FlagConfig(distrusted=("careful1",)))["careful1"]["counted"]
+
+
+def test_an_unknown_flag_is_refused_with_the_nearest_name():
+    with pytest.raises(BadInput, match="did you mean chance"):
+        FlagConfig(excluding=("chanse",))
 
 
 def test_what_is_not_counted_does_not_move_a_verdict():
