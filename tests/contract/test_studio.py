@@ -17,14 +17,16 @@ from PIL import Image
 from relaionet.annotations.agreement import settle_votes
 from relaionet.annotations.answer_pull import pull_annotations
 from relaionet.annotations.decisions import latest_decisions, read_decisions
+from relaionet.annotations.installation import STUDIO_VERSION
 from relaionet.annotations.interface import label_config, page_labels
 from relaionet.annotations.projects import find_projects, read_progress, read_tasks
 from relaionet.annotations.reviewers import ReviewersConfig, answer_tasks
-from relaionet.annotations.server import start_studio
+from relaionet.annotations.server import find_studio, start_studio, stop_studio
 from relaionet.annotations.status import review_status, reviewer_accuracy
 from relaionet.annotations.studio import connect_studio
 from relaionet.annotations.task_push import PushConfig, push_tasks
 from relaionet.annotations.tasks import TasksConfig, make_tasks
+from relaionet.annotations.upgrade import note_version, read_version
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import DECISIONS, check_table
@@ -344,3 +346,22 @@ def test_everything_is_there_after_a_restart(studio, photos, tmp_path_factory):
         result = push(connect_studio(server.url, token), "restart", tasks, photos, documents=server.documents)
         assert (result.pushed_count, result.already_there_count) == (0, 3)
     assert json.loads((folder / "credentials.json").read_text())["token"] == token
+
+
+def test_a_server_is_stopped_upgraded_with_its_database_saved_and_never_downgraded(tmp_path):
+    """The same Label Studio stands in for an older one, whose version the folder names."""
+    folder = tmp_path / "studio"
+    first = start_studio(folder, timeout_s=240)
+    assert find_studio(folder) == first.url
+    assert stop_studio(folder) == first.url
+    assert find_studio(folder) is None
+    assert stop_studio(folder) is None
+    first.stop()
+    note_version(folder, "1.22.0")
+    with start_studio(folder, timeout_s=240) as server:
+        assert server.token == first.token
+        assert read_version(folder) == STUDIO_VERSION
+    assert len(list((folder / "backups").glob("label_studio-1.22.0-*.sqlite3"))) == 1
+    note_version(folder, "99.0")
+    with pytest.raises(BadInput, match=r"belongs to Label Studio 99\.0"):
+        start_studio(folder)
