@@ -8,8 +8,12 @@ from typing import Literal
 
 import pytest
 
+from relaionet.flows.curate import CurateRecipe
+from relaionet.flows.provenance import write_run_record
 from relaionet.flows.recipe import build, demo_recipe_file, find_recipe, read_recipe
+from relaionet.flows.review import read_run_recipe
 from relaionet.manifests.errors import BadInput
+from relaionet.pipeline.calibration_fit import CalibrateConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,3 +87,10 @@ def test_the_demos_recipes_can_be_read() -> None:
 def test_build_says_where(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="here: inner: unknown key"):
         build(Outer, {"source": "a", "inner": {"nothing_like_it": 1}}, where="here")
+
+
+def test_what_a_run_writes_down_of_its_recipe_is_read_back_whole(tmp_path: Path) -> None:
+    recipe = CurateRecipe(source=("a.parquet", "b.parquet"), calibrate=CalibrateConfig(reviews=(Path("earlier"),)))
+    record = write_run_record(tmp_path, recipe)
+    assert record["recipe_digest"]
+    assert read_run_recipe(tmp_path) == recipe
