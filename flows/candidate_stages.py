@@ -18,6 +18,7 @@ from relaionet.manifests.tables import (
     CHOSEN,
     DOWNLOADS,
     EMBEDDINGS,
+    MEASURED,
     PROPOSALS,
     TEXT_MATCHES,
     alive,
@@ -36,7 +37,7 @@ def read_all_candidates(run: Run, recipe: CurateRecipe) -> tuple[list[str], int]
         Names of the shards, and how many rows in them are alive.
     """
     shards = read_source(run, recipe)
-    for table in (CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, PROPOSALS):
+    for table in (CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, PROPOSALS, MEASURED):
         run.store.keep_only(table, shards)
     keep_embeddings(run.embeddings, [int(shard) for shard in shards])
     count = run.count(CANDIDATES)

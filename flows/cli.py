@@ -25,6 +25,7 @@ COMMANDS = {
     "neighbours": "relaionet.flows.cli_neighbours:neighbours",
     "proposals": "relaionet.flows.cli_proposals:proposals",
     "rebuild": "relaionet.flows.cli_rebuild:rebuild",
+    "reference": "relaionet.flows.cli_reference:reference",
     "release": "relaionet.flows.cli_release:release",
     "review": "relaionet.flows.cli_review:review",
     "search": "relaionet.flows.cli_search:search",

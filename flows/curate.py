@@ -12,7 +12,6 @@ from relaionet.flows.calibration_stage import calibrate_proposals
 from relaionet.flows.candidate_stages import choose_all, match_shard, read_all_candidates, report_candidates
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate_stages import (
-    screen_all,
     search_labels,
 )  # fmt: skip
 from relaionet.flows.download_stage import download_shard, finish_downloads
@@ -23,6 +22,8 @@ from relaionet.flows.proposals_report import write_proposals_report
 from relaionet.flows.propose_stages import make_review_tasks, propose_shard, route_all
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.recipe import find_recipe, read_recipe
+from relaionet.flows.references import check_references
+from relaionet.flows.screen_stages import screen_all, screens_record
 from relaionet.flows.stage import Run, as_flow, publish_counts, run_shards, share_cores
 from relaionet.flows.task_runners import THREADS, connected, make_runner
 from relaionet.flows.text_stages import calibrate_texts
@@ -39,7 +40,7 @@ from relaionet.pipeline.neighbour_queries import NeighboursConfig, check_neighbo
 from relaionet.pipeline.propose import ProposeConfig
 from relaionet.pipeline.retrieve import RetrieveConfig
 from relaionet.pipeline.route import RouteConfig
-from relaionet.pipeline.screen import ScreenConfig
+from relaionet.pipeline.screen_config import ScreenConfig, check_screens, place_heads
 from relaionet.pipeline.source_files import check_address
 from relaionet.pipeline.text_match import TextMatchConfig
 
@@ -59,6 +60,8 @@ class CurateRecipe:
         published: folder of embeddings in clip-retrieval's layout that the recipe's encoder made, such as LAION's;
             images whose URL or id is found there take their row from it. None encodes every image.
         reference: folder of pictures that must not be in the set (leaks), any depth; none where null.
+        references: names of reference sets that were added with `relaionet reference add`.
+        reference_store: folder of those; this machine's where null.
         controls: parquet with columns path, wnid: pictures with known labels, mixed into the review; none where null.
         examples: folder with a folder of known pictures per wnid; up to three of the proposed class are shown small on
             the reviewer's page; none where null.
@@ -79,6 +82,8 @@ class CurateRecipe:
     templates: tuple[str, ...] = ("a photo of a {name}", "a photo of a {name}, {gloss}")
     published: Path | None = None
     reference: Path | None = None
+    references: tuple[str, ...] = ()
+    reference_store: Path | None = None
     controls: Path | None = None
     examples: Path | None = None
     pictures: str = "auto"
@@ -115,6 +120,8 @@ def read_curate_recipe(name: str) -> CurateRecipe:
         source=tuple(place if "://" in place else str(folder / place) for place in places_of(recipe.source)),
         published=recipe.published and folder / recipe.published,
         reference=recipe.reference and folder / recipe.reference,
+        reference_store=recipe.reference_store and folder / recipe.reference_store,
+        screen=place_heads(recipe.screen, folder),
         controls=recipe.controls and folder / recipe.controls,
         examples=recipe.examples and folder / recipe.examples,
         neighbours=place_neighbours(recipe.neighbours, folder),
@@ -184,6 +191,8 @@ def check_recipe(recipe: CurateRecipe) -> None:
         raise BadInput(f"controls {recipe.controls} is no parquet file.")
     if recipe.published_counts is not None and not recipe.published_counts.is_file():
         raise BadInput(f"published_counts {recipe.published_counts} is no file.")
+    check_references(recipe)
+    check_screens(recipe.screen)
     check_neighbours(recipe.neighbours)
     check_calibrate(recipe.calibrate)
     if recipe.workers < 1:
@@ -221,7 +230,8 @@ def run_stages(run: Run, recipe: CurateRecipe, *, retry: bool = False) -> None:
     run.reporter.headline(f"Curate {recipe.name}")
     share_cores(recipe.workers)
     # a proxy changes nothing of what is made, and its address may hold a password
-    write_run_record(run.root, replace(recipe, download=replace(recipe.download, proxy=None)))
+    shown = replace(recipe, download=replace(recipe.download, proxy=None))
+    write_run_record(run.root, shown, screens=screens_record(recipe))
     search_all_neighbours(run, recipe)
     shards, rows_count = read_all_candidates(run, recipe)
     get_encoder(recipe)  # a wrong name is found before anything is fetched

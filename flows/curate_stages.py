@@ -8,22 +8,17 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from relaionet.flows.stage import Run, input_digest, input_digests
-from relaionet.flows.vectors import get_encoder, get_label_vectors, map_vectors, vectors_of
+from relaionet.flows.stage import Run, input_digest
+from relaionet.flows.vectors import get_encoder, get_label_vectors, map_vectors
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, read_labels
 from relaionet.manifests.store import digest_of, file_sha256, write_atomic
 from relaionet.manifests.tables import (
-    DOWNLOADS,
     EMBEDDINGS,
     HITS,
-    PROPOSALS,
-    SCREENED,
-    alive,
 )  # fmt: skip
-from relaionet.pipeline import embed, retrieve, screen
+from relaionet.pipeline import retrieve
 from relaionet.pipeline.embedding_store import embeddings_digest
-from relaionet.pipeline.encoders import Encoder
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe
@@ -49,38 +44,6 @@ def search_labels(run: Run, recipe: CurateRecipe) -> None:
     receipt = run.store.receipt(HITS.name)
     hits_count = receipt.rows_count if receipt else 0
     run.reporter.say(f"  {HITS.name:<12}{hits_count:>7,} nearest images of 1,000 labels searched")
-
-
-def screen_all(run: Run, recipe: CurateRecipe) -> None:
-    """Stage 8: duplicates in the set and leaks of the reference pictures, over all shards at once."""
-    encoder = get_encoder(recipe)
-    shards = run.store.shards(PROPOSALS)
-    digest = digest_of(
-        input_digests(run, PROPOSALS, DOWNLOADS), [vectors_digest(run, shard) for shard in shards],
-        encoder.fingerprint, folder_digest(recipe.reference), recipe.embed.max_pixels, recipe.screen, screen.VERSION,
-    )  # fmt: skip
-
-    def make() -> pl.DataFrame:
-        rows = alive(run.store.read_all(PROPOSALS)).select("candidate_id")
-        rows = rows.join(run.store.read_all(DOWNLOADS), on="candidate_id", maintain_order="left").join(
-            run.store.read_all(EMBEDDINGS).select("candidate_id", "phash"), on="candidate_id", maintain_order="left"
-        )
-        chosen = vectors_of(run, shards, encoder, rows["candidate_id"])
-        reference = embed_reference(recipe.reference, encoder, recipe.embed) if recipe.reference else None
-        with run.reporter.bar(SCREENED.name, rows.height) as advance:
-            return screen.screen_images(rows, chosen, run.images, recipe.screen, reference, advance)
-
-    run.make(SCREENED, digest, make)
-    run.count(SCREENED)
-
-
-def embed_reference(folder: Path, encoder: Encoder, config: embed.EmbedConfig) -> screen.Reference:
-    """Vectors and hashes of the pictures that must not be in the set; files that are no pictures are passed over."""
-    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
-    rows = pl.DataFrame({"candidate_id": [sha256(name.encode()).hexdigest() for name in names], "path": names})
-    table, vectors = embed.embed_images(rows, encoder, folder, config)
-    kept = rows.join(alive(table).select("candidate_id", "phash"), on="candidate_id", maintain_order="left")
-    return screen.Reference(ids=kept["path"].to_list(), vectors=vectors, phashes=kept["phash"].to_list())
 
 
 def vectors_digest(run: Run, shard: str) -> str:

@@ -14,6 +14,7 @@ from relaionet.manifests.store import digest_of, read_json, write_json
 PACKAGES = (
     "relaionet", "torch", "torchvision", "open_clip_torch", "faiss-cpu", "faiss-gpu", "img2dataset", "datasets",
     "label-studio-sdk", "polars", "prefect", "torch-fidelity", "numpy", "pillow", "transformers", "diffusers",
+    "rapidocr", "onnxruntime",
 )  # fmt: skip
 
 

@@ -191,8 +191,9 @@ def run_shard(
 
 
 def run_shards(
-    run: Run, table: Table, work: ShardWork, shards: Sequence[str], rows_count: int, *arguments: Any, gpu: bool = False
-) -> None:
+    run: Run, table: Table, work: ShardWork, shards: Sequence[str], rows_count: int, *arguments: Any, gpu: bool = False,
+    is_counted: bool = True,
+) -> None:  # fmt: skip
     """Run `work` on every shard under the flow's task runner, then count the table.
 
     Args:
@@ -203,6 +204,7 @@ def run_shards(
         rows_count: rows of all shards together, for the progress bar.
         *arguments: passed on; must be picklable.
         gpu: a worker of a cluster needs a GPU for it, where the cluster has any.
+        is_counted: the table is a stage of the summary; else it is a part of one.
 
     Raises:
         Whatever the first failing shard raised, after the others have ended.
@@ -217,7 +219,8 @@ def run_shards(
         )
         if any(results):
             run.made.add(table.name)
-    run.count(table)
+    if is_counted:
+        run.count(table)
 
 
 def _run_here(

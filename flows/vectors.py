@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -51,6 +52,14 @@ def get_encoder(recipe: NamesEncoder) -> Encoder:
 def wants_gpu(recipe: NamesEncoder) -> bool:
     """True where the recipe's encoder takes a GPU if there is one."""
     return str(recipe.encoder_options.get("device", "auto")).startswith(("auto", "cuda"))
+
+
+def once_per_process(key: str, make: Callable[[], Any]) -> Any:
+    """What `make` gives, made by the first of the shards at work at once that asks for it."""
+    with _loading:
+        if key not in _loaded:
+            _loaded[key] = make()
+        return _loaded[key]
 
 
 def get_label_vectors(recipe: CurateRecipe) -> np.ndarray:

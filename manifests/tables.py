@@ -19,6 +19,7 @@ from relaionet.manifests.schema import (  # noqa: F401
     fill_later,
     shape_table,
 )  # fmt: skip
+from relaionet.manifests.screen_tables import COMPARED, MEASURED, REFERENCES, SCREENED, TEXTS_READ  # noqa: F401
 from relaionet.manifests.split_tables import COMPARISONS, PICTURE_VECTORS, SPLIT
 
 DOWNLOADS = Table(
@@ -80,32 +81,6 @@ HITS = Table(
     """
     ),
     key=("class_index", "candidate_id"),
-)
-
-SCREENED = Table(
-    name="screened",
-    columns=columns(
-        """
-    candidate_id        str   key
-    nearest_id          str   other candidate that is the same picture, or else the nearest by embedding; null: none
-    nearest_cosine      f32   to that candidate, -1 to 1
-    phash_distance      i32   bits that differ from that candidate, 0 to 64
-    duplicate_of        str   the candidate that is kept instead
-    reference           str   reference image this one matches (a leak)
-    reference_cosine    f32   to that reference image, -1 to 1
-    reference_distance  i32   bits of the perceptual hash that differ from it, 0 to 64
-    side_px             i32   shorter side, measured
-    contrast            f32   standard deviation of the grey values, 0 to 127.5
-    """
-        + STATUS
-    ),
-    statuses={
-        "ok": "goes to review",
-        "duplicate": "the same picture as a candidate that is kept",
-        "leak": "the same picture as one of a reference set",
-        "too_small": "too few pixels",
-        "plain": "next to no contrast",
-    },
 )
 
 TASKS = Table(
@@ -282,7 +257,8 @@ DIFFERENCES = Table(
 TABLES = {
     table.name: table
     for table in (
-        NEIGHBOURS, CANDIDATES, PASSED_OVER, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED,
+        NEIGHBOURS, CANDIDATES, PASSED_OVER, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS,
+        MEASURED, COMPARED, TEXTS_READ, SCREENED,
         ROUTED, TASKS, DECISIONS, VERDICTS, MANIFEST, COMPARISONS, SPLIT, PICTURE_VECTORS,
         SAMPLES, SCORES, CLASS_SCORES, DIFFERENCES,
     )
