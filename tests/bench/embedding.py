@@ -24,7 +24,8 @@ from tests.contract.clip_retrieval_environment import NotHere, environment_varia
 
 PEERS = Path(__file__).parent / "peers"
 PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "real" / "photos" / "full"
-SHARDS, PER_SHARD = 4, 48
+SHARDS, PER_SHARD = 4, 32
+WARM_UP = 2, 8  # shards and pictures in each, embedded before the clock starts
 QUALITY = 90
 REPEATS = 2
 TUNED, DEFAULTS = ("32", "2"), ("256", "4")  # the peer's batch size and preprocessing workers
@@ -90,6 +91,7 @@ class Trial:
         self.root = root / f"{model}-{side_px}"
         self.model, self.python, self.side_px = model, peer_python, side_px
         self.braces = write_shards(self.root / "shards", side_px, shards)
+        self.few = write_shards(self.root / "few", side_px, *WARM_UP)
         self.count = shards * PER_SHARD
         self.weights = write_weights(self.root, model)
         self._runs = 0
@@ -101,15 +103,15 @@ class Trial:
     def peer_warm(self) -> float:
         """Images per second of clip_inference, warm, with settings that suit two cores."""
         return self._rate(
-            run(self.python, PEERS / "clip_inference.py", "warm", self.braces, self._out(),
+            run(self.python, PEERS / "clip_inference.py", "warm", self.few, self.braces, self._out(),
                 f"open_clip:{self.model}/{self.weights}", *TUNED)
         )  # fmt: skip
 
     def ours_warm(self, precision: str = "fp32") -> float:
         """Images per second of ours, warm."""
         return self._rate(
-            run(sys.executable, "-m", "tests.bench.peers.embed_warm", self.root / "shards", self._out(),
-                f"{self.model}/{self.weights}", precision)
+            run(sys.executable, "-m", "tests.bench.peers.embed_warm", self.root / "few", self.root / "shards",
+                self._out(), f"{self.model}/{self.weights}", precision)
         )  # fmt: skip
 
     def _rate(self, printed: str) -> float:

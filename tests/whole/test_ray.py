@@ -60,8 +60,6 @@ def make(device="auto"):
     def encode_images(batch):
         if (log.parent / "fail").exists():
             raise BadInput("this picture is not liked; choose another")
-        if (log.parent / "die").exists():
-            os._exit(7)
         with log.open("a") as file:
             print(f"encode {os.getpid()}", file=file)
         return encode(batch)
@@ -193,3 +191,17 @@ def test_two_workers_make_the_tables_of_one_process(
     lines = [line for line in again.stderr.splitlines() if line.strip().startswith(("embeddings", "proposals"))]
     assert len(lines) == 2
     assert all("already done" in line for line in lines)
+
+
+def test_what_fails_on_a_worker_is_readable_here(
+    relaionet: Command, recipe: Path, folder: Path, cluster: str, environment: dict[str, str]
+) -> None:
+    (folder / "fail").touch()
+    arguments = ("curate", "--recipe", recipe, "--out", folder / "failing", "--no-push", "--on", cluster)
+    try:
+        done = relaionet(*arguments, timeout_s=400, **environment)
+    finally:
+        (folder / "fail").unlink()
+    assert done.returncode == 2, done.stderr[-3000:]
+    assert "this picture is not liked; choose another" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,8 +1,9 @@
 """clip-retrieval's `clip_inference` on WebDataset shards, in its own environment; the package is as it was published.
 
 whole TARS OUT MODEL BATCH WORKERS   one run, as its command line does it
-warm TARS OUT MODEL BATCH WORKERS    its worker twice in one process: the first run loads and warms up the model,
-                                     the second one is timed and printed, in seconds
+warm FEW TARS OUT MODEL BATCH WORKERS
+                                     its worker twice in one process: the first run, of a few pictures, loads and warms
+                                     up the model, the second one is timed and printed, in seconds
 """
 
 import json
@@ -21,19 +22,17 @@ def options(model: str, batch: str, workers: str) -> dict:
     }  # fmt: skip
 
 
-def warm(tars: str, out: str, model: str, batch: str, workers: str) -> None:
-    seconds = []
-    for turn in range(2):
-        started = time.perf_counter()
-        worker([0], tars, f"{out}/{turn}", 1, **options(model, batch, workers))
-        seconds.append(time.perf_counter() - started)
-    print(json.dumps({"seconds": seconds[1], "first_s": seconds[0]}))
+def warm(few: str, tars: str, out: str, model: str, batch: str, workers: str) -> None:
+    worker([0], few, f"{out}/few", 1, **options(model, batch, workers))
+    started = time.perf_counter()
+    worker([0], tars, f"{out}/all", 1, **options(model, batch, workers))
+    print(json.dumps({"seconds": time.perf_counter() - started}))
 
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    task, tars, out, *rest = sys.argv[1:]
+    task, *rest = sys.argv[1:]
     if task == "warm":
-        warm(tars, out, *rest)
+        warm(*rest)
     else:
-        clip_inference(tars, out, **options(*rest))
+        clip_inference(rest[0], rest[1], **options(*rest[2:]))
