@@ -119,21 +119,18 @@ def fetch_snapshot(
     return folder
 
 
-def cached_commit(repo_id: str, revision: str = "", names: Sequence[str] = ("model_index.json", "config.json")) -> str:
-    """What a library's own loader took from the Hub, as `owner/name@commit`, read off the cache it left.
+def list_files(address: HubAddress, *, token: str | None = None) -> list[str]:
+    """Paths of all files of a repository, sorted.
 
-    Args:
-        repo_id: `owner/name` of a model.
-        revision: as given to the loader; empty is `main`.
-        names: files of which it took one.
+    Raises:
+        BadInput: no such repository or revision, or no right to it.
+        Unavailable: the Hub does not answer.
     """
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import HfApi
 
-    for name in names:
-        found = try_to_load_from_cache(repo_id, name, revision=revision or None)
-        if isinstance(found, str):
-            return f"{repo_id}@{Path(found).parent.name}"
-    return f"{repo_id}@{revision or 'main'}"
+    with hub_errors(address):
+        api = HfApi(token=token, library_name="relaionet")
+        return sorted(api.list_repo_files(address.repo_id, repo_type=address.kind, revision=address.revision))
 
 
 def _check_size(address: HubAddress, download: Callable[..., Any], wanted: dict[str, Any], max_bytes: int) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable, nearest_name
-from relaionet.manifests.store import digest_of, file_sha256
-from relaionet.pipeline.hub import REPO_ID, HubAddress, cached_commit, fetch_snapshot, hub_errors
+from relaionet.manifests.store import digest_of, file_sha256, read_json
+from relaionet.pipeline.hub import REPO_ID, HubAddress, fetch_snapshot, list_files
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 LOADED = (".json", ".safetensors", ".model", ".txt")
@@ -72,10 +72,8 @@ def load_pipeline(parts: Parts) -> tuple[Any, str]:
     kind = _class_of(diffusers, parts.pipeline, parts.where)
     dtype = getattr(torch, parts.precision)
     place, said = find_model(parts.model, parts.revision, parts.base, parts.where)
-    pipeline = _load(
-        kind, place, parts.where, torch_dtype=dtype, use_safetensors=True, **_revision(place, parts.revision)
-    )
-    sources = [said or cached_commit(parts.model, parts.revision)]
+    pipeline = _load(kind, place, parts.where, torch_dtype=dtype)
+    sources = [said]
     for name, about in parts.components.items():
         sources.append(_replace(pipeline, name, about, parts, dtype))
     for about in parts.loras:
@@ -100,40 +98,68 @@ def _class_of(diffusers: Any, name: str, where: str) -> Any:
     return found
 
 
-def find_model(model: str, revision: str, base: Path, where: str) -> tuple[str, str]:
-    """Where a model is: a folder and the hash of what is in it, or a name on the Hub and nothing.
+def find_model(model: str, revision: str, base: Path, where: str, inside: str = "") -> tuple[Path, str]:
+    """Where a model is on this machine, fetched and checked where it is on the Hub, and in words what it is.
+
+    Args:
+        model: a folder relative to `base`, or `owner/name`.
+        revision: branch, tag or commit on the Hub.
+        base: folder of the generator's file.
+        where: names the generator in errors.
+        inside: folder of one component in the model; empty for a whole pipeline.
 
     Raises:
-        BadInput: neither.
+        BadInput: it is neither, or is not there.
+        Unavailable: the Hub does not answer.
     """
     folder = base / model
     if folder.is_dir():
-        files = sorted(
-            path for path in folder.rglob("*") if path.is_file() and path.suffix in (".json", ".safetensors")
-        )
-        digest = digest_of([(path.relative_to(folder).as_posix(), file_sha256(path)) for path in files])
-        return str(folder), f"folder {folder.name} sha256:{digest}"
+        part = folder / inside
+        files = sorted(path for path in part.rglob("*") if path.is_file() and path.suffix in LOADED)
+        digest = digest_of([(path.relative_to(part).as_posix(), file_sha256(path)) for path in files])
+        return folder, f"folder {folder.name} sha256:{digest}"
     if not REPO_ID.fullmatch(model):
         raise BadInput(f"{where}: model '{model}' is neither a folder nor owner/name on the Hub.")
-    return model, ""
-
-
-def _revision(place: str, revision: str) -> dict[str, str]:
-    return {"revision": revision} if revision and REPO_ID.fullmatch(place) and not Path(place).is_dir() else {}
-
-
-def _load(kind: Any, place: str, where: str, **options: Any) -> Any:
-    address = HubAddress(kind="model", repo_id=place if REPO_ID.fullmatch(place) else "local/folder")
+    first = f"{inside}/config.json" if inside else "model_index.json"
+    snapshot = fetch_snapshot(HubAddress(kind="model", repo_id=model, revision=revision or None), names=(first,))
+    if not (snapshot / first).is_file():
+        raise BadInput(f"{where}: {model} has no {first}; it is no pipeline of diffusers.")
+    pinned = HubAddress(kind="model", repo_id=model, revision=snapshot.name)
     try:
-        with hub_errors(address):
-            return kind.from_pretrained(place, **options)
-    except (BadInput, Unavailable, Corrupt):
-        raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        files_there = list_files(pinned)
+    except Unavailable:  # without a network, what was fetched before is all there is
+        files_there = [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file()]
+    folders = [inside] if inside else [name for name, about in read_json(snapshot / first).items() if _is_part(about)]
+    return fetch_snapshot(pinned, names=pick_files(files_there, folders)), f"{model}@{snapshot.name}"
+
+
+def _is_part(about: Any) -> bool:
+    return isinstance(about, list) and about[:1] != [None]
+
+
+def pick_files(files: Sequence[str], folders: Sequence[str]) -> list[str]:
+    """The files of a pipeline's parts that are loaded: settings, words, and safetensors that are no variant.
+
+    Args:
+        files: all paths of a repository.
+        folders: names of its parts.
+    """
+
+    def is_loaded(name: str) -> bool:
+        folder, _, file = name.rpartition("/")
+        if file.endswith(".safetensors"):  # single-file copies lie at the top, variants have a dot in their name
+            return folder in folders and "." not in file.removesuffix(".safetensors")
+        return (not folder or folder in folders) and file.endswith(LOADED)
+
+    return [name for name in files if is_loaded(name)]
+
+
+def _load(kind: Any, place: Path, where: str, **options: Any) -> Any:
+    try:
+        return kind.from_pretrained(place, use_safetensors=True, local_files_only=True, **options)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         text = " ".join(str(error).split())[:300]
-        if "connect" in text.lower() or "offline" in text.lower():
-            raise Unavailable(f"{where}: {place} could not be fetched: {text}") from error
-        raise BadInput(f"{where}: {place} could not be loaded as {kind.__name__}: {text}") from error
+        raise BadInput(f"{where}: {place.name} could not be loaded as {kind.__name__}: {text}") from error
 
 
 def _check_keys(about: Mapping[str, Any], known: Sequence[str], where: str) -> None:
@@ -199,14 +225,11 @@ def _replace(pipeline: Any, name: str, about: Mapping[str, str], parts: Parts, d
         except (RuntimeError, AttributeError) as error:
             raise BadInput(f"{where}: {path.name} does not fit: {' '.join(str(error).split())[:200]}.") from None
         return f"{name}: {said}"
-    place, said = find_model(model, revision, parts.base, where)
-    options = {"subfolder": about["subfolder"]} if "subfolder" in about else {}
-    setattr(
-        pipeline, name,
-        _load(type(current), place, where, torch_dtype=dtype, use_safetensors=True, **options,
-              **_revision(place, revision)),
-    )  # fmt: skip
-    return f"{name}: {said or cached_commit(model, revision)}"
+    inside = about.get("subfolder", "")
+    place, said = find_model(model, revision, parts.base, where, inside)
+    options = {"subfolder": inside} if inside else {}
+    setattr(pipeline, name, _load(type(current), place, where, torch_dtype=dtype, **options))
+    return f"{name}: {said}"
 
 
 def _add_lora(pipeline: Any, about: Mapping[str, Any], parts: Parts) -> str:

@@ -71,3 +71,44 @@ def make_dit_pipeline(folder: Path) -> None:
         norm_num_groups=4, latent_channels=4, sample_size=4,
     )  # fmt: skip
     DiTPipeline(transformer, vae, DDIMScheduler(num_train_timesteps=10)).save_pretrained(folder)
+
+
+def make_prompt_pipeline(folder: Path) -> None:
+    """A Stable Diffusion pipeline (UNet, VAE, CLIP text tower) of 8 x 8 images: `DiffusionPipeline.from_pretrained`."""
+    import torch
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(8, 8), norm_num_groups=4,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=16, attention_head_dim=4,
+    )  # fmt: skip
+    vae = AutoencoderKL(
+        block_out_channels=(8,), down_block_types=("DownEncoderBlock2D",), up_block_types=("UpDecoderBlock2D",),
+        norm_num_groups=4, latent_channels=4, sample_size=8,
+    )  # fmt: skip
+    text = CLIPTextConfig(
+        vocab_size=1000, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=77, projection_dim=16, bos_token_id=998, eos_token_id=999,
+    )  # fmt: skip
+    StableDiffusionPipeline(
+        vae=vae, unet=unet, text_encoder=CLIPTextModel(text), tokenizer=make_clip_tokenizer(folder.parent),
+        scheduler=DDIMScheduler(clip_sample=False, steps_offset=1), safety_checker=None, feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)  # fmt: skip
+
+
+def make_clip_tokenizer(folder: Path) -> object:
+    """A CLIP tokenizer that knows single letters alone."""
+    import json
+
+    from transformers import CLIPTokenizer
+
+    letters = [*"abcdefghijklmnopqrstuvwxyz,'-"]
+    words = {word: index for index, word in enumerate([*letters, *(letter + "</w>" for letter in letters)])}
+    words |= {"<|startoftext|>": 998, "<|endoftext|>": 999}
+    (folder / "vocab.json").write_text(json.dumps(words))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=77)
