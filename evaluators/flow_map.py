@@ -13,13 +13,13 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 
+from relaionet.evaluators.runge_kutta import integrate
 from relaionet.manifests.errors import BadInput, nearest_name
 
 VERSION = "1"
 
-Network = Callable[
-    [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor | None], torch.Tensor
-]  # (x [N, C, H, W], t [N], label [N], second time [N] or None, guidance [N] or None) -> velocity [N, ≥C, H, W]
+# (x [N, C, H, W], t [N], label [N], second time [N] or None, guidance [N], [N, 3] or None) -> velocity [N, ≥C, H, W]
+Network = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor | None], torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,29 +31,38 @@ class FlowMapSpec:
         time_scale: times are multiplied by this before the network sees them.
         second_time: what the network is told beside t: nothing, the time r stepped to, or h = |t - r|.
         step_rule: `jump` follows the flow map from grid point to grid point; `jump_renoise` jumps to the data end and
-            mixes fresh noise back in; `euler` and `heun` integrate the instantaneous velocity.
+            mixes fresh noise back in; `euler` and `heun` integrate the instantaneous velocity; `dopri5` does so with
+            steps as small as `atol` and `rtol` want, between the grid's ends alone, for each sample by itself.
         grid: `uniform`, `shifted` (t' = s t / (1 + (s - 1) t) in noise level) or `explicit`.
+        grid_end: noise level at which a uniform grid, before it is shifted, ends.
         shift: s of the shifted grid.
         noise_levels: the explicit grid, falling from 1 to 0; its length is steps + 1.
         guidance: `none`; `baked` into the weights; `conditioning` (the network takes it); `two_pass` (a second,
-            unconditional pass).
+            unconditional pass); `autoguidance` (a second pass of a weaker network, which is a parameter).
         guided_channels: two_pass guides only the first so many channels; None guides all.
         guidance_low: guidance acts from this noise level, 0 to 1 …
         guidance_high: … up to this one.
+        interval_input: with `conditioning`: the network is told where guidance acts, and is given it at every level.
+        atol: largest error of a step of `dopri5`, absolute.
+        rtol: the same, relative to the state.
         quantise: `round` to the nearest of 256 levels, or `truncate`.
     """
 
     noise_at: Literal[0, 1] = 1
     time_scale: float = 1.0
     second_time: Literal["none", "r", "h"] = "none"
-    step_rule: Literal["jump", "jump_renoise", "euler", "heun"] = "euler"
+    step_rule: Literal["jump", "jump_renoise", "euler", "heun", "dopri5"] = "euler"
     grid: Literal["uniform", "shifted", "explicit"] = "uniform"
     shift: float = 1.0
+    grid_end: float = 0.0
     noise_levels: tuple[float, ...] = ()
-    guidance: Literal["none", "baked", "conditioning", "two_pass"] = "none"
+    guidance: Literal["none", "baked", "conditioning", "two_pass", "autoguidance"] = "none"
     guided_channels: int | None = None
     guidance_low: float = 0.0
     guidance_high: float = 1.0
+    interval_input: bool = False
+    atol: float = 1e-6
+    rtol: float = 1e-3
     quantise: Literal["round", "truncate"] = "round"
 
     def __post_init__(self) -> None:
@@ -66,6 +75,8 @@ class FlowMapSpec:
             raise BadInput(f"step_rule '{self.step_rule}' needs a second time; set second_time to r or h.")
         if self.shift <= 0:
             raise BadInput(f"shift is {self.shift}; expected a number above 0.")
+        if not 0 <= self.grid_end < 1 or self.atol <= 0 or self.rtol <= 0:
+            raise BadInput("sampler: expected grid_end from 0 to below 1, atol and rtol above 0.")
         levels = self.noise_levels
         if self.grid == "explicit" and (len(levels) < 2 or list(levels) != sorted(levels, reverse=True)):
             raise BadInput(f"an explicit grid needs noise_levels falling from 1 to 0; found {list(levels)}.")
@@ -90,7 +101,7 @@ def make_grid(spec: FlowMapSpec, steps: int) -> list[float]:
         if len(spec.noise_levels) != steps + 1:
             raise BadInput(f"{steps} steps asked for; the explicit grid has {len(spec.noise_levels) - 1}.")
         return list(spec.noise_levels)
-    uniform = [1 - i / steps for i in range(steps + 1)]
+    uniform = [1 - (1 - spec.grid_end) * i / steps for i in range(steps + 1)]
     shift = spec.shift if spec.grid == "shifted" else 1.0
     return [shift * level / (1 + (shift - 1) * level) for level in uniform]
 
@@ -104,53 +115,71 @@ class _Walk:
     labels: torch.Tensor  # [N] int64
     null_label: int
     guidance: float
+    weak: Network | None = None
     calls: int = 0
 
     def time(self, level: float) -> float:
         return level if self.spec.noise_at == 1 else 1 - level
 
-    def _call(self, x: torch.Tensor, level: float, to: float, labels: torch.Tensor, scale: float) -> torch.Tensor:
-        def full(value: float) -> torch.Tensor:
-            return torch.full((x.shape[0],), value, dtype=torch.float32, device=x.device)
-
-        t, r = self.time(level), self.time(to)
-        second = {"none": None, "r": r, "h": abs(t - r)}[self.spec.second_time]
+    def call(
+        self, x: torch.Tensor, level: torch.Tensor, to: torch.Tensor, labels: torch.Tensor, scale: torch.Tensor,
+        network: Network | None = None,
+    ) -> torch.Tensor:  # fmt: skip
+        """One forward call; levels and scale are `[N]`."""
+        spec = self.spec
+        t, r = (level, to) if spec.noise_at == 1 else (1 - level, 1 - to)
+        second = {"none": None, "r": r, "h": (t - r).abs()}[spec.second_time]
+        told = scale if spec.guidance == "conditioning" else None
+        if told is not None and spec.interval_input:
+            ends = [torch.full_like(told, end) for end in (spec.guidance_low, spec.guidance_high)]
+            told = torch.stack([told, *ends], dim=1)
         self.calls += 1
-        out = self.network(
-            x,
-            full(t * self.spec.time_scale),
-            labels,
-            None if second is None else full(second * self.spec.time_scale),
-            full(scale) if self.spec.guidance == "conditioning" else None,
+        out = (network or self.network)(
+            x, t * spec.time_scale, labels, None if second is None else second * spec.time_scale, told
         )
         return out[:, : x.shape[1]]  # a learned variance, where there is one, comes after the velocity
 
-    def velocity(self, x: torch.Tensor, level: float, to: float) -> torch.Tensor:
-        """(Average) velocity from one noise level to another, guided."""
+    def velocity(self, x: torch.Tensor, level: torch.Tensor, to: torch.Tensor) -> torch.Tensor:
+        """(Average) velocity from noise levels `[N]` to others, guided."""
         spec = self.spec
-        scale = self.guidance if spec.guidance_low <= level <= spec.guidance_high else 1.0
-        guided = self._call(x, level, to, self.labels, scale)
-        if spec.guidance != "two_pass" or scale == 1.0:
-            return guided
-        plain = self._call(x, level, to, torch.full_like(self.labels, self.null_label), 1.0)
+        acts = (level >= spec.guidance_low) & (level <= spec.guidance_high) | spec.interval_input
+        scale = torch.where(acts, self.guidance, 1.0)
+        strong = self.call(x, level, to, self.labels, scale)
+        if spec.guidance not in ("two_pass", "autoguidance") or not bool((scale != 1).any()):
+            return strong
+        ones = torch.ones_like(scale)
+        if spec.guidance == "two_pass":
+            plain = self.call(x, level, to, torch.full_like(self.labels, self.null_label), ones)
+        else:
+            plain = self.call(x, level, to, self.labels, ones, self.weak)
         channels = spec.guided_channels or x.shape[1]
-        mixed = plain[:, :channels] + scale * (guided[:, :channels] - plain[:, :channels])
-        return torch.cat([mixed, guided[:, channels:]], dim=1)
+        part, plain = strong[:, :channels], plain[:, :channels]
+        # a sample outside the interval keeps its own velocity to the bit
+        mixed = torch.where(_wide(scale != 1), plain + _wide(scale) * (part - plain), part)
+        return torch.cat([mixed, strong[:, channels:]], dim=1)
 
     def step(self, x: torch.Tensor, level: float, to: float, renoise: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Go from one noise level to the next."""
+
+        def full(value: float) -> torch.Tensor:
+            return torch.full((x.shape[0],), value, dtype=torch.float32, device=x.device)
+
         span = self.time(to) - self.time(level)
         rule = self.spec.step_rule
         if rule == "jump":
-            return x + span * self.velocity(x, level, to)
+            return x + span * self.velocity(x, full(level), full(to))
         if rule == "jump_renoise":
-            data = x + (self.time(0.0) - self.time(level)) * self.velocity(x, level, 0.0)
+            data = x + (self.time(0.0) - self.time(level)) * self.velocity(x, full(level), full(0.0))
             return data if to == 0 else (1 - to) * data + to * renoise()
-        first = self.velocity(x, level, level)
+        first = self.velocity(x, full(level), full(level))
         if rule == "euler":
             return x + span * first
-        second = self.velocity(x + span * first, to, to)
+        second = self.velocity(x + span * first, full(to), full(to))
         return x + span * 0.5 * (first + second)
+
+
+def _wide(values: torch.Tensor) -> torch.Tensor:
+    return values[:, None, None, None]
 
 
 def sample_flow_map(
@@ -164,7 +193,8 @@ def sample_flow_map(
     steps: int,
     guidance: float = 1.0,
     device: str = "cpu",
-) -> tuple[torch.Tensor, int]:
+    weak: Network | None = None,
+) -> tuple[torch.Tensor, list[int]]:
     """Sample one chunk.
 
     The noise of a sample depends on its own seed only. The arithmetic of a sample may depend on how many are in the
@@ -180,9 +210,10 @@ def sample_flow_map(
         steps: number of steps, at least 1.
         guidance: scale; 1 is none.
         device: where the network is.
+        weak: the weaker network of `autoguidance`.
 
     Returns:
-        Samples `[N, C, H, W]` float32, and forward calls of the network per sample.
+        Samples `[N, C, H, W]` float32, and forward calls of the networks for each.
 
     Raises:
         BadInput: guidance is asked of a spec that has none, or steps does not fit the grid.
@@ -195,11 +226,15 @@ def sample_flow_map(
     def draw() -> torch.Tensor:
         return torch.stack([torch.randn(shape, generator=source) for source in sources]).to(device)
 
-    walk = _Walk(network, spec, torch.tensor(labels, dtype=torch.int64, device=device), null_label, guidance)
+    if spec.guidance == "autoguidance" and weak is None:
+        raise BadInput("autoguidance needs a second, weaker network.")
+    walk = _Walk(network, spec, torch.tensor(labels, dtype=torch.int64, device=device), null_label, guidance, weak)
     x = draw()  # [N, C, H, W] float32
+    if spec.step_rule == "dopri5":
+        return integrate(walk.velocity, x, grid[0], grid[-1], spec, lambda: walk.calls)
     for level, to in itertools.pairwise(grid):
         x = walk.step(x, level, to, draw)
-    return x, walk.calls
+    return x, [walk.calls] * len(seeds)
 
 
 def sample_padded(
@@ -235,7 +270,7 @@ def sample_padded(
             seeds=part_seeds + part_seeds[-1:] * missing, **options,
         )  # fmt: skip
         samples.append(chunk[: len(part_seeds)])
-        calls += [chunk_calls] * len(part_seeds)
+        calls += chunk_calls[: len(part_seeds)]
     return torch.cat(samples), calls
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "embed": "relaionet.flows.cli_embed:embed",
     "encoders": "relaionet.flows.cli_embed:encoders",
     "export": "relaionet.flows.cli_export:export",
+    "generators": "relaionet.flows.cli_generators:generators",
     "index": "relaionet.flows.cli_search:index",
     "lemmas": "relaionet.flows.cli_lemmas:lemmas",
     "metrics": "relaionet.flows.cli_metrics:metrics",
@@ -99,22 +100,6 @@ def evaluate(ctx: click.Context, recipe: str, out: Path) -> None:
     from relaionet.flows.evaluate_plan import read_evaluate_recipe
 
     run_evaluate(read_evaluate_recipe(recipe), out)
-
-
-@main.group()
-def generators() -> None:
-    """Look at the generators that can be named in a recipe."""
-
-
-@generators.command("list")
-def generators_list() -> None:
-    """List the registered generators."""
-    from relaionet.evaluators.registry import list_generators, load_generator
-
-    for name in list_generators():
-        info = load_generator(name).info
-        steps = "any" if info.steps is None else ", ".join(map(str, info.steps))
-        click.echo(f"{name:<24} {info.native_size_px} px, steps {steps}, guidance {info.guidance}, {info.licence}")
 
 
 @main.command()

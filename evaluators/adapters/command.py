@@ -66,8 +66,8 @@ class CommandGenerator:
     time_limit_s: float
     logs: Path
     planned: list[Request] = field(default_factory=list)
-    made: dict[tuple[Settings, str], tuple[Place, int | None]] = field(default_factory=dict)
-    failed: set[tuple[Settings, str]] = field(default_factory=set)
+    made: dict[tuple[Settings, Request], tuple[Place, int | None]] = field(default_factory=dict)
+    failed: set[tuple[Settings, Request]] = field(default_factory=set)
     meta: dict[str, Any] = field(default_factory=dict)
     runs_count: int = 0
     _jobs: list[tempfile.TemporaryDirectory[str]] = field(default_factory=list)
@@ -92,10 +92,10 @@ class CommandGenerator:
         if missing:
             self._drop_old(batch, settings)
             self._run_until_made(self._next(missing, settings), settings)
-        lost = [one.sample_id for one in batch if (settings, one.sample_id) in self.failed]
+        lost = [one.sample_id for one in batch if (settings, one) in self.failed]
         if lost:
             raise LookupError(f"the command made no image for {lost[0]} in {self.tries} runs; see {self.logs}")
-        found = [self.made[settings, one.sample_id] for one in batch]
+        found = [self.made[settings, one] for one in batch]
         images = [place.read() for place, _ in found]
         if len({image.shape for image in images}) > 1:
             raise ValueError("the images of this batch differ in size")
@@ -113,7 +113,7 @@ class CommandGenerator:
 
     def _drop_old(self, batch: Sequence[Request], settings: Settings) -> None:
         """A new run begins: of earlier ones the last is kept, for batches asked twice, and what this batch needs."""
-        keys = [(settings, one.sample_id) for one in batch]
+        keys = [(settings, one) for one in batch]
         needed = {self.made[key][0].path.parent.parent for key in keys if key in self.made}
         old = [job for job in self._jobs[:-1] if Path(job.name) not in needed]
         names = {Path(job.name) for job in old}
@@ -123,7 +123,7 @@ class CommandGenerator:
             job.cleanup()
 
     def _is_known(self, request: Request, settings: Settings) -> bool:
-        return (settings, request.sample_id) in self.made or (settings, request.sample_id) in self.failed
+        return (settings, request) in self.made or (settings, request) in self.failed
 
     def _next(self, missing: Sequence[Request], settings: Settings) -> list[Request]:
         """The missing requests and those planned after them, as many as one run makes."""
@@ -144,14 +144,14 @@ class CommandGenerator:
             made, trouble = self._run(left, settings)
             for one in left:
                 if one.sample_id in made.images:
-                    self.made[settings, one.sample_id] = made.images[one.sample_id], made.nfe.get(one.sample_id)
+                    self.made[settings, one] = made.images[one.sample_id], made.nfe.get(one.sample_id)
             left = [one for one in left if one.sample_id not in made.images]
             self.meta = dict(made.meta) or self.meta
             if not left:
                 return
             if trouble and not made.images and attempt == self.tries:
                 raise GeneratorDied(f"generator '{self.info.name}': {trouble}")
-        self.failed |= {(settings, one.sample_id) for one in left}
+        self.failed |= {(settings, one) for one in left}
 
     def _run(self, requests: Sequence[Request], settings: Settings) -> tuple[Made, str]:
         """One run of the command: what it made, and what went wrong, empty where nothing did."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relaionet.manifests.errors import BadInput, Corrupt, Unavailable, nearest_name
+from relaionet.evaluators.checkpoints import read_tensors
+from relaionet.manifests.errors import BadInput, Unavailable, nearest_name
 from relaionet.manifests.store import digest_of, file_sha256, read_json
 from relaionet.pipeline.hub import REPO_ID, HubAddress, fetch_snapshot, list_files
 
@@ -98,7 +99,9 @@ def _class_of(diffusers: Any, name: str, where: str) -> Any:
     return found
 
 
-def find_model(model: str, revision: str, base: Path, where: str, inside: str = "") -> tuple[Path, str]:
+def find_model(
+    model: str, revision: str, base: Path, where: str, inside: str = "", *, is_part: bool = False
+) -> tuple[Path, str]:
     """Where a model is on this machine, fetched and checked where it is on the Hub, and in words what it is.
 
     Args:
@@ -106,7 +109,8 @@ def find_model(model: str, revision: str, base: Path, where: str, inside: str = 
         revision: branch, tag or commit on the Hub.
         base: folder of the generator's file.
         where: names the generator in errors.
-        inside: folder of one component in the model; empty for a whole pipeline.
+        inside: folder of one component in the model; empty for a whole pipeline, or where the model is the component.
+        is_part: one component is wanted, not a pipeline.
 
     Raises:
         BadInput: it is neither, or is not there.
@@ -120,7 +124,7 @@ def find_model(model: str, revision: str, base: Path, where: str, inside: str = 
         return folder, f"folder {folder.name} sha256:{digest}"
     if not REPO_ID.fullmatch(model):
         raise BadInput(f"{where}: model '{model}' is neither a folder nor owner/name on the Hub.")
-    first = f"{inside}/config.json" if inside else "model_index.json"
+    first = f"{inside}/config.json".lstrip("/") if inside or is_part else "model_index.json"
     snapshot = fetch_snapshot(HubAddress(kind="model", repo_id=model, revision=revision or None), names=(first,))
     if not (snapshot / first).is_file():
         raise BadInput(f"{where}: {model} has no {first}; it is no pipeline of diffusers.")
@@ -129,12 +133,13 @@ def find_model(model: str, revision: str, base: Path, where: str, inside: str = 
         files_there = list_files(pinned)
     except Unavailable:  # without a network, what was fetched before is all there is
         files_there = [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file()]
-    folders = [inside] if inside else [name for name, about in read_json(snapshot / first).items() if _is_part(about)]
-    return fetch_snapshot(pinned, names=pick_files(files_there, folders)), f"{model}@{snapshot.name}"
+    parts = [inside] if inside or is_part else _part_names(snapshot / first)
+    return fetch_snapshot(pinned, names=pick_files(files_there, parts)), f"{model}@{snapshot.name}"
 
 
-def _is_part(about: Any) -> bool:
-    return isinstance(about, list) and about[:1] != [None]
+def _part_names(index: Path) -> list[str]:
+    """Folders of a pipeline's parts; a part it does without is written as [null, null]."""
+    return [name for name, about in read_json(index).items() if isinstance(about, list) and about[:1] != [None]]
 
 
 def pick_files(files: Sequence[str], folders: Sequence[str]) -> list[str]:
@@ -147,7 +152,9 @@ def pick_files(files: Sequence[str], folders: Sequence[str]) -> list[str]:
 
     def is_loaded(name: str) -> bool:
         folder, _, file = name.rpartition("/")
-        if file.endswith(".safetensors"):  # single-file copies lie at the top, variants have a dot in their name
+        if file.endswith(
+            ".safetensors"
+        ):  # single-file copies lie at a pipeline's top, variants have a dot in their name
             return folder in folders and "." not in file.removesuffix(".safetensors")
         return (not folder or folder in folders) and file.endswith(LOADED)
 
@@ -160,6 +167,23 @@ def _load(kind: Any, place: Path, where: str, **options: Any) -> Any:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         text = " ".join(str(error).split())[:300]
         raise BadInput(f"{where}: {place.name} could not be loaded as {kind.__name__}: {text}") from error
+
+
+def load_part(kind: str, place: Path, inside: str, where: str) -> Any:
+    """One component of a model on this machine, float32, of a class of diffusers.
+
+    Raises:
+        BadInput: it is not there or of another kind.
+    """
+    try:
+        import diffusers
+    except ImportError:
+        raise BadInput(f"{where} needs diffusers: pip install 'relaionet[diffusers]'.") from None
+    config = place / inside / "config.json"
+    found = read_json(config).get("_class_name") if config.is_file() else "nothing with a config.json"
+    if found != kind:
+        raise BadInput(f"{where}: {place.name} holds an {found}, expected {kind}.")
+    return _load(_class_of(diffusers, kind, where), place, where, **({"subfolder": inside} if inside else {}))
 
 
 def _check_keys(about: Mapping[str, Any], known: Sequence[str], where: str) -> None:
@@ -189,27 +213,6 @@ def fetch_file(model: str, file: str, revision: str, base: Path, where: str) -> 
     return snapshot / file, f"{model}@{snapshot.name}/{file}"
 
 
-def read_state(path: Path, where: str) -> dict[str, Any]:
-    """Tensors of a file: safetensors, or a checkpoint of torch read without unpickling anything else.
-
-    Raises:
-        Corrupt: it cannot be read so.
-    """
-    from pickle import UnpicklingError
-
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise Corrupt(f"{where}: weights {path} cannot be read: {' '.join(str(error).split())[:200]}.") from None
-    return state
-
-
 def _replace(pipeline: Any, name: str, about: Mapping[str, str], parts: Parts, dtype: Any) -> str:
     """Another component, or other weights for the one there."""
     where = f"{parts.where}, [components.{name}]"
@@ -221,7 +224,7 @@ def _replace(pipeline: Any, name: str, about: Mapping[str, str], parts: Parts, d
     if "file" in about:
         path, said = fetch_file(model, about["file"], revision, parts.base, where)
         try:
-            current.load_state_dict({key: value.to(dtype) for key, value in read_state(path, where).items()})
+            current.load_state_dict({key: value.to(dtype) for key, value in read_tensors(path, where).items()})
         except (RuntimeError, AttributeError) as error:
             raise BadInput(f"{where}: {path.name} does not fit: {' '.join(str(error).split())[:200]}.") from None
         return f"{name}: {said}"
@@ -239,7 +242,7 @@ def _add_lora(pipeline: Any, about: Mapping[str, Any], parts: Parts) -> str:
         raise BadInput(f"{where}: {type(pipeline).__name__} takes no LoRA.")
     file = str(about.get("file", "pytorch_lora_weights.safetensors"))
     path, said = fetch_file(str(about.get("model", "")), file, str(about.get("revision", "")), parts.base, where)
-    state = read_state(path, where)
+    state = read_tensors(path, where)
     try:
         pipeline.load_lora_weights(state)
         pipeline.fuse_lora(lora_scale=float(about.get("scale", 1.0)))

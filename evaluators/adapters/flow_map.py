@@ -9,16 +9,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from relaionet.evaluators.backbones.dit import DiT, DiTConfig
+from relaionet.evaluators.backbones.dit_dh import DiTDH, DiTDHConfig
+from relaionet.evaluators.backbones.imf_dit import ImfDiT, ImfDiTConfig
 from relaionet.evaluators.backbones.unet import UNet, UNetConfig
+from relaionet.evaluators.checkpoints import CheckpointConfig, find_weights, load_weights
+from relaionet.evaluators.codecs import Codec, CodecConfig, load_codec
 from relaionet.evaluators.flow_map import FlowMapSpec, make_grid, quantise, sample_padded
-from relaionet.evaluators.generators import Generated, Info, Request, Settings, check_settings
-from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
-from relaionet.manifests.store import file_sha256
+from relaionet.evaluators.generators import Generated, Info, Request, Settings, check_settings, make_info
+from relaionet.manifests.errors import BadInput, nearest_name
 
-BACKBONES: dict[str, tuple[type[torch.nn.Module], type]] = {"dit": (DiT, DiTConfig), "unet": (UNet, UNetConfig)}
+Config = DiTConfig | DiTDHConfig | ImfDiTConfig | UNetConfig
+BACKBONES: dict[str, tuple[type[torch.nn.Module], type]] = {
+    "dit": (DiT, DiTConfig),
+    "dit_dh": (DiTDH, DiTDHConfig),
+    "imf_dit": (ImfDiT, ImfDiTConfig),
+    "unet": (UNet, UNetConfig),
+}
 CHUNK_SIZE = 16
 
 
@@ -30,6 +41,8 @@ class FlowMapGenerator:
         info: what it is.
         network: backbone in evaluation mode, called as `flow_map.Network`.
         spec: sampler.
+        codec: makes pixels of what is sampled.
+        weak: the weaker network of autoguidance.
         state_shape: (C, H, W) of what is sampled.
         label_of: class_index -> label of the network.
         null_label: label of the unconditional pass.
@@ -40,6 +53,8 @@ class FlowMapGenerator:
     info: Info
     network: torch.nn.Module
     spec: FlowMapSpec
+    codec: Codec
+    weak: torch.nn.Module | None
     state_shape: tuple[int, int, int]
     label_of: Mapping[int, int]
     null_label: int
@@ -62,14 +77,25 @@ class FlowMapGenerator:
             self.network, self.spec, labels=[self.label_of[request.class_index] for request in batch],
             seeds=[request.seed for request in batch], chunk_size=self.chunk_size, shape=self.state_shape,
             null_label=self.null_label, steps=settings.steps, guidance=settings.guidance, device=self.device,
+            weak=self.weak,
         )  # fmt: skip
-        return Generated(images=quantise(states.cpu(), self.spec.quantise).numpy(), nfe=nfe)
+        return Generated(images=self._decode(states), nfe=nfe)
+
+    def _decode(self, states: torch.Tensor) -> NDArray[np.uint8]:
+        """Chunk by chunk, filled up, as the network is run: the autoencoder's bytes depend on no batch either."""
+        images = []
+        for start in range(0, len(states), self.chunk_size):
+            part = states[start : start + self.chunk_size]
+            full = torch.cat([part, part[-1:].expand(self.chunk_size - len(part), *part.shape[1:])])
+            images.append(quantise(self.codec.decode(full)[: len(part)].cpu(), self.spec.quantise).numpy())
+        return np.concatenate(images)
 
     def describe(self, settings: Settings) -> dict[str, Any]:
         """The realised grid, the sampler, precision and size, for the record."""
         return {
             "noise_levels": make_grid(self.spec, settings.steps),
             "sampler": dataclasses.asdict(self.spec),
+            "codec": dataclasses.asdict(self.codec.config) | {"source": self.codec.source},
             "precision": "float32",
             "chunk_size": self.chunk_size,
             "parameters_count": sum(parameter.numel() for parameter in self.network.parameters()),
@@ -90,45 +116,22 @@ def _fill(kind: type, values: Mapping[str, Any], where: str) -> Any:
     return kind(**filled)
 
 
-def load_weights(network: torch.nn.Module, path: Path) -> None:
-    """Load safetensors into a network; float16 is widened to the network's own type.
-
-    Raises:
-        BadInput: the file is missing, or its keys or shapes are not the network's.
-        Corrupt: the file is no safetensors.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if not path.is_file():
-        raise BadInput(f"weights {path} do not exist.")
-    try:
-        state = load_file(path)
-    except SafetensorError as error:
-        raise Corrupt(f"weights {path} cannot be read: {error}.") from None
-    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in state.items() if name != "pos_embed"}  # it is fixed
-    differing = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-    if differing:
-        name = differing[0]
-        raise BadInput(
-            f"weights {path}: {len(differing)} tensors do not fit the backbone, the first is '{name}': expected "
-            f"{wanted.get(name, 'none')}, found {found.get(name, 'none')}. Check the backbone's size."
-        )
-    network.load_state_dict({name: state[name] for name in wanted})
-
-
-def _make_network(
-    name: str, backbone: str, network: Mapping[str, Any]
-) -> tuple[torch.nn.Module, DiTConfig | UNetConfig]:
-    """The backbone of a name with its config, weights not loaded yet."""
+def _fill_network(backbone: str, network: Mapping[str, Any], where: str) -> Config:
+    """The backbone's config."""
     if backbone not in BACKBONES:
-        raise BadInput(f"generator '{name}': backbone '{backbone}' is unknown.{nearest_name(backbone, BACKBONES)}")
-    kind, config_kind = BACKBONES[backbone]
-    config: DiTConfig | UNetConfig = _fill(config_kind, network, f"generator '{name}', [network]")
-    if config.in_channels != 3:
-        raise BadInput(f"generator '{name}': a state of {config.in_channels} channels needs a codec; only 3 is pixels.")
-    return kind(config), config
+        raise BadInput(f"{where}: backbone '{backbone}' is unknown.{nearest_name(backbone, BACKBONES)}")
+    config: Config = _fill(BACKBONES[backbone][1], network, f"{where}, [network]")
+    return config
+
+
+def _load_network(
+    backbone: str, config: Config, weights: str, checkpoint: CheckpointConfig, base: Path, where: str, device: str
+) -> tuple[torch.nn.Module, str]:
+    """A backbone with its weights, and in words where they come from."""
+    path, source = find_weights(weights, base, where)
+    model = BACKBONES[backbone][0](config)
+    load_weights(model, path, checkpoint, where)
+    return model.eval().requires_grad_(False).to(device), source
 
 
 def make_flow_map(
@@ -138,52 +141,76 @@ def make_flow_map(
     network: Mapping[str, Any],
     sampler: Mapping[str, Any],
     backbone: str = "dit",
+    checkpoint: Mapping[str, Any] | None = None,
+    codec: Mapping[str, Any] | None = None,
+    guide: Mapping[str, Any] | None = None,
     class_indices: Sequence[int] | None = None,
-    guidance_range: Sequence[float] = (1.0, math.inf),
-    steps: Sequence[int] | None = None,
     chunk_size: int = CHUNK_SIZE,
-    licence: str = "unknown",
     device: str = "cpu",
     base: Path | None = None,
+    **about: Any,
 ) -> FlowMapGenerator:
     """A generator from a backbone, its weights and a sampler spec.
 
     Args:
         name: as it stands in tables.
-        weights: safetensors file, relative to the TOML file.
+        weights: file relative to the TOML file, or `hf://owner/name/path[@revision]`.
         network: fields of the backbone's config.
         sampler: fields of `FlowMapSpec`.
         backbone: name of the backbone.
+        checkpoint: fields of `CheckpointConfig`.
+        codec: fields of `CodecConfig`; pixels where None.
+        guide: `weights` and `network` of the weaker network of autoguidance.
         class_indices: ImageNet class of each network label; None where they are the 1000 in order.
-        guidance_range: smallest and largest scale it was made for.
-        steps: numbers of steps it can take; None is any from 1.
         chunk_size: rows of every forward call.
-        licence: of the weights.
         device: torch device.
         base: folder of the TOML file.
+        **about: further fields of `generators.Info`: guidance_range, natural_guidance, steps, licence.
 
     Returns:
         The generator.
 
     Raises:
         BadInput: an unknown key or name, missing weights, or weights that do not fit.
+        Unavailable: the Hub does not answer.
     """
-    model, config = _make_network(name, backbone, network)
-    spec: FlowMapSpec = _fill(FlowMapSpec, sampler, f"generator '{name}', [sampler]")
+    where, folder = f"generator '{name}'", base or Path()
+    spec: FlowMapSpec = _fill(FlowMapSpec, sampler, f"{where}, [sampler]")
+    read: CheckpointConfig = _fill(CheckpointConfig, checkpoint or {}, f"{where}, [checkpoint]")
+    config = _fill_network(backbone, network, where)
     indices = tuple(range(config.num_classes) if class_indices is None else class_indices)
     if len(indices) != config.num_classes:
-        raise BadInput(f"generator '{name}': {len(indices)} class_indices for {config.num_classes} network labels.")
-    path = (base or Path()) / weights
-    load_weights(model, path)
-    info = Info(
-        name=name, native_size_px=config.input_size, guidance=spec.guidance,
-        guidance_range=(float(guidance_range[0]), float(guidance_range[1])),
-        steps=None if steps is None else tuple(steps), class_indices=indices, licence=licence,
-        weights=f"{path.name} sha256:{file_sha256(path)}",
+        raise BadInput(f"{where}: {len(indices)} class_indices for {config.num_classes} network labels.")
+    pixels: CodecConfig = _fill(CodecConfig, codec or {}, f"{where}, [codec]")
+    decoder = load_codec(pixels, config.in_channels, device, folder, where)
+    model, source = _load_network(backbone, config, weights, read, folder, where, device)
+    weak, weak_source = _load_guide(spec, guide, backbone, read, folder, where, device)
+    info = make_info(
+        {"guidance_range": (1.0, math.inf), **about}, name=name, guidance=spec.guidance,
+        native_size_px=pixels.image_size_px or config.input_size,
+        class_indices=None if indices == tuple(range(1000)) else indices,
+        weights="; ".join(filter(None, [source, weak_source, decoder.source])),
     )  # fmt: skip
     return FlowMapGenerator(
-        info=info, network=model.eval().requires_grad_(False).to(device), spec=spec,
+        info=info, network=model, spec=spec, codec=decoder, weak=weak,
         state_shape=(config.in_channels, config.input_size, config.input_size),
         label_of={index: label for label, index in enumerate(indices)}, null_label=config.num_classes,
         chunk_size=chunk_size, device=device,
     )  # fmt: skip
+
+
+def _load_guide(
+    spec: FlowMapSpec, guide: Mapping[str, Any] | None, backbone: str, checkpoint: CheckpointConfig, base: Path,
+    where: str, device: str,
+) -> tuple[torch.nn.Module | None, str]:  # fmt: skip
+    if (spec.guidance == "autoguidance") != (guide is not None):
+        raise BadInput(f"{where}: a [guide] and guidance = 'autoguidance' belong together; one is missing.")
+    if guide is None:
+        return None, ""
+    unknown = [key for key in guide if key not in ("weights", "network")]
+    if unknown or len(guide) < 2:
+        raise BadInput(f"{where}, [guide]: expected weights and network, found {', '.join(guide) or 'nothing'}.")
+    where = f"{where}, [guide]"
+    config = _fill_network(backbone, guide["network"], where)
+    weak, source = _load_network(backbone, config, guide["weights"], checkpoint, base, where, device)
+    return weak, f"guide {source}"

@@ -100,7 +100,7 @@ def test_flow_map_knows_only_its_classes(tiny):
         ('guidance = "two_pass"', 'guidence = "two_pass"', "Did you mean 'guidance'"),
         ("[5, 7, 9]", "[5, 7]", "2 class_indices for 3"),
         ("tiny.safetensors", "gone.safetensors", "do not exist"),
-        ("in_channels = 3", "in_channels = 4", "needs a codec"),
+        ("in_channels = 3", "in_channels = 4", r"needs a \[codec\]"),
         ('name = "tiny"', 'name = "tiny"\nbackbone = "dti"', "Did you mean 'dit'"),
     ],
 )

@@ -61,7 +61,7 @@ def test_a_linear_field_is_followed_exactly(noise_at, time_scale, rule, steps, s
     spec = FlowMapSpec(noise_at=noise_at, time_scale=time_scale, step_rule=rule, second_time=second)
     x, calls = run(field, spec, steps)
     torch.testing.assert_close(x, DATA.expand(3, -1, -1, -1), atol=2e-5, rtol=0)
-    assert calls == field.calls == steps
+    assert set(calls) == {field.calls} == {steps}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_order_of_convergence(rule, order):
 
 
 def test_heun_counts_two_calls_a_step():
-    assert run(decay, FlowMapSpec(step_rule="heun"), 5)[1] == 10
+    assert run(decay, FlowMapSpec(step_rule="heun"), 5)[1] == [10] * 3
 
 
 def classes(x: torch.Tensor, t: torch.Tensor, labels: torch.Tensor, *_: Any) -> torch.Tensor:
@@ -104,7 +104,7 @@ def test_two_pass_guidance_mixes_as_written():
     noise = torch.stack([noise_of(seed) for seed in SEEDS])
     velocity = torch.tensor([9 + 3 * (label - 9) for label in (0, 1, 2)]).view(-1, 1, 1, 1)
     torch.testing.assert_close(x, noise - velocity, atol=1e-4, rtol=0)
-    assert calls == 8
+    assert set(calls) == {8}
 
 
 def test_guidance_of_some_channels_leaves_the_others():
@@ -116,11 +116,11 @@ def test_guidance_of_some_channels_leaves_the_others():
 
 def test_guidance_interval_saves_the_second_pass_outside():
     spec = FlowMapSpec(guidance="two_pass", guidance_low=0.4, guidance_high=0.8)
-    assert run(classes, spec, 4, guidance=2.0)[1] == 4 + 2  # noise levels 1, 0.75, 0.5, 0.25
+    assert run(classes, spec, 4, guidance=2.0)[1] == [4 + 2] * 3  # noise levels 1, 0.75, 0.5, 0.25
 
 
 def test_guidance_one_needs_one_pass():
-    assert run(classes, FlowMapSpec(guidance="two_pass"), 4)[1] == 4
+    assert run(classes, FlowMapSpec(guidance="two_pass"), 4)[1] == [4] * 3
 
 
 def test_conditioning_tells_the_network_the_scale_and_the_span():
@@ -133,7 +133,7 @@ def test_conditioning_tells_the_network_the_scale_and_the_span():
     spec = FlowMapSpec(guidance="conditioning", second_time="h", step_rule="jump", guidance_low=0.5)
     _, calls = run(network, spec, 4, guidance=5.0)
     assert seen == [(1, 0.25, 5), (0.75, 0.25, 5), (0.5, 0.25, 5), (0.25, 0.25, 1)]
-    assert calls == 4
+    assert set(calls) == {4}
 
 
 def test_a_learned_variance_is_left_out():
@@ -187,3 +187,46 @@ def test_quantise_rounds_or_truncates():
     assert quantise(values, "truncate")[0, 0, :, 0].tolist() == [0, 0, 127, 254, 255, 255]
     with pytest.raises(ValueError, match="1 of 1"):
         quantise(values / 0, "round")
+
+
+def test_autoguidance_moves_away_from_the_weaker_network():
+    def strong(x, *_):
+        return torch.full_like(x, 2.0)
+
+    def weak(x, *_):
+        return torch.full_like(x, 1.0)
+
+    spec = FlowMapSpec(guidance="autoguidance", guidance_low=0.3, guidance_high=0.8)
+    x, calls = sample_flow_map(
+        strong, spec, labels=[0, 1, 2], seeds=SEEDS, shape=SHAPE, null_label=9, steps=4, guidance=3.0, weak=weak
+    )
+    plain, _ = run(strong, FlowMapSpec(), 4)
+    # noise levels 1, 0.75, 0.5, 0.25: at two of them the velocity is 1 + 3 (2 - 1) = 4 instead of 2
+    assert torch.allclose(plain - x, torch.full_like(x, 2 * 0.25 * 2.0), atol=1e-6)
+    assert calls == [6] * 3
+    with pytest.raises(BadInput, match="second, weaker network"):
+        run(strong, FlowMapSpec(guidance="autoguidance"), 1)
+
+
+def test_a_network_that_is_told_the_interval_is_given_it_at_every_level():
+    seen = []
+
+    def network(x, t, label, second, guidance):
+        seen.append(guidance.tolist())
+        return x
+
+    spec = FlowMapSpec(
+        step_rule="jump", second_time="h", guidance="conditioning", interval_input=True, guidance_low=0.4,
+        guidance_high=0.65,
+    )  # fmt: skip
+    run(network, spec, 2, guidance=7.0)
+    assert seen == [[pytest.approx([7.0, 0.4, 0.65])] * 3] * 2
+
+
+def test_the_grid_of_rae_ends_before_zero():
+    grid = make_grid(FlowMapSpec(grid="shifted", shift=(768 * 16 * 16 / 4096) ** 0.5, grid_end=0.001), 1)
+    assert grid == pytest.approx([1.0, 0.00689], abs=1e-5)
+    official = [1 - i * 0.999 / 49 for i in range(50)]
+    shift = 6.928203
+    ours = make_grid(FlowMapSpec(grid="shifted", shift=shift, grid_end=0.001), 49)
+    assert ours == pytest.approx([shift * t / (1 + (shift - 1) * t) for t in official])
