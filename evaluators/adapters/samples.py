@@ -1,11 +1,13 @@
-"""Images made elsewhere: a folder tree `<wnid>/*.png`, or an npz with `arr_0` and, if it has labels, `arr_1`."""
+"""Images made elsewhere: a folder or tar of `<wnid>/*.png`, either with a CSV of labels instead, or an npz."""
 
 from __future__ import annotations
 
+import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from relaionet.evaluators.generators import Generated, Info, Request, Settings, check_settings
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.labels import labels_by_wnid
+from relaionet.manifests.labels import find_label, labels_by_wnid
 from relaionet.manifests.store import digest_of, file_sha256
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -66,12 +68,12 @@ class SampleImages:
         return Generated(images=np.stack(images), nfe=[0] * len(batch))
 
 
-def _read_image(place: str) -> NDArray[np.uint8]:
+def _decode(data: bytes | str, shown: str) -> NDArray[np.uint8]:
     from PIL import Image
 
-    with Image.open(place) as image:
+    with Image.open(BytesIO(data) if isinstance(data, bytes) else data) as image:
         if max(image.size) > SIDE_LIMIT_PX:
-            raise ValueError(f"{place} is {image.width} x {image.height} pixels; the limit is {SIDE_LIMIT_PX} a side")
+            raise ValueError(f"{shown} is {image.width} x {image.height} pixels; the limit is {SIDE_LIMIT_PX} a side")
         return np.asarray(image.convert("RGB"))
 
 
@@ -79,17 +81,78 @@ def _row_of(images: NDArray[np.uint8], row: str) -> NDArray[np.uint8]:
     return images[int(row)]
 
 
-def _find_folder(folder: Path) -> dict[int, list[str]]:
+@dataclass(frozen=True)
+class _TarImages:
+    """Reads members of a tar by name; opened anew for each image, so that it may be used in any process."""
+
+    path: Path
+
+    def __call__(self, name: str) -> NDArray[np.uint8]:
+        with tarfile.open(self.path) as archive:
+            member = archive.extractfile(name)
+            if member is None:
+                raise ValueError(f"{self.path.name} holds no file {name}")
+            return _decode(member.read(), name)
+
+
+@dataclass(frozen=True)
+class _FolderImages:
+    path: Path
+
+    def __call__(self, name: str) -> NDArray[np.uint8]:
+        return _decode(str(self.path / name), name)
+
+
+def _names_in(place: Path) -> list[str]:
+    """Paths of all images in a folder or a tar, relative, sorted."""
+    if place.is_dir():
+        names = [path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()]
+    else:
+        try:
+            with tarfile.open(place) as archive:
+                names = [member.name for member in archive if member.isfile()]
+        except tarfile.TarError as error:
+            raise BadInput(f"samples {place} cannot be read: {error}.") from None
+    return sorted(name for name in names if name.lower().endswith(SUFFIXES))
+
+
+def _by_folder(names: Sequence[str], place: Path) -> dict[int, list[str]]:
+    """class_index -> images, by the folder they lie in, which is named by a wnid."""
     labels = labels_by_wnid()
-    places: dict[int, list[str]] = {}
-    for child in sorted(folder.iterdir()):
-        if child.name in labels and child.is_dir():
-            found = sorted(str(path) for path in child.iterdir() if path.suffix.lower() in SUFFIXES)
-            if found:
-                places[labels[child.name].class_index] = found
+    places: dict[int, list[str]] = defaultdict(list)
+    for name in names:
+        wnid = name.split("/")[-2] if "/" in name else ""
+        if wnid in labels:
+            places[labels[wnid].class_index].append(name)
     if not places:
-        raise BadInput(f"samples {folder}: no folder is named by a wnid and holds {', '.join(SUFFIXES)} files.")
-    return places
+        raise BadInput(f"samples {place}: no folder is named by a wnid and holds {', '.join(SUFFIXES)} files.")
+    return dict(places)
+
+
+def _by_table(names: Sequence[str], table: Path) -> dict[int, list[str]]:
+    """class_index -> images, by a CSV with `file` and `wnid` or `class_index`."""
+    import polars as pl
+
+    try:
+        rows = pl.read_csv(table)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise BadInput(f"labels {table} cannot be read: {str(error).splitlines()[0]}.") from None
+    key = next((name for name in ("wnid", "class_index") if name in rows.columns), None)
+    if key is None or "file" not in rows.columns:
+        found = ", ".join(rows.columns)
+        raise BadInput(f"labels {table}: expected columns file and wnid or class_index, found {found}.")
+    there = set(names)
+    missing = [name for name in rows["file"] if name not in there]
+    if missing:
+        raise BadInput(
+            f"labels {table} names {missing[0]}, and {len(missing) - 1} more, which are not among the images."
+        )
+    places: dict[int, list[str]] = defaultdict(list)
+    for name, label in rows.select("file", key).iter_rows():
+        if key == "class_index" and not (isinstance(label, int) and 0 <= label <= 999):
+            raise BadInput(f"labels {table}: class_index of {name} is {label!r}; expected 0 to 999.")
+        places[find_label(label).class_index if key == "wnid" else label].append(name)
+    return {index: sorted(group) for index, group in places.items()}
 
 
 def _find_npz(path: Path) -> tuple[dict[int, list[str]], NDArray[np.uint8]]:
@@ -116,14 +179,23 @@ def _find_npz(path: Path) -> tuple[dict[int, list[str]], NDArray[np.uint8]]:
 
 
 def make_samples(
-    *, name: str, path: str, steps: int = 0, guidance: float = 1.0, licence: str = "unknown", base: Path | None = None
+    *,
+    name: str,
+    path: str,
+    labels: str = "",
+    steps: int = 0,
+    guidance: float = 1.0,
+    licence: str = "unknown",
+    base: Path | None = None,
 ) -> SampleImages:
     """A generator whose images exist already.
 
     Args:
         name: as it stands in tables.
-        path: folder of folders named by wnid, or an npz file; relative to the TOML file. An npz without `arr_1` is
-            taken to be in the order of the requests.
+        path: folder or tar of folders named by wnid, or an npz file; relative to the TOML file. An npz without `arr_1`
+            is taken to be in the order of the requests.
+        labels: CSV of `file` (as in the folder or tar) and `wnid` or `class_index`, for images in no such folders;
+            relative to the TOML file.
         steps: steps the images were made with, for the record.
         guidance: scale they were made with, for the record.
         licence: of the images.
@@ -138,17 +210,22 @@ def make_samples(
     for key, value in (("steps", steps), ("guidance", guidance)):
         if not isinstance(value, int | float):
             raise BadInput(f"samples '{name}': {key} = {value!r}; expected the one number they were made with.")
-    place = (base or Path()) / path
+    folder = base or Path()
+    place = folder / path
     read: Callable[[str], NDArray[np.uint8]]
-    if place.is_dir():
-        places, read = _find_folder(place), _read_image  # (place) -> [H, W, 3] uint8
-        digest = digest_of([[file_sha256(Path(file)) for file in group] for group in places.values()])
-        side = _read_image(next(iter(places.values()))[0]).shape[0]
-    elif place.is_file():
+    if place.suffix == ".npz":
+        if labels:
+            raise BadInput(f"samples '{name}': an npz has its labels in arr_1; leave out labels.")
         places, images = _find_npz(place)
-        digest = file_sha256(place)
-        side = images.shape[1]
-        read = partial(_row_of, images)
+        digest, side, read = file_sha256(place), images.shape[1], partial(_row_of, images)
+    elif place.is_dir() or place.is_file():
+        names = _names_in(place)
+        places = _by_table(names, folder / labels) if labels else _by_folder(names, place)
+        read = _FolderImages(place) if place.is_dir() else _TarImages(place)
+        files = sorted(file for group in places.values() for file in group)
+        sums = [file_sha256(place / file) for file in files] if place.is_dir() else [file_sha256(place)]
+        digest = digest_of(sums, places)
+        side = read(files[0]).shape[0]
     else:
         raise BadInput(f"samples {place} do not exist.")
     known = None if -1 in places else tuple(sorted(places))

@@ -193,3 +193,44 @@ def test_samples_refuse_a_folder_without_classes(tmp_path):
     for path in (tmp_path, tmp_path / "gone"):
         with pytest.raises(BadInput):
             load_generator(MAKE, name="x", path=str(path))
+
+
+def test_samples_of_a_tar_and_of_a_table_of_labels(tree, tmp_path):
+    import tarfile
+
+    folder = tree.parent / "made"
+    with tarfile.open(tmp_path / "made.tar", "w") as archive:
+        archive.add(folder, arcname="out")
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    lines = ["file,wnid"]
+    for class_index in (1, 2):
+        for path in sorted((folder / LABELS[class_index].wnid).iterdir()):
+            (flat / f"{class_index}-{path.name}").write_bytes(path.read_bytes())
+            lines.append(f"{class_index}-{path.name},{LABELS[class_index].wnid}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    (tmp_path / "index.csv").write_text("\n".join(lines).replace("wnid", "class_index").replace(LABELS[1].wnid, "1")
+                                        .replace(LABELS[2].wnid, "2"))  # fmt: skip
+    requests, settings = ask(("b", 1), ("a", 1), ("z", 2), ("c", 1)), Settings(steps=0)
+    about = [
+        {"path": str(folder)}, {"path": str(tmp_path / "made.tar")},
+        {"path": str(flat), "labels": str(tmp_path / "labels.csv")},
+        {"path": str(flat), "labels": str(tmp_path / "index.csv")},
+    ]  # fmt: skip
+    for options in about:
+        generator = load_generator(MAKE, name="x", **options)
+        assert generator.info.class_indices == (1, 2)
+        generator.prepare(requests)
+        made = generator.generate(requests, settings).images
+        assert made[:, 0, 0].tolist() == [[1, 1, 0], [1, 0, 0], [2, 0, 0], [1, 2, 0]], options
+    (tmp_path / "bad.csv").write_text("file,wnid\ngone.png,n01440764\n")
+    (tmp_path / "odd.csv").write_text("name,wnid\n1-0.png,n01440764\n")
+    (tmp_path / "no.tar").write_bytes(b"no tar at all" * 100)
+    for options, message in (
+        ({"path": str(flat), "labels": str(tmp_path / "bad.csv")}, r"names gone\.png"),
+        ({"path": str(flat), "labels": str(tmp_path / "odd.csv")}, "expected columns file and wnid"),
+        ({"path": str(flat), "labels": str(tmp_path / "none.csv")}, "cannot be read"),
+        ({"path": str(tmp_path / "no.tar")}, "cannot be read"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            load_generator(MAKE, name="x", **options)
