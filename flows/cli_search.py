@@ -56,7 +56,7 @@ def search(
     itself made. It is read block by block, so it may be larger than memory.
 
     \b
-    relaionet search runs/demo/run/embeddings/clip --text "a photo of a crane bird" --encoder miniature
+    relaionet search runs/demo/embeddings/clip --text "a photo of a crane bird" --encoder miniature
     relaionet search laion/ --image cat.jpg --encoder ViT-B-32/openai -k 50 --out cats.csv
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     start(ctx)
