@@ -60,6 +60,8 @@ def make(device="auto"):
     def encode_images(batch):
         if (log.parent / "fail").exists():
             raise BadInput("this picture is not liked; choose another")
+        if (log.parent / "die").exists():
+            os._exit(7)
         with log.open("a") as file:
             print(f"encode {os.getpid()}", file=file)
         return encode(batch)
@@ -193,15 +195,18 @@ def test_two_workers_make_the_tables_of_one_process(
     assert all("already done" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("trouble", "says"), [("fail", "this picture is not liked; choose another"), ("die", "run again")]
+)
 def test_what_fails_on_a_worker_is_readable_here(
-    relaionet: Command, recipe: Path, folder: Path, cluster: str, environment: dict[str, str]
+    relaionet: Command, recipe: Path, folder: Path, cluster: str, environment: dict[str, str], trouble: str, says: str
 ) -> None:
-    (folder / "fail").touch()
-    arguments = ("curate", "--recipe", recipe, "--out", folder / "failing", "--no-push", "--on", cluster)
+    (folder / trouble).touch()
+    arguments = ("curate", "--recipe", recipe, "--out", folder / f"{trouble}-run", "--no-push", "--on", cluster)
     try:
         done = relaionet(*arguments, timeout_s=400, **environment)
     finally:
-        (folder / "fail").unlink()
+        (folder / trouble).unlink()
     assert done.returncode == 2, done.stderr[-3000:]
-    assert "this picture is not liked; choose another" in done.stderr
+    assert says in done.stderr
     assert "Traceback" not in done.stderr
