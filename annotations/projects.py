@@ -134,9 +134,11 @@ def iterate_tasks(
             "project": project, "fields": "all" if answers else "task_only", "include": include, "query": query,
             "resolve_uri": "false", "page": 1, "page_size": PAGE_COUNT,
         }  # fmt: skip
-        page = client.request("GET", "/api/tasks", params=params)["tasks"]
+        answer = client.request("GET", "/api/tasks", params=params)
+        page = answer["tasks"]
         yield from page
-        if len(page) < PAGE_COUNT:
+        # not by the length of the page: a server may give fewer than it was asked for
+        if not page or len(page) >= int(answer.get("total", len(page) + 1)):
             return
         last = int(page[-1]["id"])
 

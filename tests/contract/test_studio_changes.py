@@ -272,13 +272,15 @@ def test_each_kind_of_key_that_is_refused_has_its_own_message(studio, client):
         connect_studio(studio.url, made)
     with pytest.raises(BadInput, match="no key of a user of this server"):
         connect_studio(studio.url, "0" * 40)
-    person = connect_studio(studio.url, client.request("POST", "/api/token", json={})["token"])
+    again = client.request("POST", "/api/token", json={})["token"]
+    person = connect_studio(studio.url, again)
     person.request("POST", "/api/jwt/settings", json={"legacy_api_tokens_enabled": False})
     try:
         with pytest.raises(BadInput, match="legacy tokens are switched off there"):
             connect_studio(studio.url, studio.token)
     finally:
         person.request("POST", "/api/jwt/settings", json={"legacy_api_tokens_enabled": True})
+        person.request("POST", "/api/token/blacklist", json={"refresh": again})
     assert connect_studio(studio.url, studio.token)
 
 
