@@ -65,8 +65,8 @@ def score_kernel(
     some = np.linspace(0, n - 1, min(PAIRS_COUNT, n)).astype(np.int64)
     rows = _Rows(features, some).read(0, len(some))
     pairs = 2 * (rows @ rows.T / rows.shape[1] + 1) ** 3
-    labels = [strata[row] for row in some] if strata is not None else None
-    excess = find_excess(pairs, n, labels, share=CUBE_SHARE) * blocks
+    names = [strata[row] for row in some] if strata is not None else None
+    excess = find_excess(pairs, n, names, share=CUBE_SHARE) * blocks
     return Estimate(value, influence - influence.mean(), excess=excess)
 
 
