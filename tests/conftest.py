@@ -32,6 +32,9 @@ FIRST = ("whole", "studio", "contract", "real", "browser")
 
 def group_of(item: pytest.Item) -> str:
     """Tests of one group run in one process, one after the other, and share what it started once."""
+    folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
+    if folder == "whole":
+        return folder
     return "studio" if "studio" in getattr(item, "fixturenames", ()) else item.path.as_posix()
 
 
