@@ -143,7 +143,7 @@ def run_set(work: Callable[[], pl.DataFrame]) -> pl.DataFrame:
 
 def sample_set(run: Run, recipe: EvaluateRecipe, one: ScoredSet, requests: list[Request], shelf: Shelf) -> pl.DataFrame:
     """The images of one set, in this process or in one for each device."""
-    config = SamplingConfig(batch_size=recipe.batch_size)
+    config = SamplingConfig(batch_size=recipe.batch_size, retry_failed=recipe.retry_failed)
     with run.reporter.bar(one.slug, len(requests)) as advance:
         if recipe.devices or recipe.time_limit_s:
             return sample_in_processes(

@@ -58,6 +58,7 @@ class EvaluateRecipe:
         devices: a process of its own on each, such as ["cuda:0", "cuda:1"]; none samples in this process.
         time_limit_s: for one call of a generator, seconds; past it its process is ended and the image that hung is
             failed. 0 sets none.
+        retry_failed: ask again for the images that failed in an earlier run.
         unhonoured: what becomes of a setting that a generator cannot honour: `error`, or `record`: it runs at what it
             can do, and its rows say so.
         weights: local files or folders in place of downloads: `inception`, `pickscore`, `dinov2`.
@@ -80,6 +81,7 @@ class EvaluateRecipe:
     device: str = "auto"
     devices: tuple[str, ...] = ()
     time_limit_s: float = 0.0
+    retry_failed: bool = False
     unhonoured: Literal["error", "record"] = "error"
     weights: dict[str, str] = field(default_factory=dict)
     extras: tuple[str, ...] = ()

@@ -36,7 +36,7 @@ def build_index(
         digests: of every shard's vectors, in order.
         plan: from `plan_index`.
         config: see there.
-        folder: for `vectors.index` (read by FAISS, and by clip-retrieval's back end) and `index.json`.
+        folder: for `vectors.index` (read by FAISS) and `index.json`.
         queries: see `vector_index.make_index`.
         queries_name: what they are.
         progress: called with the number of rows of each shard when it is in.
