@@ -11,7 +11,7 @@ export NO_ALBUMENTATIONS_UPDATE = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check bench lock format clean setup studio clip-retrieval
+.PHONY: demo test check bench lock format clean setup studio clip-retrieval flax
 
 setup: .venv/.done
 
@@ -29,10 +29,14 @@ studio: setup
 clip-retrieval: setup
 	$(BIN)/python -m tests.contract.clip_retrieval_environment
 
+# what flax and orbax write is converted; the versions the authors of checkpoints used have an environment of their own
+flax: setup
+	$(BIN)/python -m tests.contract.flax_environment
+
 demo: studio
 	$(BIN)/relaionet demo --out runs/demo
 
-test: studio clip-retrieval
+test: studio clip-retrieval flax
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=15 -n 2 --dist loadgroup
 
 check: setup

@@ -58,7 +58,10 @@ def find_weights(weights: str, base: Path, where: str) -> tuple[Path, str]:
     if found is None:
         path = base / weights
         if not path.is_file():
-            raise BadInput(f"{where}: weights {path} do not exist.")
+            raise BadInput(
+                f"{where}: weights {path} do not exist. `relaionet generators show NAME` says where they are; name the "
+                'file in the recipe: options = { weights = "…" }.'
+            )
         return path, f"{path.name} sha256:{file_sha256(path)}"
     address = HubAddress(kind="model", repo_id=found["repo"], revision=found["revision"])
     folder = fetch_snapshot(address, names=(found["file"],))

@@ -8,12 +8,13 @@ from __future__ import annotations
 import inspect
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module, metadata
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from relaionet.evaluators.catalogue import about_of, catalogue_names, find_entry
+from relaionet.evaluators.catalogue import About, about_of, catalogue_names, find_entry
 from relaionet.evaluators.generators import Generator, Info
 from relaionet.manifests.errors import BadInput, ReLAIONetError, nearest_name
 
@@ -107,16 +108,54 @@ def _read_toml(path: Path) -> dict[str, Any]:
     return options
 
 
-def _load_file(path: Path, device: str, options: Mapping[str, Any]) -> Generator:
-    merged = {**_read_toml(path), **options}
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """A generator's TOML file, read and not made.
+
+    Attributes:
+        kind: its adapter, or an import string.
+        options: what the adapter is given.
+        about: where it comes from.
+        path: the file.
+    """
+
+    kind: str
+    options: Mapping[str, Any]
+    about: About
+    path: Path
+
+
+def read_definition(name_or_spec: str | Path, options: Mapping[str, Any] | None = None) -> Definition | None:
+    """A generator's file, where it has one: of the catalogue, of the miniature, or a path.
+
+    Args:
+        name_or_spec: as for `load_generator`.
+        options: go before those of the file.
+
+    Returns:
+        None for an import string and for what a package has installed: those are known once they are made.
+
+    Raises:
+        BadInput: the file is not there or is wrong, or the generator cannot be had.
+    """
+    text = str(name_or_spec)
+    inside = BUILT_IN.get(text, "").partition(":")[2]
+    if inside.endswith(".toml"):
+        path = Path(str(files(BUILT_IN[text].partition(":")[0]).joinpath(inside)))
+    elif text.endswith(".toml"):
+        path = Path(text)
+    elif text in catalogue_names():
+        path = find_entry(text)
+    else:
+        return None
+    merged = {**_read_toml(path), **(options or {})}
     kind = merged.pop("type")
     about = about_of(merged.pop("about", {}), str(path))
     if kind == "none":
         raise BadInput(f"generator '{merged.get('name', path.stem)}' cannot be run: {about.why}")
     if kind not in ADAPTERS and ":" not in kind:
         raise BadInput(f"generator file {path}: type '{kind}' is unknown.{nearest_name(kind, ADAPTERS)}")
-    given = {"device": device, "base": path.parent}
-    return _call(import_factory(ADAPTERS.get(kind, kind)), f"generator file {path}", merged, given)
+    return Definition(kind=kind, options=merged, about=about, path=path)
 
 
 def load_generator(name_or_spec: str | Path, device: str = "cpu", **options: Any) -> Generator:
@@ -135,16 +174,12 @@ def load_generator(name_or_spec: str | Path, device: str = "cpu", **options: Any
         BadInput: an unknown name or key, a missing file or module, or something that is no generator.
     """
     text = str(name_or_spec)
+    found = read_definition(text, options)
+    if found is not None:
+        where, given = f"generator file {found.path}", {"device": device, "base": found.path.parent}
+        return _call(import_factory(ADAPTERS.get(found.kind, found.kind)), where, found.options, given)
     if text in BUILT_IN:
-        package, _, inside = BUILT_IN[text].partition(":")
-        if inside.endswith(".toml"):
-            with as_file(files(package)) as folder:
-                return _load_file(Path(folder, inside), device, options)
         return _call(import_factory(BUILT_IN[text]), f"generator '{text}'", options, {"device": device})
-    if text.endswith(".toml"):
-        return _load_file(Path(text), device, options)
-    if text in catalogue_names():
-        return _load_file(find_entry(text), device, options)
     points = _entry_points()
     if text in points:
         try:

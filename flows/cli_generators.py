@@ -61,6 +61,27 @@ def script_command(folder: Path) -> None:  # fmt: skip
         click.echo(path)
 
 
+@generators.command("convert")
+@click.argument("name")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="safetensors file to write."
+)
+@click.option("--tree", default="ema_params", show_default=True, help="Of the checkpoint: averaged or trained weights.")
+@click.pass_context
+def convert_command(ctx: click.Context, name: str, checkpoint: Path, out: Path, tree: str) -> None:
+    """Convert a flax or orbax checkpoint of a generator's authors into the layout its backbone has here.
+
+    NAME is of `generators list`, such as meanflow-b4, or a TOML file. CHECKPOINT is the folder that was in the zip, or
+    one file of msgpack. Neither JAX nor flax is needed.
+    """
+    start(ctx)
+    from relaionet.flows.generator_text import convert_lines
+
+    for line in convert_lines(name, checkpoint, out, tree):
+        click.echo(line)
+
+
 @generators.command("check")
 @click.argument("name")
 @click.option("--steps", type=click.IntRange(0), help="Sampling steps.  [default: the fewest it takes]")

@@ -160,10 +160,7 @@ def read_evaluate_recipe(name: str) -> EvaluateRecipe:
     """
     recipe = read_recipe(name, EvaluateRecipe)
     folder = find_recipe(name).parent.resolve()
-    entries = tuple(
-        replace(entry, generator=str(folder / entry.generator)) if entry.generator.endswith(".toml") else entry
-        for entry in recipe.generators
-    )
+    entries = tuple(_beside(entry, folder) for entry in recipe.generators)
     raters = tuple(replace(rater, command=_find_program(rater.command, folder)) for rater in recipe.raters)
     return replace(
         recipe,
@@ -174,6 +171,14 @@ def read_evaluate_recipe(name: str) -> EvaluateRecipe:
         groups=str(folder / recipe.groups) if recipe.groups else "",
         mmhm_bounds=str(folder / recipe.mmhm_bounds) if recipe.mmhm_bounds else "",
     )
+
+
+def _beside(entry: GeneratorEntry, folder: Path) -> GeneratorEntry:
+    """The entry with its file, and weights of the user's own, where they lie beside the recipe."""
+    weights = entry.options.get("weights")
+    if isinstance(weights, str) and weights and (folder / weights).is_file():
+        entry = replace(entry, options={**entry.options, "weights": str(folder / weights)})
+    return replace(entry, generator=str(folder / entry.generator)) if entry.generator.endswith(".toml") else entry
 
 
 def _find_program(command: tuple[str, ...], folder: Path) -> tuple[str, ...]:

@@ -13,7 +13,13 @@ from typing import Any
 from relaionet.evaluators.catalogue import Entry, catalogue_names, find_entry, read_entry
 from relaionet.evaluators.generator_check import Trial, check_generator, default_settings
 from relaionet.evaluators.generators import Settings
-from relaionet.evaluators.registry import BUILT_IN, ENTRY_POINT_GROUP, list_generators, load_generator
+from relaionet.evaluators.registry import (
+    BUILT_IN,
+    ENTRY_POINT_GROUP,
+    list_generators,
+    load_generator,
+    read_definition,
+)
 from relaionet.manifests.errors import BadInput, nearest_name
 
 WIDTH = 110
@@ -112,6 +118,28 @@ def try_generator(
         guidance=default.guidance if guidance is None else guidance,
     )
     return check_generator(generator, settings)
+
+
+def convert_lines(name: str, checkpoint: Path, out: Path, tree: str) -> list[str]:
+    """Convert a flax checkpoint, and say what to do with the file.
+
+    Raises:
+        BadInput: the generator is none of a backbone here, or the checkpoint none of it.
+        Corrupt: it cannot be read.
+    """
+    from relaionet.evaluators.flax_conversion import convert_checkpoint
+
+    definition = read_definition(name)
+    if definition is None:
+        raise BadInput(f"no generator with a file is called '{name}'.{nearest_name(name, catalogue_names())}")
+    made = convert_checkpoint(definition, checkpoint, out, tree)
+    return [
+        f"{made.source}: {tree}, {made.tensors_count} tensors, {made.parameters_count:,} parameters",
+        f"written: {made.path}",
+        "In a recipe, below [[generators]]:",
+        f'  generator = "{name}"',
+        f'  options = {{ weights = "{made.path.resolve()}" }}',
+    ]
 
 
 def write_script(folder: Path) -> list[Path]:

@@ -116,8 +116,12 @@ def _fill(kind: type, values: Mapping[str, Any], where: str) -> Any:
     return kind(**filled)
 
 
-def _fill_network(backbone: str, network: Mapping[str, Any], where: str) -> Config:
-    """The backbone's config."""
+def fill_network(backbone: str, network: Mapping[str, Any], where: str) -> Config:
+    """The backbone's config from an entry's table [network].
+
+    Raises:
+        BadInput: the backbone or a key is unknown.
+    """
     if backbone not in BACKBONES:
         raise BadInput(f"{where}: backbone '{backbone}' is unknown.{nearest_name(backbone, BACKBONES)}")
     config: Config = _fill(BACKBONES[backbone][1], network, f"{where}, [network]")
@@ -177,7 +181,7 @@ def make_flow_map(
     where, folder = f"generator '{name}'", base or Path()
     spec: FlowMapSpec = _fill(FlowMapSpec, sampler, f"{where}, [sampler]")
     read: CheckpointConfig = _fill(CheckpointConfig, checkpoint or {}, f"{where}, [checkpoint]")
-    config = _fill_network(backbone, network, where)
+    config = fill_network(backbone, network, where)
     indices = tuple(range(config.num_classes) if class_indices is None else class_indices)
     if len(indices) != config.num_classes:
         raise BadInput(f"{where}: {len(indices)} class_indices for {config.num_classes} network labels.")
@@ -211,6 +215,6 @@ def _load_guide(
     if unknown or len(guide) < 2:
         raise BadInput(f"{where}, [guide]: expected weights and network, found {', '.join(guide) or 'nothing'}.")
     where = f"{where}, [guide]"
-    config = _fill_network(backbone, guide["network"], where)
+    config = fill_network(backbone, guide["network"], where)
     weak, source = _load_network(backbone, config, guide["weights"], checkpoint, base, where, device)
     return weak, f"guide {source}"

@@ -38,6 +38,8 @@ OWNERS = {
     "open_clip": ("pipeline/open_clip_encoder.py", "pipeline/class_texts.py", "pipeline/miniature/train_encoder.py"),
     "huggingface_hub": ("pipeline/hub.py", "pipeline/source_servers.py"),
     "datasets": ("pipeline/split.py", "pipeline/candidates.py"),
+    "tensorstore": ("evaluators/flax_checkpoints.py",),
+    "msgpack": ("evaluators/flax_checkpoints.py",),
     "torch_fidelity": ("evaluators/",),
     "diffusers": ("evaluators/",),
     "transformers": ("evaluators/",),
