@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 
 from relaionet.evaluators.feature_sets import FeatureSet
+from relaionet.evaluators.row_views import view_rows
 
 VERSION = "1"
 LOOKED_AT = 2_000
@@ -14,6 +15,8 @@ LOOKED_AT = 2_000
 COMPARED_WITH = 10_000
 """Images each of them is compared with, at most."""
 CHUNK_ROWS = 512
+FEW = 4
+"""Nearest in float32 whose distances are then taken exactly."""
 COPY_FRAC = 0.1
 """A distance this small a part of the usual one between neighbours is a copy's."""
 ODD_FRAC = 0.01
@@ -63,7 +66,7 @@ def _doubt_copies(samples: FeatureSet, reference: FeatureSet) -> list[str]:
     own = _some(made, LOOKED_AT)
     near_own, _ = _find_nearest(own, made, skip_same=True)
     near_real, rows = _find_nearest(own, real, skip_same=False)
-    usual, _ = _find_nearest(real[np.unique(rows)], real, skip_same=True)
+    usual, _ = _find_nearest(view_rows(real, np.unique(rows)), real, skip_same=True)
     scale = float(np.median(usual)) * COPY_FRAC
     doubts = []
     for share, text in (
@@ -76,26 +79,46 @@ def _doubt_copies(samples: FeatureSet, reference: FeatureSet) -> list[str]:
 
 
 def _some(features: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` rows, evenly from the set."""
-    if len(features) <= count:
-        return np.asarray(features)
-    return np.asarray(features[np.linspace(0, len(features) - 1, count).astype(np.int64)])
+    """At most `count` rows, evenly from the set, left where they are."""
+    return view_rows(features, np.linspace(0, len(features) - 1, min(len(features), count)).astype(np.int64))
 
 
 def _find_nearest(one: np.ndarray, two: np.ndarray, *, skip_same: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of each row of `one` to the nearest of `two`, and which it is.
+    """Distance of each row of `one` to the nearest of `two`, and which it is; `two` is read in pieces.
 
     With `skip_same`, each row of `one` is once among those of `two` and is left out: the second nearest counts.
     """
-    nearest, place = [], []
-    squares = np.square(two, dtype=np.float64).sum(axis=1)
+    one = np.asarray(one, np.float32)
+    roughly = np.full((len(one), min(FEW, len(two))), np.inf)  # [n, few] squared, less the row's own square
+    places = np.zeros(roughly.shape, np.int64)
+    for start in range(0, len(two), CHUNK_ROWS):
+        piece = np.asarray(two[start : start + CHUNK_ROWS], np.float32)
+        _keep_nearest(one, piece, start, roughly, places)
+    exact = np.empty_like(roughly)
     for start in range(0, len(one), CHUNK_ROWS):
-        rows = one[start : start + CHUNK_ROWS]
-        roughly = squares - 2 * (rows @ two.T).astype(np.float64)  # [c, M], less the row's own square
-        few = np.argpartition(roughly, min(3, len(two) - 1), axis=1)[:, :4]
-        exact = np.sqrt(np.square(two[few].astype(np.float64) - rows[:, None].astype(np.float64)).sum(axis=-1))
-        order = np.argsort(exact, axis=1, kind="stable")
-        pick = order[:, 1 if skip_same else 0]
-        nearest.append(np.take_along_axis(exact, pick[:, None], axis=1)[:, 0])
-        place.append(np.take_along_axis(few, pick[:, None], axis=1)[:, 0])
-    return np.concatenate(nearest), np.concatenate(place)
+        part = slice(start, start + CHUNK_ROWS)
+        apart = np.asarray(two[places[part]], np.float64) - one[part, None]  # [c, few, D]
+        exact[part] = np.sqrt(np.square(apart).sum(axis=-1))
+    pick = np.argsort(exact, axis=1, kind="stable")[:, 1 if skip_same else 0, None]
+    return np.take_along_axis(exact, pick, axis=1)[:, 0], np.take_along_axis(places, pick, axis=1)[:, 0]
+
+
+def _keep_nearest(one: np.ndarray, piece: np.ndarray, first: int, roughly: np.ndarray, places: np.ndarray) -> None:
+    """Put those rows of a piece that are nearer than the ones kept so far in their place.
+
+    Args:
+        one: [n, D] rows whose nearest are wanted.
+        piece: [c, D] rows first to first + c of the others.
+        first: of the piece.
+        roughly: [n, few] squared distances less the row's own square, changed.
+        places: [n, few] their rows, changed.
+    """
+    squares, few = np.square(piece, dtype=np.float64).sum(axis=1), roughly.shape[1]
+    for start in range(0, len(one), CHUNK_ROWS):
+        part = slice(start, start + CHUNK_ROWS)
+        found = squares - 2 * (one[part] @ piece.T).astype(np.float64)  # [c, p]
+        best = np.argpartition(found, min(few, found.shape[1]) - 1, axis=1)[:, :few]
+        both = np.concatenate([roughly[part], np.take_along_axis(found, best, axis=1)], axis=1)
+        rows = np.concatenate([places[part], best + first], axis=1)
+        kept = np.argpartition(both, few - 1, axis=1)[:, :few]
+        roughly[part], places[part] = np.take_along_axis(both, kept, axis=1), np.take_along_axis(rows, kept, axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,11 +17,10 @@ from relaionet.evaluators.images import ImageSource
 from relaionet.evaluators.models import Models
 from relaionet.evaluators.protocols import Protocol
 from relaionet.evaluators.ratings import rate_images
+from relaionet.evaluators.row_views import CHUNK_ROWS, Names, view_rows
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.store import digest_of
-
-CHUNK_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class FeatureSet:
     """
 
     protocol: Protocol
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     wnids: tuple[str, ...]
     features: np.ndarray
     logits: np.ndarray
@@ -60,18 +60,18 @@ class FeatureSet:
         return len(self.ids)
 
     def take(self, rows: Sequence[int]) -> FeatureSet:
-        """The set of some of its images, in the order given."""
+        """The set of some of its images, in the order given; arrays stay where they are and are read when needed."""
         places = np.asarray(rows, dtype=np.int64)
         return replace(
             self,
             ids=tuple(self.ids[row] for row in rows),
             wnids=tuple(self.wnids[row] for row in rows),
-            features=self.features[places],
-            logits=self.logits[places],
+            features=view_rows(self.features, places),
+            logits=view_rows(self.logits, places),
             cosines={metric: values[places] for metric, values in self.cosines.items()},
-            extras={name: array[places] for name, array in self.extras.items()},
+            extras={name: view_rows(array, places) for name, array in self.extras.items()},
             ratings={name: values[places] for name, values in self.ratings.items()},
-            digest=digest_of(self.digest, [int(row) for row in rows]),
+            digest=digest_of(self.digest, places.tolist()),
         )
 
 
@@ -98,7 +98,7 @@ def extract_set(
     key = next((name for name in ("sample_id", "candidate_id") if name in rows.columns), None)
     if key is None or "wnid" not in rows.columns:
         raise BadInput(f"rows of images need sample_id or candidate_id, and wnid; found {', '.join(rows.columns)}.")
-    ids, wnids = tuple(rows[key].to_list()), tuple(rows["wnid"].to_list())
+    ids, wnids = Names(rows[key]), tuple(map(sys.intern, Names(rows["wnid"])))
     protocol = models.protocol
     done: dict[tuple[str, str], Features] = {}
 
@@ -117,7 +117,8 @@ def extract_set(
         for metric, rows in aligned.items()
     }
     further = _extract_extras(models, extract)
-    texts = [fill_prompt(protocol.prompt, wnid) for wnid in wnids]
+    prompts = {wnid: fill_prompt(protocol.prompt, wnid) for wnid in set(wnids)} if models.raters else {}
+    texts = [prompts[wnid] for wnid in wnids] if models.raters else []
     ratings = {name: rate_images(images, ids, texts, rater, out, progress) for name, rater in models.raters.items()}
     return FeatureSet(
         protocol=protocol,
@@ -127,7 +128,7 @@ def extract_set(
         logits=classified.arrays["logits"],
         classes=_class_order(models),
         cosines=cosines,
-        digest=digest_of(fd.digest, classified.digest, list(wnids), models.made_with, protocol, _names(models)),
+        digest=digest_of(fd.digest, classified.digest, wnids, models.made_with, protocol, _names(models)),
         extras=further,
         extra_names=tuple(_names(models)),
         ratings=ratings,

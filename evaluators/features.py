@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -26,12 +27,12 @@ class Features:
     """What one extractor says about a set of images.
 
     Attributes:
-        ids: one per image.
+        ids: one per image, as they were asked for.
         arrays: name -> [N, D] float32, read-only memory maps; `features` always.
         digest: of images, ids, extractor and resize.
     """
 
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     arrays: dict[str, np.ndarray]
     digest: str
 
@@ -65,14 +66,14 @@ def extract_features(
         raise BadInput(f"features of {len(images)} images with {len(ids)} ids; there must be one id for each image.")
     name = _folder_name(extractor)
     digest = digest_of(
-        "features", VERSION, images.digest, list(ids), extractor.fingerprint, protocol.size_px, protocol.batch_count
+        "features", VERSION, images.digest, ids, extractor.fingerprint, protocol.size_px, protocol.batch_count
     )
     store, folder = Store(out), out / name
     if not store.is_done(name, digest):
         started = time.monotonic()
         store.forget(name)
         _extract_all(images, extractor, protocol.batch_count, folder, digest, progress)
-        write_json(folder / "ids.json", list(ids))
+        _write_ids(folder / "ids.json", ids)
         seconds = time.monotonic() - started
         receipt = Receipt(
             table=name, shard="all", rows_count=len(ids), sha256=_files_sha256(folder), digest=digest, seconds=seconds
@@ -80,7 +81,7 @@ def extract_features(
         store.write_receipt(receipt)
     elif progress is not None:
         progress(len(ids))
-    return _read(store, name)
+    return _read(store, name, ids)
 
 
 def _extract_all(
@@ -143,9 +144,19 @@ def _files_sha256(folder: Path) -> str:
     return digest_of([[path.name, file_sha256(path)] for path in sorted(folder.glob("*.npy"))])
 
 
-def _read(store: Store, name: str) -> Features:
+def _write_ids(path: Path, ids: Sequence[str]) -> None:
+    """The ids beside the arrays, one a line, for whoever reads the folder; the digest holds them too."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("w", encoding="utf-8") as file:
+        for index, name in enumerate(ids):
+            file.write(("[\n" if not index else ",\n") + json.dumps(name, ensure_ascii=False))
+        file.write("\n]\n")
+    part.replace(path)
+
+
+def _read(store: Store, name: str, ids: Sequence[str]) -> Features:
     folder, receipt = store.root / name, store.receipt(name)
     if receipt is None or _files_sha256(folder) != receipt.sha256:
         raise Corrupt(f"{folder} is not what its receipt says; delete it and run again.")
     arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
-    return Features(ids=tuple(read_json(folder / "ids.json")), arrays=arrays, digest=receipt.digest)
+    return Features(ids=ids, arrays=arrays, digest=receipt.digest)

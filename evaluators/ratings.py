@@ -187,7 +187,7 @@ def rate_images(
     if not len(images) == len(ids) == len(texts):
         raise BadInput(f"{len(images)} images, {len(ids)} ids and {len(texts)} texts are to be rated; all must be one.")
     name = f"ratings-{digest_of(rater.metric, rater.fingerprint)[:8]}"
-    digest = digest_of("ratings", VERSION, images.digest, list(ids), list(texts), rater.fingerprint)
+    digest = digest_of("ratings", VERSION, images.digest, ids, texts, rater.fingerprint)
     store, path = Store(out), out / name / "scores.npy"
     if store.is_done(name, digest):
         receipt = store.receipt(name)

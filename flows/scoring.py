@@ -18,6 +18,7 @@ from relaionet.evaluators.metrics.scaled import write_bounds
 from relaionet.evaluators.metrics.score import REAL, Setting, list_scores
 from relaionet.evaluators.metrics.score import VERSION as SCORE_VERSION
 from relaionet.evaluators.models import Models
+from relaionet.evaluators.row_views import view_rows
 from relaionet.evaluators.sample_shards import read_samples
 from relaionet.evaluators.statistics import make_statistics, write_statistics
 from relaionet.flows.evaluate_inputs import Inputs
@@ -116,7 +117,7 @@ def _score_once(scoring: Scoring, one: ScoredSet, features: FeatureSet, setting:
 def extract_samples(run: Run, one: ScoredSet, made: pl.DataFrame, models: Models) -> FeatureSet:
     """Features of one set's images."""
     _, stored = read_samples(one.folder)
-    images = ArrayImages(stored[made["row"].to_numpy()], models.protocol.size_px, models.protocol.generated)
+    images = ArrayImages(view_rows(stored, made["row"].to_numpy()), models.protocol.size_px, models.protocol.generated)
     with run.reporter.bar("features", made.height * count_passes(models)) as advance:
         return extract_set(images, made, models, one.folder, advance)
 

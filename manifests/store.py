@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import Table, check_table, fill_later, shape_table
 
 CHUNK_BYTES = 1 << 20
+CHUNK_ITEMS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +71,28 @@ def digest_of(*parts: Any) -> str:
     """sha256 (hex, 64 digits) of anything made of dataclasses, dicts, lists, strings and numbers.
 
     Equal content gives equal digests on every machine; a path counts as its text, so pass the digest of a file or of
-    its receipt where the content matters.
+    its receipt where the content matters. Long lists are read in pieces.
     """
-    text = json.dumps(_plain(parts), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256(b"[")
+    for index, part in enumerate(parts):
+        digest.update(b"," if index else b"")
+        for text in _spell(part):
+            digest.update(text.encode())
+    digest.update(b"]")
+    return digest.hexdigest()
+
+
+def _spell(value: Any) -> Iterator[str]:
+    """The JSON text of a value, a long list in pieces."""
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        yield json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return
+    yield "["
+    for start in range(0, len(value), CHUNK_ITEMS):
+        part = _plain(list(value[start : start + CHUNK_ITEMS]))
+        text = json.dumps(part, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        yield ("," if start else "") + text[1:-1]
+    yield "]"
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from relaionet.evaluators.metrics.estimate import Estimate
 
 VERSION = "2"
+CHUNK_ROWS = 4096
 WILSON = "Wilson"
 
 
@@ -32,10 +33,17 @@ def score_accuracy(
     known = wanted >= 0
     if not known.any() or top > len(classes):
         return None
-    rows, place_of = np.asarray(logits)[known], wanted[known][:, None]
-    own = np.take_along_axis(rows, place_of, axis=1)
-    tied = (rows == own) & (np.arange(rows.shape[1]) < place_of)  # of equal logits the first class is named
-    right = ((rows > own).sum(axis=1) + tied.sum(axis=1) < top).astype(np.float64)
+    places = np.flatnonzero(known)
+    pieces = (places[start : start + CHUNK_ROWS] for start in range(0, len(places), CHUNK_ROWS))
+    right = np.concatenate([_is_among(logits[piece], wanted[piece][:, None], top) for piece in pieces])
     influence = np.zeros(len(wanted))
     influence[known] = (right - right.mean()) * (len(wanted) / len(right))
     return Estimate(float(right.mean()), influence, "fraction", method=WILSON)
+
+
+def _is_among(rows: np.ndarray, wanted: np.ndarray, top: int) -> np.ndarray:
+    """1 where the wanted class is among the first `top`, else 0, [n] float64; wanted is [n, 1]."""
+    own = np.take_along_axis(rows, wanted, axis=1)
+    tied = (rows == own) & (np.arange(rows.shape[1]) < wanted)  # of equal logits the first class is named
+    found: np.ndarray = ((rows > own).sum(axis=1) + tied.sum(axis=1) < top).astype(np.float64)
+    return found

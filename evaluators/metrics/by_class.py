@@ -16,6 +16,7 @@ from relaionet.evaluators.metrics.inception_score import score_inception
 from relaionet.evaluators.metrics.kernel import score_kernel
 from relaionet.evaluators.metrics.measure import Measured
 from relaionet.evaluators.metrics.score import Setting
+from relaionet.evaluators.row_views import view_rows
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import CLASS_SCORES, shape_table
 
@@ -76,10 +77,10 @@ def score_part(
     """
     protocol, found = samples.protocol, {}
     if min(len(places), len(others)) >= 2:
-        own, other = samples.features[places], reference.features[others]
+        own, other = view_rows(samples.features, places), view_rows(reference.features, others)
         found[protocol.fd_name] = score_frechet(own, fit_gaussian(other))
         found[protocol.kd_name] = score_kernel(own, other)
-    logits = samples.logits[places]
+    logits = view_rows(samples.logits, places)
     found["IS"] = score_inception(logits, splits=1, seed=None)
     for name, cosines in samples.cosines.items():
         found[name] = score_alignment(cosines[places])

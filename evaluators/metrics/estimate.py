@@ -140,10 +140,24 @@ def find_excess(
 def _group(strata: Sequence[str] | None, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Class of each image and images in each class; one class where a class would have one image."""
     if strata is not None:
-        _, places, sizes = np.unique(np.asarray(strata), return_inverse=True, return_counts=True)
+        (places,) = number_classes(strata)
+        sizes = np.bincount(places)
         if sizes.min() >= 2:
             return places, sizes
     return np.zeros(count, np.int64), np.array([count])
+
+
+def number_classes(*sides: Sequence[str]) -> list[np.ndarray]:
+    """Classes as numbers from 0, the same in every list, in the order they are met.
+
+    Args:
+        sides: lists of class names.
+
+    Returns:
+        For each an [N] int64 array.
+    """
+    place: dict[str, int] = {}
+    return [np.fromiter((place.setdefault(name, len(place)) for name in side), np.int64, len(side)) for side in sides]
 
 
 def divide(top: Estimate, bottom: Estimate) -> Estimate:

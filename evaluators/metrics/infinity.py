@@ -8,6 +8,7 @@ import numpy as np
 
 from relaionet.evaluators.metrics.estimate import Estimate
 from relaionet.evaluators.metrics.frechet import fit_gaussian, frechet_distance, score_frechet
+from relaionet.evaluators.row_views import view_rows
 from relaionet.manifests.errors import BadInput
 
 VERSION = "1"
@@ -49,8 +50,10 @@ def score_infinity(
     halves = []
     for seed in range(HALVINGS):
         own, other = _cut_half(n, ours, seed), _cut_half(m, theirs, seed + HALVINGS)
-        for one, two in ((own, other), (~own, ~other)):
-            halves.append(frechet_distance(fit_gaussian(features[one]), fit_gaussian(reference[two])))
+        for one, two in (map(np.flatnonzero, pair) for pair in ((own, other), (~own, ~other))):
+            halves.append(
+                frechet_distance(fit_gaussian(view_rows(features, one)), fit_gaussian(view_rows(reference, two)))
+            )
     value = 2 * whole.value - float(np.mean(halves))
     excess = whole.excess - back.standard_error(theirs) ** 2
     return Estimate(value, whole.influence, excess=excess, method=METHOD)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relaionet.evaluators.metrics.estimate import PAIRS_COUNT, Estimate, find_excess
+from relaionet.evaluators.metrics.estimate import PAIRS_COUNT, Estimate, find_excess, number_classes
 from relaionet.manifests.errors import BadInput
 
 VERSION = "2"
@@ -52,7 +52,7 @@ def score_kernel(
     n, m = len(features), len(reference)
     if min(n, m) < 2:
         raise BadInput(f"a kernel distance needs 2 images on each side; got {n} and {m}.")
-    strata_of = [np.unique(one, return_inverse=True)[1] for one in classes] if classes is not None else None
+    strata_of = number_classes(*classes) if classes is not None else None
     blocks = min(-(-max(n, m) // block_count), n // 2, m // 2)
     rng = np.random.default_rng(seed)
     ours = np.array_split(rng.permutation(n), blocks) if blocks > 1 else [np.arange(n)]
@@ -155,21 +155,27 @@ def score_cmmd(
     n, m = len(features), len(reference)
     if min(n, m) < 2:
         raise BadInput(f"a kernel distance needs 2 images on each side; got {n} and {m}.")
-    own, other = np.asarray(features, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    own, other = (_Rows(array, np.arange(len(array))) for array in (features, reference))
     near, across = _mean_gaussian(own, own, sigma), _mean_gaussian(own, other, sigma)  # [n], [n]
     rest = _mean_gaussian(other, other, sigma).mean()
     influence = 2000 * (near - across)
     some = np.linspace(0, n - 1, min(PAIRS_COUNT, n)).astype(np.int64)
-    pairs = 2000 * _gaussian(own[some], own[some], sigma)
+    few = own.pick(some).read(0, len(some))
+    pairs = 2000 * _gaussian(few, few, sigma)
     excess = find_excess(pairs, n, [strata[row] for row in some] if strata is not None else None)
     value = 1000 * float(near.mean() + rest - 2 * across.mean())
     return Estimate(value, influence - influence.mean(), excess=excess)
 
 
-def _mean_gaussian(one: np.ndarray, two: np.ndarray, sigma: float) -> np.ndarray:
-    """Mean kernel of each row of `one` with all of `two`, [n]; memory stays at CHUNK_ROWS x m."""
-    starts = range(0, len(one), CHUNK_ROWS)
-    return np.concatenate([_gaussian(one[start : start + CHUNK_ROWS], two, sigma).mean(axis=1) for start in starts])
+def _mean_gaussian(one: _Rows, two: _Rows, sigma: float) -> np.ndarray:
+    """Mean kernel of each row of `one` with all of `two`, [n]; memory stays at two pieces of CHUNK_ROWS."""
+    sums = np.zeros(len(one))
+    for start in range(0, len(one), CHUNK_ROWS):
+        piece = one.read(start, start + CHUNK_ROWS)
+        for other in range(0, len(two), CHUNK_ROWS):
+            kernel = _gaussian(piece, two.read(other, other + CHUNK_ROWS), sigma)
+            sums[start : start + len(piece)] += kernel.sum(axis=1)
+    return sums / len(two)
 
 
 def _gaussian(one: np.ndarray, two: np.ndarray, sigma: float) -> np.ndarray:

@@ -12,7 +12,7 @@ from relaionet.evaluators.metrics.estimate import Estimate
 from relaionet.evaluators.metrics.measure import Measured, measure_alone, measure_set
 from relaionet.manifests.tables import SCORES, shape_table
 
-VERSION = "3"
+VERSION = "4"
 REAL = "real images"
 
 

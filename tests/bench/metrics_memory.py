@@ -2,7 +2,8 @@
 
 Each number of images runs in a process of its own; what is compared is the most anonymous memory it held above what it
 held before the first image (features stay on disk as memory maps, whose pages the system may drop at any time). 256
-features, 200 logits, 20 classes; FD, KD, IS and the scores by class, with their intervals.
+features, 200 logits, 20 classes; everything an evaluation does with a set: FD, KD and IS with their intervals, the
+scores by class, the influences kept for comparisons, and what is odd about the set.
 """
 
 from __future__ import annotations
@@ -65,10 +66,12 @@ def run(count: int, folder: Path) -> float:
     """Extract and score `count` images; the most memory it took, in MiB."""
     import polars as pl
 
+    from relaionet.evaluators.doubts import find_doubts
     from relaionet.evaluators.feature_sets import extract_set
     from relaionet.evaluators.images import ArrayImages
     from relaionet.evaluators.metrics import measure_set
     from relaionet.evaluators.metrics.by_class import score_classes
+    from relaionet.evaluators.metrics.compare import keep_influences, write_influences
     from relaionet.evaluators.metrics.score import Setting, list_scores
     from relaionet.evaluators.models import Models
     from relaionet.evaluators.protocols import Protocol, Resize
@@ -104,6 +107,8 @@ def run(count: int, folder: Path) -> float:
     measured = measure_set(*sets)
     list_scores(measured, Setting(generator="g", split="s"))
     score_classes(measured, Setting(generator="g", split="s"))
+    write_influences(folder / "influences.npz", keep_influences(measured, "g"))
+    find_doubts(measured.samples, measured.reference)
     return watch.stop()
 
 

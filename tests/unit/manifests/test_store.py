@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +107,9 @@ def test_digests_see_through_dataclasses_and_order_of_keys() -> None:
     assert digest_of(Config()) == digest_of({"names": ["a"], "size": 3})
     assert digest_of(Config()) != digest_of(Config(size=4))
     assert digest_of({"b": 1, "a": 2}) == digest_of({"a": 2, "b": 1})
+    long = [f"{row} é" for row in range(9000)]  # read in pieces, to the digest of the whole text
+    text = json.dumps([["x", [], long, {"a": long}], None, long], separators=(",", ":"), ensure_ascii=False)
+    assert digest_of(("x", [], long, {"a": long}), None, tuple(long)) == hashlib.sha256(text.encode()).hexdigest()
     assert digest_of({"x", "y"}) == digest_of({"y", "x"})
     with pytest.raises(BadInput, match="cannot digest"):
         digest_of(object())
