@@ -89,8 +89,10 @@ def _is_elsewhere(value: Any) -> bool:
 
 def _read_msgpack(path: Path, tree: str) -> tuple[dict[str, Any], set[str]]:
     """Flat leaves of one tree, and the names of all; the other trees are passed over."""
-    import msgpack
-
+    try:
+        import msgpack
+    except ModuleNotFoundError:
+        raise BadInput(f"{path} is read with msgpack: pip install 'relaionet[flax]'.") from None
     found: dict[str, Any] = {}
     trees: set[str] = set()
     try:

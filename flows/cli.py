@@ -90,16 +90,18 @@ def curate(ctx: click.Context, recipe: str, out: Path, push: bool | None, retry:
 
 
 @main.command()
-@click.option("--recipe", required=True, help="TOML file; docs/ shows whole ones.")
-@click.option("--out", type=FOLDER, required=True, help="Folder of the evaluation; run again to continue.")
+@click.option("--recipe", required=True, help="TOML file, or `paper`: the benchmark's eight systems and settings.")
+@click.option("--out", type=FOLDER, help="Folder of the evaluation; run again to continue.")
+@click.option("--split", type=FOLDER, help="Folder of a rebuilt split, in place of the recipe's.")
+@click.option("--plan", is_flag=True, help="Say what would run, and what is missing; nothing is loaded or fetched.")
+@click.option("--show", is_flag=True, help="Print the recipe, to start one of your own from.")
 @click.pass_context
-def evaluate(ctx: click.Context, recipe: str, out: Path) -> None:
+def evaluate(ctx: click.Context, recipe: str, out: Path | None, split: Path | None, plan: bool, show: bool) -> None:
     """Run registered generators on a split over steps x guidance, score them, and write a report."""
     start(ctx)
-    from relaionet.flows.evaluate import run_evaluate
-    from relaionet.flows.evaluate_plan import read_evaluate_recipe
+    from relaionet.flows.cli_evaluate import run_command
 
-    run_evaluate(read_evaluate_recipe(recipe), out)
+    run_command(recipe, out, split, is_plan=plan, is_shown=show)
 
 
 @main.command()

@@ -59,7 +59,7 @@ def check_python() -> Finding:
 def check_packages() -> list[Finding]:
     """Packages of the row path, and the optional ones."""
     needed = ("datasets", "img2dataset", "open_clip", "label_studio_sdk", "polars", "prefect", "torch_fidelity")
-    optional = {"diffusers": "diffusers", "ray": "ray", "rapidocr": "ocr"}
+    optional = {"diffusers": "diffusers", "ray": "ray", "rapidocr": "ocr", "tensorstore": "flax"}
     missing = [name for name in needed if not has_module(name)]
     absent = [f"{name} (pip install '.[{extra}]')" for name, extra in optional.items() if not has_module(name)]
     findings = [

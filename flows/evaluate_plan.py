@@ -197,6 +197,22 @@ def plan_sets(recipe: EvaluateRecipe, out: Path, shelf: Shelf | None = None) -> 
     Raises:
         BadInput: a generator is unknown or cannot honour a setting, or two sets would have one name.
     """
+    check_recipe(recipe)
+    shelf = shelf or Shelf(device_of(recipe))
+    sets = [one for entry in recipe.generators for one in sets_of(entry, shelf.load(entry).info, recipe, out)]
+    slugs = [one.slug for one in sets]
+    twice = sorted({slug for slug in slugs if slugs.count(slug) > 1})
+    if twice:
+        raise BadInput(f"the recipe asks for '{twice[0]}' twice; give one of the two generators another name.")
+    return sets
+
+
+def check_recipe(recipe: EvaluateRecipe) -> None:
+    """What can be wrong with a recipe whatever its generators are.
+
+    Raises:
+        BadInput: no generators, a number that makes no sense, or an unknown protocol, metric or file.
+    """
     if not recipe.generators:
         raise BadInput("the recipe names no generators; add at least one [[generators]] table.")
     if recipe.limit < 0:
@@ -205,17 +221,20 @@ def plan_sets(recipe: EvaluateRecipe, out: Path, shelf: Shelf | None = None) -> 
     for name in recipe.extras:
         find_extra(name)
     read_inputs(recipe)
-    shelf = shelf or Shelf(device_of(recipe))
-    sets = [one for entry in recipe.generators for one in _sets_of(entry, shelf.load(entry).info, recipe, out)]
-    slugs = [one.slug for one in sets]
-    twice = sorted({slug for slug in slugs if slugs.count(slug) > 1})
-    if twice:
-        raise BadInput(f"the recipe asks for '{twice[0]}' twice; give one of the two generators another name.")
-    return sets
 
 
-def _sets_of(entry: GeneratorEntry, info: Info, recipe: EvaluateRecipe, out: Path) -> list[ScoredSet]:
-    """Every number of steps with every guidance; where both words for one scale are given, it is run once."""
+def sets_of(entry: GeneratorEntry, info: Info, recipe: EvaluateRecipe, out: Path = Path()) -> list[ScoredSet]:
+    """Every number of steps with every guidance; where both words for one scale are given, it is run once.
+
+    Args:
+        entry: of the recipe.
+        info: what its generator is.
+        recipe: what to do.
+        out: folder of the evaluation.
+
+    Raises:
+        BadInput: it cannot honour a setting, and the recipe wants to be told.
+    """
     scales = [info.natural_guidance if scale == "natural" else scale for scale in entry.guidance]
     sets = []
     for steps in entry.steps:

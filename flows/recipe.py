@@ -14,15 +14,16 @@ from relaionet.manifests.errors import BadInput, nearest_name
 
 T = TypeVar("T")
 SUFFIX = ".toml"
+SHIPPED = ("paper",)  # those that need nothing filled in but the split
 
 
 def demo_recipe_file(name: str) -> Path:
-    """One of the demo's own recipes, `miniature` or `evaluate-miniature`; the demo fills in where its files are."""
+    """A recipe of this package; the demo fills in its own, `miniature` and `evaluate-miniature`."""
     return Path(str(files("relaionet.flows").joinpath("recipes", name + SUFFIX)))
 
 
 def find_recipe(name: str) -> Path:
-    """The file of a recipe.
+    """The file of a recipe: a path, or the name of one that comes with the project.
 
     Raises:
         BadInput: there is no such file.
@@ -30,7 +31,12 @@ def find_recipe(name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    raise BadInput(f"recipe {name} is no file; docs/review.md and docs/evaluate.md show whole ones to start from.")
+    if name in SHIPPED:
+        return demo_recipe_file(name)
+    raise BadInput(
+        f"recipe {name} is no file, and none that comes with the project ({', '.join(SHIPPED)}); docs/review.md and "
+        "docs/evaluate.md show whole ones to start from."
+    )
 
 
 def read_recipe(name: str | Path, kind: type[T]) -> T:

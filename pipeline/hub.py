@@ -119,6 +119,19 @@ def fetch_snapshot(
     return folder
 
 
+def is_fetched(address: HubAddress, name: str) -> bool:
+    """True where a file of a repository is in the Hub client's cache already; nothing is asked of the Hub.
+
+    Args:
+        address: repository and revision.
+        name: path of the file in it.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(address.repo_id, name, repo_type=address.kind, revision=address.revision)
+    return isinstance(found, str)
+
+
 def list_files(address: HubAddress, *, token: str | None = None) -> list[str]:
     """Paths of all files of a repository, sorted.
 

@@ -138,6 +138,63 @@ def _load_network(
     return model.eval().requires_grad_(False).to(device), source
 
 
+@dataclass(frozen=True, kw_only=True)
+class FlowMapPlan:
+    """A generator's file, checked, before any weights are read.
+
+    Attributes:
+        where: names the generator in errors.
+        spec: sampler.
+        checkpoint: how weights are read.
+        config: the backbone's size.
+        codec: how states become pixels.
+        indices: ImageNet class of each network label.
+        info: what the generator is, but for its weights.
+    """
+
+    where: str
+    spec: FlowMapSpec
+    checkpoint: CheckpointConfig
+    config: Config
+    codec: CodecConfig
+    indices: tuple[int, ...]
+    info: Info
+
+
+def plan_flow_map(
+    *,
+    name: str,
+    network: Mapping[str, Any],
+    sampler: Mapping[str, Any],
+    backbone: str = "dit",
+    checkpoint: Mapping[str, Any] | None = None,
+    codec: Mapping[str, Any] | None = None,
+    class_indices: Sequence[int] | None = None,
+    **about: Any,
+) -> FlowMapPlan:
+    """Check all of a generator's file that can be checked without weights; arguments as of `make_flow_map`.
+
+    Raises:
+        BadInput: an unknown key or name, or fields that contradict each other.
+    """
+    where = f"generator '{name}'"
+    spec: FlowMapSpec = _fill(FlowMapSpec, sampler, f"{where}, [sampler]")
+    read: CheckpointConfig = _fill(CheckpointConfig, checkpoint or {}, f"{where}, [checkpoint]")
+    config = fill_network(backbone, network, where)
+    indices = tuple(range(config.num_classes) if class_indices is None else class_indices)
+    if len(indices) != config.num_classes:
+        raise BadInput(f"{where}: {len(indices)} class_indices for {config.num_classes} network labels.")
+    pixels: CodecConfig = _fill(CodecConfig, codec or {}, f"{where}, [codec]")
+    info = make_info(
+        {"guidance_range": (1.0, math.inf), **about}, name=name, guidance=spec.guidance,
+        native_size_px=pixels.image_size_px or config.input_size,
+        class_indices=None if indices == tuple(range(1000)) else indices,
+    )  # fmt: skip
+    return FlowMapPlan(
+        where=where, spec=spec, checkpoint=read, config=config, codec=pixels, indices=indices, info=info
+    )  # fmt: skip
+
+
 def make_flow_map(
     *,
     name: str,
@@ -178,27 +235,19 @@ def make_flow_map(
         BadInput: an unknown key or name, missing weights, or weights that do not fit.
         Unavailable: the Hub does not answer.
     """
-    where, folder = f"generator '{name}'", base or Path()
-    spec: FlowMapSpec = _fill(FlowMapSpec, sampler, f"{where}, [sampler]")
-    read: CheckpointConfig = _fill(CheckpointConfig, checkpoint or {}, f"{where}, [checkpoint]")
-    config = fill_network(backbone, network, where)
-    indices = tuple(range(config.num_classes) if class_indices is None else class_indices)
-    if len(indices) != config.num_classes:
-        raise BadInput(f"{where}: {len(indices)} class_indices for {config.num_classes} network labels.")
-    pixels: CodecConfig = _fill(CodecConfig, codec or {}, f"{where}, [codec]")
-    decoder = load_codec(pixels, config.in_channels, device, folder, where)
-    model, source = _load_network(backbone, config, weights, read, folder, where, device)
-    weak, weak_source = _load_guide(spec, guide, backbone, read, folder, where, device)
-    info = make_info(
-        {"guidance_range": (1.0, math.inf), **about}, name=name, guidance=spec.guidance,
-        native_size_px=pixels.image_size_px or config.input_size,
-        class_indices=None if indices == tuple(range(1000)) else indices,
-        weights="; ".join(filter(None, [source, weak_source, decoder.source])),
+    plan = plan_flow_map(
+        name=name, network=network, sampler=sampler, backbone=backbone, checkpoint=checkpoint, codec=codec,
+        class_indices=class_indices, **about,
     )  # fmt: skip
+    where, folder, config = plan.where, base or Path(), plan.config
+    decoder = load_codec(plan.codec, config.in_channels, device, folder, where)
+    model, source = _load_network(backbone, config, weights, plan.checkpoint, folder, where, device)
+    weak, weak_source = _load_guide(plan.spec, guide, backbone, plan.checkpoint, folder, where, device)
+    info = dataclasses.replace(plan.info, weights="; ".join(filter(None, [source, weak_source, decoder.source])))
     return FlowMapGenerator(
-        info=info, network=model, spec=spec, codec=decoder, weak=weak,
+        info=info, network=model, spec=plan.spec, codec=decoder, weak=weak,
         state_shape=(config.in_channels, config.input_size, config.input_size),
-        label_of={index: label for label, index in enumerate(indices)}, null_label=config.num_classes,
+        label_of={index: label for label, index in enumerate(plan.indices)}, null_label=config.num_classes,
         chunk_size=chunk_size, device=device,
     )  # fmt: skip
 
