@@ -9,6 +9,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from relaionet.manifests.errors import BadInput, ReLAIONetError, Unavailable, nearest_name
+from relaionet.pipeline.packed_layers import can_pack, pack_layers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +27,9 @@ PROBES = ("a photo of a Crane, (bird).", "Übergröße &amp; ÉCLAIR 12,5 £", "
 class OpenClipEncoder:
     """An open_clip model: fp32 on a CPU; on a GPU bf16 autocast where it has bf16, else fp16.
 
-    Rows do not depend on the batch beyond float rounding: cosines move by less than 1e-5 in fp32. The fingerprint does
-    not say the precision: rows of bf16 have cosines above 0.999 with those of fp32 (small models, on a CPU).
+    Rows do not depend on the batch beyond float rounding: cosines move by less than 1e-5 in fp32. The fingerprint says
+    the precision only where less was asked for than the device takes by itself, that is, bf16 on a CPU;
+    docs/embedding.md says what that changes.
 
     Args:
         model: as `open_clip.create_model` gives it, fp32, on the CPU.
@@ -52,10 +54,12 @@ class OpenClipEncoder:
         self.precision = pick_precision(device, precision)
         self.name, self.device = name, device
         self.fingerprint = _fingerprint(model, preprocess, tokenizer)
+        if self.precision != "fp32" and self.precision != pick_precision(device):
+            self.fingerprint = hashlib.sha256(f"{self.fingerprint} {self.precision}".encode()).hexdigest()
         self.logit_scale = float(model.logit_scale.detach().exp())
         bias = getattr(model, "logit_bias", None)
         self.logit_bias = None if bias is None else float(bias.detach())
-        self._model = model.eval().to(device)
+        self._model = _ready(model, device, self.precision)
         self._preprocess, self._tokenizer = preprocess, tokenizer
         self._batch_size = batch_size
         self.dim = int(self.encode_texts(["a"]).shape[1])
@@ -87,6 +91,18 @@ class OpenClipEncoder:
         with torch.inference_mode(), torch.autocast(kind, dtype=dtype, enabled=self.precision != "fp32"):
             rows = forward(batch.to(self.device, non_blocking=True)).float()
         return torch.nn.functional.normalize(rows, dim=-1).cpu().numpy()
+
+
+def _ready(model: Any, device: str, precision: str) -> Any:
+    """The model for inference on a device; on a CPU its products are packed."""
+    import torch
+    from open_clip.transformer import ResidualAttentionBlock
+
+    model = model.eval().to(device)
+    dtype = torch.float32 if precision == "fp32" else torch.bfloat16
+    if device.partition(":")[0] == "cpu" and can_pack(dtype):
+        pack_layers(model, dtype, (ResidualAttentionBlock,))
+    return model
 
 
 def pick_precision(device: str, precision: str = "auto") -> str:

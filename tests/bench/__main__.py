@@ -1,7 +1,8 @@
 """`make bench [ONLY=name]`: run the benchmarks, print a table, write bench.json.
 
-A benchmark is a module `tests/bench/<name>.py` with a function `measure() -> list[Row]`. Each row compares ours with a
-peer in one run on one machine; only ratios mean anything elsewhere.
+A benchmark is a module `tests/bench/<name>.py` with a function `measure()` that returns or yields rows (`Row`); what it
+yields is printed at once. Each row compares ours with a peer in one run on one machine; only ratios mean anything
+elsewhere.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ def main(only: list[str]) -> int:
         print(f"no benchmark {unknown[0]}; there are: {', '.join(names)}", file=sys.stderr)
         return 2
     rows: list[Row] = []
-    print(f"{'name':<28}{'ours':>12}{'peer':>12}{'ratio':>9}{'goal':>9}  unit")
+    print(f"{'name':<28}{'ours':>12}{'peer':>12}{'ratio':>9}{'goal':>9}  unit", flush=True)
     for name in only or names:
         for row in importlib.import_module(f"tests.bench.{name}").measure():
             rows.append(row)
             mark = "" if row.met else "   MISSED"
-            print(f"{row.name:<28}{row.ours:>12.4g}{row.peer:>12.4g}{row.ratio:>9.3g}{row.goal:>9}  {row.unit}{mark}")
+            figures = f"{row.ours:>12.4g}{row.peer:>12.4g}{row.ratio:>9.3g}{row.goal:>9}"
+            print(f"{row.name:<28}{figures}  {row.unit}{mark}", flush=True)
     values = [asdict(row) | {"ratio": row.ratio, "met": row.met} for row in rows]
     Path("bench.json").write_text(json.dumps({"machine": machine(), "rows": values}, indent=2) + "\n")
     missed = sum(not row.met for row in rows)

@@ -159,13 +159,59 @@ def test_bf16_on_a_cpu_only_where_asked(names: dict[str, str], encoders: dict[st
         full, half = encoders[family], load_encoder(names[family], "cpu", precision="bf16")
         batch = torch.stack([full.preprocess(picture) for picture in noise(8)])
         rows, rough = full.encode_images(batch), half.encode_images(batch)
-        assert (full.precision, half.precision, half.fingerprint) == ("fp32", "bf16", full.fingerprint)
+        assert (full.precision, half.precision) == ("fp32", "bf16")
+        assert half.fingerprint != full.fingerprint  # no store mixes the two
+        assert half.fingerprint == load_encoder(names[family], "cpu", precision="bf16").fingerprint
+        assert full.fingerprint == load_encoder(names[family], "cpu", precision="fp32").fingerprint
         assert (rows * rough).sum(axis=1).min() > 0.999
         assert not np.array_equal(rows, rough)
     with pytest.raises(BadInput, match="Did you mean 'bf16'"):
         load_encoder(names["MobileCLIP-S1"], "cpu", precision="bf")
     with pytest.raises(BadInput, match="on a CPU use 'fp32'"):
         load_encoder("miniature", "cpu", precision="fp16")
+
+
+def small_vit(**vision: object) -> dict:
+    """OpenAI's ViT in small, as open_clip builds it; three heads in eight layers."""
+    tower = {"layers": 8, "width": 96, "head_width": 32, "patch_size": 16, "image_size": 96, **vision}
+    text = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 3}
+    plain = {"mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
+    return {
+        "model_cfg": {"embed_dim": 48, "vision_cfg": tower, "text_cfg": text, "quick_gelu": True},
+        "preprocess_cfg": plain,
+    }
+
+
+@pytest.mark.parametrize(
+    "family", ["plain", "pooled by attention", "EVA", "ViT-B-16-SigLIP", "ViT-B-16-SigLIP2", "MobileCLIP-S1"]
+)
+def test_packed_products_change_no_row_by_more_than_a_unit_of_float16(
+    names: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    made = {
+        "plain": small_vit(),
+        "pooled by attention": small_vit(attentional_pool=True, attn_pooler_queries=4, attn_pooler_heads=3),
+        # EVA's attention multiplies by the weight of a linear layer itself
+        "EVA": small_vit(
+            timm_model_name="eva02_tiny_patch14_224", image_size=224, timm_pool="token", timm_proj="linear"
+        ),
+    }
+    name = names[family] if family in names else write_small(tmp_path / "model", made[family])
+    packed = load_encoder(name, "cpu")
+    monkeypatch.setattr("relaionet.pipeline.open_clip_encoder.can_pack", lambda _dtype: False)
+    plain = load_encoder(name, "cpu")
+    assert any("Packed" in type(module).__name__ for module in packed._model.modules())
+    assert not any("Packed" in type(module).__name__ for module in plain._model.modules())
+    assert packed.fingerprint == plain.fingerprint
+    batch = torch.stack([plain.preprocess(picture) for picture in noise(8)])
+    texts = ["a photo of a crane", "a lemon, the large bird", ""]
+    for ours, theirs in (
+        (packed.encode_images(batch), plain.encode_images(batch)),
+        (packed.encode_texts(texts), plain.encode_texts(texts)),
+    ):
+        assert np.abs(ours - theirs).max() < 2e-6
+        steps = np.abs(ours.astype(np.float16).view(np.int16).astype(int) - theirs.astype(np.float16).view(np.int16))
+        assert (steps[np.abs(theirs) > 1e-2] <= 1).all()
 
 
 @pytest.mark.parametrize(("has_bf16", "picked"), [(True, "bf16"), (False, "fp16")])
