@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 WIDTH, HEIGHT = 380.0, 250.0
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 14.0, 30.0, 44.0
@@ -41,6 +42,9 @@ class Series:
     points: Sequence[Point]
 
 
+Against = Callable[[Point, Point], bool]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Placed:
     """A point in pixels; `low` and `high` are the whisker's ends, None where there is none."""
@@ -55,7 +59,10 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A chart ready to be drawn, all positions in pixels of its view box."""
+    """A chart ready to be drawn, all positions in pixels of its view box.
+
+    `bands` are (x, y, x, y) of pieces of line to be set off; `levels` are (line, label, name).
+    """
 
     title: str
     x_label: str
@@ -63,8 +70,9 @@ class Chart:
     x_ticks: Sequence[tuple[float, str]]
     y_ticks: Sequence[tuple[float, str]]
     lines: Sequence[tuple[Series, Sequence[Placed]]]
-    levels: Sequence[tuple[float, float, str]]
-    off: Sequence[str]
+    bands: Sequence[tuple[float, float, float, float]] = ()
+    levels: Sequence[tuple[float, float, str]] = ()
+    off: Sequence[str] = ()
     width: float = WIDTH
     height: float = HEIGHT
     left: float = LEFT
@@ -97,7 +105,7 @@ def choose_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 def draw_chart(
     series: Sequence[Series], *, title: str, x_label: str, y_label: str, levels: Sequence[tuple[str, float]] = (),
-    ordinal: bool = True, height: float = HEIGHT, width: float = WIDTH,
+    ordinal: bool = True, height: float = HEIGHT, width: float = WIDTH, is_against: Against | None = None,
 ) -> Chart:  # fmt: skip
     """Place series in a chart.
 
@@ -111,6 +119,7 @@ def draw_chart(
         ordinal: the horizontal axis steps through the distinct values evenly.
         height: of the view box, px.
         width: of the view box, px.
+        is_against: whether the piece of line between two points is to be set off.
     """
     right, bottom = width - RIGHT, height - BOTTOM
     points = [point for one in series for point in one.points]
@@ -130,6 +139,12 @@ def draw_chart(
         return round(LEFT + share * (right - LEFT), 1)
 
     ticks = xs if ordinal else choose_ticks(x_low - margin, x_high + margin)
+    bands = [
+        (place_x(one.x), place_y(one.y), place_x(two.x), place_y(two.y))
+        for part in series
+        for one, two in pairwise(part.points)
+        if is_against is not None and is_against(one, two)
+    ]
     return Chart(
         title=title,
         x_label=x_label,
@@ -137,6 +152,7 @@ def draw_chart(
         x_ticks=[(place_x(value), f"{value:g}") for value in ticks],
         y_ticks=[(place_y(value), f"{value:.6g}".replace("-", "−")) for value in choose_ticks(low, high)],
         lines=[(one, [_place(point, place_x, place_y, one.name, y_label) for point in one.points]) for one in series],
+        bands=bands,
         levels=_place_levels([(place_y(value), name) for name, value in near]),
         off=[f"{name} {format_number(value)}" for name, value in levels if (name, value) not in near],
         width=width,

@@ -10,6 +10,8 @@ import polars as pl
 from relaionet.evaluators.charts import format_number
 from relaionet.evaluators.metrics.catalogue import is_lower_better
 from relaionet.evaluators.metrics.score import REAL
+from relaionet.evaluators.report_pairs import measure_agreement, widen_scores
+from relaionet.evaluators.set_labels import count_steps
 
 DISTANCES = ("FID", "FD")
 ALIGNMENTS = ("CLIP Score", "PickScore")
@@ -96,19 +98,27 @@ def _change(rows: pl.DataFrame, along: str) -> Change:
     )
 
 
-def conclude_guidance(found: Sequence[Comparison]) -> str:
-    """One sentence on whether guidance trades distance for alignment here, as the paper describes, or not."""
+def conclude_settings(found: Sequence[Comparison], along: str) -> str:
+    """One or two sentences on whether a setting trades distance for alignment here, as the paper describes, or not.
+
+    Args:
+        found: from `compare_settings`.
+        along: `guidance` or `steps`.
+    """
     if not found:
-        return "No generator was scored at two guidance scales, so this run says nothing about guidance."
+        what = "two guidance scales" if along == "guidance" else "two numbers of steps"
+        return f"No generator was scored at {what}, so this run says nothing about {along}."
     pairs = [(one.verdict(DISTANCES), one.verdict(ALIGNMENTS)) for one in found]
-    total = len(pairs)
+    total, more = len(pairs), f"more {along}"
+    ends = ("improves", "worsens") if along == "guidance" else ("improve", "worsen")
+    better, worse = ends
     traded = pairs.count(("worse", "better"))
     reversed_ = pairs.count(("better", "worse"))
     parts = [
-        (traded, "more guidance improves alignment and worsens the distance"),
-        (reversed_, "more guidance improves the distance and worsens alignment"),
-        (pairs.count(("better", "better")), "more guidance improves both"),
-        (pairs.count(("worse", "worse")), "more guidance worsens both"),
+        (traded, f"{more} {better} alignment and {worse} the distance"),
+        (reversed_, f"{more} {better} the distance and {worse} alignment"),
+        (pairs.count(("better", "better")), f"{more} {better} both"),
+        (pairs.count(("worse", "worse")), f"{more} {worse} both"),
     ]
     unclear = total - sum(count for count, _ in parts)
     said = [f"{text} ({count} of {total})" for count, text in parts if count]
@@ -133,8 +143,36 @@ def _show_example(found: Sequence[Comparison], pairs: Sequence[object], usual: o
         for metric in (*DISTANCES, *ALIGNMENTS)
         if metric in changes
     ]
-    steps = f" at {one.held:g} step{'' if one.held == 1 else 's'}" if one.held else ""
-    return f"With {one.generator}{steps}, guidance {one.low:g} to {one.high:g} moves {' and '.join(moved)}."
+    held = f"guidance {one.held:g}" if one.along == "steps" else count_steps(one.held) if one.held else ""
+    with_held = f" at {held}" if held else ""
+    text = f"With {one.generator}{with_held}, {one.along} {one.low:g} to {one.high:g}"
+    return f"{text} moves {' and '.join(moved)}." if one.along == "guidance" else f"{text} move {' and '.join(moved)}."
+
+
+def conclude_ranking(scores: pl.DataFrame, roles: Mapping[str, str]) -> str:
+    """How alike distance and alignment order the sets, in one sentence; empty where there is nothing to order.
+
+    Args:
+        scores: SCORES rows of one split and protocol.
+        roles: generator -> its role; sets with one are left out.
+    """
+    names = [
+        next((name for name in group if (scores["metric"] == name).any()), "") for group in (DISTANCES, ALIGNMENTS)
+    ]
+    agreement = measure_agreement(scores, roles, names) if all(names) else None
+    if agreement is None or agreement.taus[0][1] is None:
+        return ""
+    tau, (distance, alignment) = agreement.taus[0][1], names
+    wide = widen_scores(scores, roles, names).sort(distance)
+    first = wide.row(0, named=True)
+    rank = 1 + wide.filter(pl.col(alignment) > first[alignment]).height
+    words = ((0.6, "much alike"), (0.2, "partly alike"), (-0.2, "hardly alike"), (-2, "nearly opposite"))
+    how = next(word for least, word in words if tau > least)
+    return (
+        f"{distance} and {alignment} put the {agreement.n} sets in orders that are {how} (Kendall's τ {tau:.2f}; 1 is "
+        f"the same order, 0 none, −1 the reverse): the best by {distance}, {first['label']}, is number {rank} by "
+        f"{alignment}."
+    ).replace("τ -", "τ −")
 
 
 def check_bounds(scores: pl.DataFrame, roles: Mapping[str, str]) -> list[tuple[str, bool]]:

@@ -3,34 +3,57 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from relaionet.evaluators.charts import STYLES_COUNT, Chart, Point, Series, draw_chart, format_number
+from relaionet.evaluators.charts import format_number
 from relaionet.evaluators.findings import ALIGNMENTS, DISTANCES
 from relaionet.evaluators.metrics.catalogue import METRICS, explain_metric, is_lower_better
 from relaionet.evaluators.metrics.score import REAL
+from relaionet.evaluators.report_pairs import find_ties
+from relaionet.evaluators.set_labels import set_label
+from relaionet.manifests.store import digest_of
 from relaionet.manifests.tables import ALIVE, TABLES
 
 COLUMNS = tuple(metric.name for metric in METRICS)
+MAIN = ("FID", "FD", "csFID", "csFD", "psFID", "IS", "csIS", "CLIP Score", "PickScore", "accuracy", "KID", "KD", "MMHM")
+"""Metrics that are in view at first; the others are one click away."""
 STAGE_TABLES = {"review": "verdicts", "rebuild": "split"}
 """Stages that go by another name than their table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One number of the leaderboard; positions are percent of its column's scale."""
+    """One number of the leaderboard.
+
+    Attributes:
+        text: the value, short.
+        interval: its ends, in words; empty where there is none.
+        value: in full.
+        low: lower end of the interval.
+        high: upper end.
+        point: place of the value on its column's scale, percent; None where the scale has no length.
+        start: place of the lower end.
+        end: place of the upper end.
+        is_best: best of the sets that compete.
+        is_tied: cannot be told from the best one on the same requests.
+        source: id of the number's row among the sources.
+    """
 
     text: str
     interval: str
-    sort: float
+    value: float
+    low: float | None
+    high: float | None
     point: float | None
     start: float | None
     end: float | None
     is_best: bool
+    is_tied: bool
+    source: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,29 +71,48 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Head:
+    """One column of the leaderboard."""
+
+    metric: str
+    is_lower_better: bool
+    meaning: str
+    is_main: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Board:
-    """The leaderboard: columns with direction and meaning, rows, and every number in long form."""
+    """The leaderboard: columns with direction and meaning, and rows, best first."""
 
-    metrics: Sequence[str]
-    heads: Sequence[tuple[str, bool, str]]
+    split: str
+    protocol: str
+    heads: Sequence[Head]
     rows: Sequence[Row]
-    all_rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the columns."""
+        return [head.metric for head in self.heads]
 
 
-def set_label(generator: str, steps: int, guidance: float) -> str:
-    """How the report names a scored set: "flow, 4 steps, guidance 2"."""
-    parts = [generator]
-    if steps:
-        parts.append(_count_steps(steps))
-        parts.append(f"guidance {guidance:g}")
-    return ", ".join(parts)
+def number_id(row: Mapping[str, Any]) -> str:
+    """Id of one number among the page's sources; `row` is one of SCORES."""
+    keys = ("split", "protocol", "generator", "steps", "guidance", "metric")
+    return f"n-{digest_of(*(row[key] for key in keys))[:16]}"
 
 
-def make_leaderboard(scores: pl.DataFrame, roles: Mapping[str, str]) -> Board:
-    """Rows best MMHM first (the real images on top), one column for each metric that was scored."""
-    metrics = [metric for metric in COLUMNS if (scores["metric"] == metric).any()]
+def make_leaderboard(scores: pl.DataFrame, roles: Mapping[str, str], differences: pl.DataFrame | None = None) -> Board:
+    """Rows best MMHM first (the real images on top), one column for each metric that was scored.
+
+    Args:
+        scores: SCORES rows of one split and protocol, at least one.
+        roles: generator -> `upper bound` or `lower bound`.
+        differences: DIFFERENCES rows of the same, from which ties with the best are known.
+    """
+    there = scores["metric"].unique().sort().to_list()
+    metrics = [metric for metric in COLUMNS if metric in there] + [metric for metric in there if metric not in COLUMNS]
     by_metric = {metric: scores.filter(metric=metric) for metric in metrics}
-    cells = {metric: _make_cells(rows, roles) for metric, rows in by_metric.items()}
+    cells = {metric: _make_cells(rows, roles, differences) for metric, rows in by_metric.items()}
     sets = scores.unique(subset=["generator", "steps", "guidance"], maintain_order=True).iter_rows(named=True)
     rows = []
     for one in sets:
@@ -88,51 +130,69 @@ def make_leaderboard(scores: pl.DataFrame, roles: Mapping[str, str]) -> Board:
                 cells=[cells[metric].get(label) for metric in metrics],
             )
         )
-    main = "MMHM" if "MMHM" in metrics else metrics[0] if metrics else ""
+    main = next((metric for metric in ("MMHM", *MAIN) if metric in metrics), metrics[0])
     sign = 1 if is_lower_better(main) else -1
 
     def rank(row: Row) -> tuple[bool, float]:
-        cell = cells[main].get(row.label) if main else None
-        return row.generator != REAL, sign * cell.sort if cell else math.inf
+        cell = cells[main].get(row.label)
+        return row.generator != REAL, sign * cell.value if cell else math.inf
 
-    heads = [(metric, is_lower_better(metric), explain_metric(metric)) for metric in metrics]
-    everything = scores.sort("metric", "generator", "steps", "guidance").to_dicts()
-    return Board(metrics=metrics, heads=heads, rows=sorted(rows, key=rank), all_rows=everything)
+    heads = [
+        Head(metric=metric, is_lower_better=is_lower_better(metric), meaning=explain_metric(metric),
+             is_main=metric in MAIN or not set(metrics) & set(MAIN))
+        for metric in metrics
+    ]  # fmt: skip
+    first = scores.row(0, named=True)
+    return Board(split=first["split"], protocol=first["protocol"], heads=heads, rows=sorted(rows, key=rank))
 
 
-def _make_cells(rows: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, Cell]:
+def _make_cells(rows: pl.DataFrame, roles: Mapping[str, str], differences: pl.DataFrame | None) -> dict[str, Cell]:
     """Cells of one metric, by set label."""
+    share = _make_scale(rows, roles)
+    metric, asides = rows["metric"][0], {REAL, *roles}
+    judged = rows.filter(~pl.col("generator").is_in(list(asides)))
+    best, ties = None, set()
+    if judged.height:
+        first = judged.sort("value", descending=not is_lower_better(metric), maintain_order=True).row(0, named=True)
+        best = first["value"]
+        if differences is not None:
+            ties = find_ties(differences, metric, set_label(first["generator"], first["steps"], first["guidance"]))
+    cells = {}
+    for row in rows.iter_rows(named=True):
+        label, competes = set_label(row["generator"], row["steps"], row["guidance"]), row["generator"] not in asides
+        has_interval = row["low"] is not None and row["high"] is not None
+        cells[label] = Cell(
+            text=format_number(row["value"]),
+            interval=f"{format_number(row['low'])} to {format_number(row['high'])}" if has_interval else "",
+            value=row["value"],
+            low=row["low"],
+            high=row["high"],
+            point=share(row["value"]),
+            start=share(row["low"]),
+            end=share(row["high"]),
+            is_best=competes and row["value"] == best,
+            is_tied=competes and row["value"] != best and label in ties,
+            source=number_id(row),
+        )
+    return cells
+
+
+def _make_scale(rows: pl.DataFrame, roles: Mapping[str, str]) -> Callable[[float | None], float | None]:
+    """Place of a value on its column's scale, percent; logarithmic where values span more than 20 times."""
     # a lower bound lies so far off that on its scale nothing else could be told apart; its bar ends at the edge
     scaled = rows.filter(~pl.col("generator").is_in([name for name, role in roles.items() if role == "lower bound"]))
     scaled = scaled if scaled.height else rows
     ends = [end for column in ("value", "low", "high") for end in scaled[column].drop_nulls().to_list()]
     low, high = min(ends), max(ends)
-    is_log = low > 0 and high / low > 20
+    scale = math.log if low > 0 and high / low > 20 else float
 
     def share(value: float | None) -> float | None:
         if value is None or not high > low:
             return None
-        scale = math.log if is_log else float
         value = min(max(value, low), high)
         return round(100 * (scale(value) - scale(low)) / (scale(high) - scale(low)), 1)
 
-    judged = rows.filter(~pl.col("generator").is_in([REAL, *roles]))
-    best = None
-    if judged.height:
-        best = judged["value"].min() if is_lower_better(rows["metric"][0]) else judged["value"].max()
-    cells = {}
-    for row in rows.iter_rows(named=True):
-        has_interval = row["low"] is not None and row["high"] is not None
-        cells[set_label(row["generator"], row["steps"], row["guidance"])] = Cell(
-            text=format_number(row["value"]),
-            interval=f"{format_number(row['low'])} to {format_number(row['high'])}" if has_interval else "",
-            sort=row["value"],
-            point=share(row["value"]),
-            start=share(row["low"]),
-            end=share(row["high"]),
-            is_best=row["value"] == best and row["generator"] not in {REAL, *roles},
-        )
-    return cells
+    return share
 
 
 def make_stages(stages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -191,71 +251,3 @@ def make_summary(
             label = set_label(one["generator"], one["steps"], one["guidance"])
             cards.append((format_number(one["value"]), f"{text} ({one['metric']})", label))
     return cards
-
-
-def draw_trade(scores: pl.DataFrame, roles: Mapping[str, str]) -> Chart | None:
-    """Distance over alignment, one line per generator and steps along its guidance; None where nothing was varied."""
-    distance = next((name for name in DISTANCES if (scores["metric"] == name).any()), None)
-    alignment = next((name for name in ALIGNMENTS if (scores["metric"] == name).any()), None)
-    judged = scores.filter(~pl.col("generator").is_in([REAL, *roles]))
-    if distance is None or alignment is None or judged.is_empty():
-        return None
-    keys = ["generator", "steps", "guidance"]
-    pairs = judged.filter(metric=distance).join(judged.filter(metric=alignment), on=keys, suffix=":a")
-    series = []
-    for index, ((generator, steps), rows) in enumerate(
-        pairs.sort(keys).group_by(["generator", "steps"], maintain_order=True)
-    ):
-        points = [
-            Point(x=row["value:a"], y=row["value"], low=row["low"], high=row["high"], text=f"{row['guidance']:g}")
-            for row in rows.iter_rows(named=True)
-        ]
-        name = _line_name(str(generator), "steps", float(steps))
-        series.append(Series(name=name, style=index % STYLES_COUNT, points=points))
-    if not any(len(one.points) > 1 for one in series):
-        return None
-    title = f"{distance} over {alignment}; numbers at the points are guidance scales"
-    return draw_chart(
-        series, title=title, x_label=f"{alignment} (more is better)", y_label=f"{distance} (less is better)",
-        ordinal=False, width=480, height=360,
-    )  # fmt: skip
-
-
-def draw_curves(scores: pl.DataFrame, along: str, metrics: Sequence[str], roles: Mapping[str, str]) -> list[Chart]:
-    """One chart per metric over guidance or steps, one line per generator and held setting.
-
-    Bounds and real images, which have no settings, become levels. No charts where nothing was scored at two settings.
-    """
-    held = "steps" if along == "guidance" else "guidance"
-    judged = scores.filter(~pl.col("generator").is_in([REAL, *roles]))
-    lines = [key for key, _ in judged.sort("generator", held).group_by(["generator", held], maintain_order=True)]
-    if judged.select("generator", held, along).unique().height <= len(lines):
-        return []
-    charts = []
-    for metric in metrics:
-        rows = scores.filter(metric=metric).sort(along)
-        series = []
-        for index, (generator, fixed) in enumerate(lines):
-            own = rows.filter(pl.col("generator") == generator, pl.col(held) == fixed)
-            points = [
-                Point(x=row[along], y=row["value"], low=row["low"], high=row["high"])
-                for row in own.iter_rows(named=True)
-            ]
-            series.append(Series(name=_line_name(generator, held, fixed), style=index % STYLES_COUNT, points=points))
-        levels = rows.filter(pl.col("generator").is_in([REAL, *roles])).select("generator", "value").rows()
-        arrow = "less is better" if is_lower_better(metric) else "more is better"
-        y_label = f"{metric} ({arrow})"
-        if any(one.points for one in series):
-            title = f"{metric} over {along}"
-            charts.append(draw_chart(series, title=title, x_label=along, y_label=y_label, levels=levels))
-    return charts
-
-
-def _line_name(generator: str, held: str, fixed: float) -> str:
-    if held == "guidance":
-        return f"{generator}, guidance {fixed:g}"
-    return f"{generator}, {_count_steps(fixed)}" if fixed else generator
-
-
-def _count_steps(steps: float) -> str:
-    return f"{steps:g} step{'' if steps == 1 else 's'}"

@@ -28,6 +28,7 @@ COMMANDS = {
     "rebuild": "relaionet.flows.cli_rebuild:rebuild",
     "reference": "relaionet.flows.cli_reference:reference",
     "release": "relaionet.flows.cli_release:release",
+    "report": "relaionet.flows.cli_report:report",
     "review": "relaionet.flows.cli_review:review",
     "search": "relaionet.flows.cli_search:search",
     "source": "relaionet.flows.cli_source:source",
@@ -49,6 +50,7 @@ def main(debug: bool, verbose: bool) -> None:
     Get the images of a release back:                    relaionet rebuild RELEASE --out split
     Proofread labels in Label Studio:                    relaionet review serve --run RUN
     Score generators on a split:                         relaionet evaluate --recipe FILE --out DIR
+    Put evaluations side by side:                        relaionet report DIR DIR --out DIR
     Look for what is missing on this machine:            relaionet doctor
     """  # noqa: D301  (\b keeps click from wrapping the lines)
 

@@ -42,7 +42,6 @@ from relaionet.pipeline.split import SplitConfig
 REVIEWERS = ReviewersConfig(accuracies=(0.97, 0.95, 0.93, 0.96, 0.9), seed=0)
 ROUNDS = 3
 ANSWERS = {"word": "drawing", "placeholder": "drawing", "pair": "several", "clutter": "none"}
-BOUNDS = {"miniature-world": "upper bound", "miniature-noise": "lower bound"}
 
 
 def run_demo(out: Path, *, seed: int = 0, reporter: Reporter | None = None) -> dict[str, Any]:
@@ -206,13 +205,11 @@ def write_results(
         "scored_sets": len(sets),
         "packages": package_versions(),
     }
-    path = write_evaluation_report(
-        evaluation, scoring, sets,
+    write_evaluation_report(
+        [evaluation.root], run.root / "report.html",
         curation=curation_facts(run, **against_truth), agreement=facts["agreement"], reviewers=facts["reviewers"],
-        roles=BOUNDS, is_miniature=True, is_simulated=True,
-        provenance={"curation": read_json(run.root / "run.json")},
+        is_miniature=True, is_simulated=True, provenance={"curation": read_json(run.root / "run.json")},
     )  # fmt: skip
-    path.replace(run.root / "report.html")
     part = run.root / "scores.parquet.part"
     scores.write_parquet(part)
     part.replace(run.root / "scores.parquet")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from prefect import task
@@ -21,7 +20,7 @@ from relaionet.evaluators.models import Models, load_models
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.ratings import Rater
 from relaionet.evaluators.requests import check_classes, make_requests
-from relaionet.evaluators.sampling import SamplingConfig, read_record, sample_generator
+from relaionet.evaluators.sampling import SamplingConfig, sample_generator
 from relaionet.evaluators.sampling_processes import sample_in_processes
 from relaionet.flows.console import Reporter
 from relaionet.flows.evaluate_inputs import read_inputs
@@ -36,6 +35,8 @@ from relaionet.flows.evaluate_plan import (
 )  # fmt: skip
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.provenance import write_run_record
+from relaionet.flows.publishing import publish_scores
+from relaionet.flows.scored_sets import write_sets
 from relaionet.flows.scoring import Scoring, score_real_images, score_samples, write_scores
 from relaionet.flows.stage import Run, as_flow, share_cores
 from relaionet.manifests.errors import Unavailable
@@ -72,11 +73,10 @@ def run_evaluate(recipe: EvaluateRecipe, out: Path, *, reporter: Reporter | None
         check_classes(one.info, classes)
     with hold_folder(out):
         dead = evaluate(run, recipe, sets, shelf).dead
-        made = [one for one in sets if one.slug not in dead]
         if report:
             from relaionet.flows.reporting import write_evaluation_report
 
-            path = write_evaluation_report(run, recipe, made)
+            path = write_evaluation_report([out])
             run.reporter.say(f"\nScores: {out / 'scores.parquet'}\nReport: {path}")
     if dead:
         slug, why = next(iter(dead.items()))
@@ -122,7 +122,10 @@ def score_sets(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], shelf: S
                 dead[one.slug] = str(error)
                 run.reporter.say(f"  {one.slug:<46} FAILED: {error}")
         made = [one for one in sets if one.slug not in dead]
-        return Evaluation(scores=write_scores(scoring, made, pl.concat(parts)), dead=dead)
+        scores = write_scores(scoring, made, pl.concat(parts))
+        write_sets(run.root, recipe, split_name, split_digest(recipe.split), made)
+        publish_scores(run.root)
+        return Evaluation(scores=scores, dead=dead)
 
 
 def extract_reference(run: Run, rows: pl.DataFrame, models: Models) -> FeatureSet:
@@ -163,9 +166,3 @@ def score_set(
     if samples.filter(pl.col("status") == ALIVE).is_empty():
         raise GeneratorDied(f"no image was made; the first failed because: {samples['reason'][0]}")
     return score_samples(scoring, one, samples, time.perf_counter() - started)
-
-
-def set_records(sets: list[ScoredSet]) -> Iterator[tuple[ScoredSet, dict[str, Any]]]:
-    """What was run and measured for every set."""
-    for one in sets:
-        yield one, {"settings": asdict(one.settings), "asked": asdict(one.asked), **read_record(one.folder)}

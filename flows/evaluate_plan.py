@@ -13,7 +13,7 @@ from relaionet.evaluators.extras import find_extra
 from relaionet.evaluators.generators import Generator, Info, Settings, check_settings
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.registry import load_generator
-from relaionet.evaluators.report_tables import set_label
+from relaionet.evaluators.set_labels import set_label
 from relaionet.flows.evaluate_inputs import RaterEntry, read_inputs
 from relaionet.flows.recipe import find_recipe, read_recipe
 from relaionet.manifests.errors import BadInput
@@ -31,6 +31,7 @@ class GeneratorEntry:
         steps: sampling steps; every one is combined with every guidance.
         guidance: guidance scales; 1 is none, "natural" the scale the generator's authors report with.
         options: passed to the generator's factory.
+        role: `upper bound` or `lower bound` where it does not compete and is there to compare with.
     """
 
     name: str = ""
@@ -38,6 +39,7 @@ class GeneratorEntry:
     steps: tuple[int, ...] = (1,)
     guidance: tuple[float | Literal["natural"], ...] = (1.0,)
     options: dict[str, Any] = field(default_factory=dict)
+    role: Literal["", "upper bound", "lower bound"] = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,11 +290,16 @@ def read_rows(recipe: EvaluateRecipe) -> tuple[pl.DataFrame, str]:
     rows, info = read_split(recipe.split)
     if rows.is_empty():
         raise BadInput(f"split {recipe.split} keeps no image; rebuild it, or choose another.")
-    if recipe.limit:
-        turn = pl.int_range(pl.len()).over("wnid")
-        rows = rows.with_columns(turn=turn).sort("turn", "class_index", maintain_order=True)
-        rows = rows.head(recipe.limit).drop("turn")
-    return rows, recipe.split_name or str(info["release"])
+    return limit_rows(rows, recipe.limit), recipe.split_name or str(info["release"])
+
+
+def limit_rows(rows: pl.DataFrame, limit: int) -> pl.DataFrame:
+    """The first `limit` rows, class by class in turn; all where it is 0."""
+    if not limit:
+        return rows
+    turn = pl.int_range(pl.len()).over("wnid")
+    rows = rows.with_columns(turn=turn).sort("turn", "class_index", maintain_order=True)
+    return rows.head(limit).drop("turn")
 
 
 def split_digest(folder: Path) -> str:
