@@ -1,13 +1,46 @@
 """The report in a real Chromium: nothing refused or asked for, no sideways scrolling of the page, tables sort."""
 
+import itertools
+
 import numpy as np
 import polars as pl
 import pytest
 
-from relaionet.evaluators.report import Picture, Report, SampleRow, set_label, write_report
-from relaionet.manifests.tables import SCORES, shape_table
+from relaionet.evaluators.report import Picture, Report, SampleRow, SetFacts, set_label, write_report
+from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES, shape_table
 
 pytestmark = pytest.mark.browser
+
+
+def make_class_scores() -> pl.DataFrame:
+    rows = [
+        (
+            "a-generator",
+            "s",
+            "miniature",
+            steps,
+            guidance,
+            "class",
+            wnid,
+            metric,
+            place + steps,
+            place,
+            place + 9,
+            5,
+            "m",
+        )
+        for steps in (1, 2, 4, 8)
+        for guidance in (1.0, 2.0, 4.0)
+        for metric in ("CLIP Score", "FD")
+        for place, wnid in enumerate(("n01440764", "n01443537", "n01484850", "n01491361"))
+    ]
+    return shape_table(pl.DataFrame(rows, schema=list(CLASS_SCORES.columns), orient="row"), CLASS_SCORES)
+
+
+def make_differences(labels: list[str]) -> pl.DataFrame:
+    pairs = itertools.combinations(labels, 2)
+    rows = [("s", "miniature", "FD", one, other, 1.0, -1.0, 3.0, 0.4, 0.04, 5) for one, other in pairs]
+    return shape_table(pl.DataFrame(rows, schema=list(DIFFERENCES.columns), orient="row"), DIFFERENCES)
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +50,9 @@ def address(tmp_path_factory):
     for steps in (1, 2, 4, 8):
         for guidance in (1.0, 2.0, 4.0):
             samples[set_label("a-generator", steps, guidance)] = Picture(image=image, alt="a sample")
-            for place, metric in enumerate(("FD", "csFD", "IS", "csIS", "CLIP Score", "accuracy", "KD", "MMHM")):
+            for place, metric in enumerate(
+                ("FD", "csFD", "IS", "csIS", "CLIP Score", "accuracy", "KD", "MMHM", "recall")
+            ):
                 value = 10 + place + guidance - steps / 10
                 rows.append(
                     ("a-generator", "s", "miniature", steps, guidance, 1.0, metric, value, value - 1, value + 1, 5)
@@ -33,7 +68,10 @@ def address(tmp_path_factory):
         curation={"stages": [{"stage": "candidates", "rows_in": 3, "statuses": {"ok": 2, "no_label": 1}}]},
         gallery={"a class": [Picture(image=image, alt="a picture")] * 8},
         samples=[SampleRow(name="a class", wnid="n1", pictures=samples)],
-        provenance={label: {"digest": "0" * 64} for label in samples},
+        class_scores=make_class_scores(),
+        differences=make_differences(list(samples)),
+        sets=[SetFacts(label=label, split="s", record={"digest": "0" * 64}) for label in samples],
+        pictures_of=lambda _split, _label, _wnid: [Picture(image=image, alt="one of a class")] * 4,
         is_miniature=True,
     )
     return f"file://{write_report(tmp_path_factory.mktemp('report') / 'report.html', report)}"
@@ -72,3 +110,53 @@ def test_a_generators_link_opens_where_its_numbers_come_from(page, address) -> N
     page.open(address)
     page.eval("document.querySelector('.board tbody a').click()")
     page.wait("document.querySelector('#sources details:target')?.open === true")
+
+
+def test_a_number_leads_to_its_own_row_in_full(page, address) -> None:
+    page.open(address)
+    page.eval("document.querySelector('.board tbody td > a').click()")
+    page.wait("document.querySelector('#sources tr:target')?.closest('details').open === true")
+    shown = page.eval("document.querySelector('.board tbody td > a').textContent")
+    full = page.eval("document.querySelector('#sources tr:target td').textContent")
+    assert float(full) == pytest.approx(float(shown), rel=1e-3)
+
+
+def test_columns_are_chosen_and_rows_are_searched(page, address) -> None:
+    page.open(address)
+    visible = (
+        "[...document.querySelectorAll('.board thead th')].filter(c => c.offsetParent).map(c => c.innerText.trim())"
+    )
+    assert "recall \u2191" not in page.eval(visible)
+    page.eval("document.querySelectorAll('.chooser input[type=checkbox]').forEach(b => b.checked || b.click())")
+    assert "recall \u2191" in page.eval(visible)
+    rows = "[...document.querySelectorAll('.board tbody tr')].filter(r => r.offsetParent).length"
+    assert page.eval(rows) == 12
+    page.eval(
+        "(() => { const s = document.querySelector('.chooser input[type=search]'); s.value = '4 STEPS';"
+        " s.dispatchEvent(new Event('input')) })()"
+    )
+    assert page.eval(rows) == 3
+
+
+def test_one_metric_of_the_classes_is_in_view_and_paper_gets_all(page, address) -> None:
+    page.open(address)
+    shown = "[...document.querySelectorAll('.switched')].filter(p => p.offsetParent).map(p => p.dataset.name)"
+    assert page.eval(shown) == ["CLIP Score"]
+    page.eval(
+        "(() => { const s = document.querySelector('.switch select'); s.value = 'FD';"
+        " s.dispatchEvent(new Event('change')) })()"
+    )
+    assert page.eval(shown) == ["FD"]
+    page.eval("dispatchEvent(new Event('beforeprint'))")
+    assert page.eval(shown) == ["CLIP Score", "FD"]
+
+
+def test_without_scripts_everything_is_there(page, address) -> None:
+    page.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        page.open(address)
+        names = "[...document.querySelectorAll('.board thead th')].filter(c => c.offsetParent).length"
+        found = page.eval(f"[{names}, document.querySelectorAll('form:not([hidden])').length]")
+        assert found == [4 + 9 + 1, 0]
+    finally:
+        page.call("Emulation.setScriptExecutionDisabled", value=False)

@@ -1,6 +1,6 @@
+import itertools
 import re
 from html.parser import HTMLParser
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +9,29 @@ import pytest
 from PIL import Image
 
 from relaionet.evaluators.charts import Point, Series, choose_ticks, draw_chart, format_number
-from relaionet.evaluators.findings import check_bounds, compare_settings, conclude_guidance, is_lower_better
+from relaionet.evaluators.findings import (
+    check_bounds,
+    compare_settings,
+    conclude_ranking,
+    conclude_settings,
+    is_lower_better,
+)
+from relaionet.evaluators.metrics.score import REAL
 from relaionet.evaluators.report import (
     Picture,
     Report,
     ReportConfig,
     SampleRow,
+    SetFacts,
     make_thumbnail,
     set_label,
     write_report,
 )
-from relaionet.evaluators.report_tables import draw_curves, draw_trade, make_leaderboard, make_stages
+from relaionet.evaluators.report_charts import draw_curves, draw_ranks, draw_trade
+from relaionet.evaluators.report_splits import compare_splits
+from relaionet.evaluators.report_tables import make_leaderboard, make_stages
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.tables import SCORES, shape_table
+from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES, shape_table
 
 TRAP = "<script>alert('x')</script>"
 ROLES = {"world": "upper bound", "noise": "lower bound"}
@@ -69,6 +79,29 @@ def make_scores(trade: str = "paper") -> pl.DataFrame:
     )
 
 
+def make_class_scores() -> pl.DataFrame:
+    """Five classes of every setting, the last of them no class of ImageNet's."""
+    wnids = ["n01440764", "n01443537", "n01484850", "n01491361", TRAP]
+    rows = [
+        ("flow", "s", "miniature", steps, guidance, "class", wnid, metric, 10.0 * place + guidance,
+         10.0 * place + guidance - 1, 10.0 * place + guidance + 1, 7, "m")
+        for steps in (1, 4) for guidance in (1.0, 2.0, 4.0) for metric in ("CLIP Score", "FD")
+        for place, wnid in enumerate(wnids)
+    ]  # fmt: skip
+    rows += [("flow", "s", "miniature", 4, 2.0, "group", TRAP, "CLIP Score", 3.0, None, None, 35, "m")]
+    return shape_table(pl.DataFrame(rows, schema=list(CLASS_SCORES.columns), orient="row"), CLASS_SCORES)
+
+
+def make_differences() -> pl.DataFrame:
+    """Every pair of the settings under FD, all of one size and hardly known but for one."""
+    labels = [set_label("flow", steps, guidance) for steps in (1, 4) for guidance in (1.0, 2.0, 4.0)]
+    rows = [
+        ("s", "miniature", "FD", one, other, -1.0, -3.0, 1.0, 0.4, 0.001 if index == 0 else 0.9, 500)
+        for index, (one, other) in enumerate(itertools.combinations(labels, 2))
+    ]
+    return shape_table(pl.DataFrame(rows, schema=list(DIFFERENCES.columns), orient="row"), DIFFERENCES)
+
+
 def make_report(**more: object) -> Report:
     image = np.zeros((32, 32, 3), np.uint8)
     label = set_label("flow", 4, 2.0)
@@ -92,7 +125,11 @@ def make_report(**more: object) -> Report:
         "samples": [SampleRow(name=TRAP, wnid="n1", pictures={label: Picture(image=image, alt=f"' onload='{TRAP}")})],
         "agreement": {"alpha": 0.9, "low": 0.8, "high": 0.95},
         "reviewers": pl.DataFrame([{"reviewer": TRAP, "answered": 7, "controls": 2, "right": 2, "accuracy": 1.0}]),
-        "provenance": {label: {"digest": TRAP, "nested": {"a": [1, 2]}}},
+        "class_scores": make_class_scores(),
+        "differences": make_differences(),
+        "sets": [SetFacts(label=label, split="s", record={"digest": TRAP, "nested": {"a": [1, 2]}}, doubts=[TRAP])],
+        "pictures_of": lambda _split, _label, _wnid: [Picture(image=image, alt=TRAP)] * 2,
+        "provenance": {TRAP: {"a": TRAP}},
         "roles": ROLES,
         "notes": [TRAP],
     }  # fmt: skip
@@ -169,7 +206,7 @@ def test_same_input_gives_the_same_page(tmp_path: Path) -> None:
 def test_two_protocols_never_share_a_table(tmp_path: Path) -> None:
     scores = pl.concat([make_scores(), make_scores().with_columns(protocol=pl.lit("paper"))])
     text = write_report(tmp_path / "r.html", make_report(scores=scores)).read_text("utf-8")
-    assert len(re.findall(r'<table class="sortable board">', text)) == 2
+    assert len(re.findall(r'<table class="sortable board" id="board[-0-9]*">', text)) == 2
     ids = [attrs["id"] for _, attrs in Page(text).tags if "id" in attrs]
     assert len(ids) == len(set(ids))
 
@@ -204,7 +241,7 @@ def test_guidance_that_trades_distance_for_alignment_is_said_to() -> None:
     verdicts = {change.metric: change.verdict for change in found[0].changes}
     assert verdicts == {"FD": "worse", "IS": "unclear", "CLIP Score": "better"}
     assert found[0].changes[0].best_at == 1
-    text = conclude_guidance(found)
+    text = conclude_settings(found, "guidance")
     assert "(2 of 2)" in text
     assert "paper's point shows here" in text
     assert "FD from 16.00 to 20.00" in text
@@ -212,13 +249,14 @@ def test_guidance_that_trades_distance_for_alignment_is_said_to() -> None:
 
 @pytest.mark.parametrize(("trade", "says"), [("both", "improves both"), ("none", "stays within its interval")])
 def test_guidance_that_does_not_is_said_not_to(trade: str, says: str) -> None:
-    text = conclude_guidance(compare_settings(make_scores(trade), "guidance", ["FD", "CLIP Score"]))
+    text = conclude_settings(compare_settings(make_scores(trade), "guidance", ["FD", "CLIP Score"]), "guidance")
     assert "does not show here" in text
     assert says in text
 
 
 def test_nothing_varied_says_so() -> None:
-    assert "says nothing about guidance" in conclude_guidance([])
+    assert "says nothing about guidance" in conclude_settings([], "guidance")
+    assert "says nothing about steps" in conclude_settings([], "steps")
 
 
 def test_bounds_are_checked_outside_the_intervals() -> None:
@@ -257,8 +295,78 @@ def test_curves_exist_for_what_was_varied() -> None:
             assert chart.top - 1 <= (point.high or 0) <= point.y <= (point.low or 0) <= chart.bottom + 1
     one = scores.filter((pl.col("guidance") == 1) & (pl.col("steps") != 4))
     assert draw_curves(one, "guidance", ["FD"], ROLES) == []
-    assert draw_trade(one, ROLES) is None
-    assert draw_trade(scores, ROLES) is not None
+    assert draw_trade(one, "guidance", ROLES) is None
+
+
+def test_pieces_along_which_distance_and_alignment_disagree_are_set_off() -> None:
+    traded, both = (draw_trade(make_scores(trade), "guidance", ROLES) for trade in ("paper", "both"))
+    assert traded is not None
+    assert both is not None
+    assert (len(traded.bands), len(both.bands)) == (4, 0)  # two lines of two pieces
+
+
+def test_ranks_follow_direction_and_leave_bounds_out() -> None:
+    chart = draw_ranks(make_scores("paper"), ROLES, ["FD", "CLIP Score"])
+    assert chart is not None
+    assert len(chart.lines) == 6
+    titles = [placed.title for _, points in chart.lines for placed in points]
+    assert "flow, 4 steps, guidance 1: rank 1 of 6 by FD" in titles
+    assert "flow, 4 steps, guidance 4: rank 1 of 6 by CLIP Score" in titles  # a tie: both are first
+    assert "flow, 1 step, guidance 4: rank 1 of 6 by CLIP Score" in titles
+    heights = [placed.y for _, points in chart.lines for placed in points]
+    assert all(chart.top <= y <= chart.bottom for y in heights)
+    assert draw_ranks(make_scores("paper").filter(metric="FD"), ROLES, ["FD"]) is None
+
+
+def test_the_best_by_distance_is_found_among_the_others() -> None:
+    text = conclude_ranking(make_scores("paper"), ROLES)
+    assert "nearly opposite" in text
+    assert "the best by FD, flow, 4 steps, guidance 1, is number 5 by CLIP Score" in text
+    assert "partly alike (Kendall's τ 0.60" in conclude_ranking(make_scores("both"), ROLES)
+    assert conclude_ranking(make_scores().filter(pl.col("metric") != "CLIP Score"), ROLES) == ""
+
+
+def test_a_tie_with_the_best_is_marked() -> None:
+    board = make_leaderboard(make_scores("paper"), ROLES, make_differences())
+    cells = {row.label: row.cells[board.metrics.index("FD")] for row in board.rows}
+    tied = {label for label, cell in cells.items() if cell and cell.is_tied}
+    best = {label for label, cell in cells.items() if cell and cell.is_best}
+    assert best == {"flow, 4 steps, guidance 1"}
+    assert tied == {label for label in cells if label.startswith("flow")} - best
+
+
+def test_every_number_leads_to_itself(page: str) -> None:
+    tags = Page(page).tags
+    sources = {str(attrs["id"]) for tag, attrs in tags if tag == "tr" and "id" in attrs}
+    links = {str(attrs["href"])[1:] for tag, attrs in tags if tag == "a" and str(attrs["href"]).startswith("#n-")}
+    assert links == sources
+    assert len(sources) == make_scores().height
+
+
+def test_classes_and_groups_have_their_part(page: str) -> None:
+    assert 'id="classes"' in page
+    assert "great white shark" in page
+    assert "CLIP Score by group" in page
+    assert "All 5 classes, hardest first" in page
+
+
+def test_splits_stand_side_by_side_with_what_may_not_be_read_into_them(tmp_path: Path) -> None:
+    other = make_scores("both").with_columns(split=pl.lit("t"), n=pl.lit(400, pl.Int64))
+    both = pl.concat([make_scores("paper"), other])
+    tables = {table.metric: table for table in compare_splits(both, ROLES)}
+    assert list(tables) == ["FD", "IS", "CLIP Score", "MMHM"]
+    assert tables["FD"].splits == [("s", 500), ("t", 400)]
+    assert "depends on the number of images" in tables["FD"].caution
+    assert "never its values" in tables["MMHM"].caution
+    assert tables["CLIP Score"].caution == ""
+    assert tables["CLIP Score"].taus == [None, 1.0]
+    assert tables["FD"].taus[1] == pytest.approx(-1 / 15)  # 7 pairs of 15 agree
+    assert not {label for label, _ in tables["FD"].rows} & {REAL, *ROLES}
+    assert compare_splits(make_scores(), ROLES) == []
+    text = write_report(tmp_path / "r.html", make_report(scores=both)).read_text("utf-8")
+    ids = [attrs["id"] for _, attrs in Page(text).tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert 'id="splits"' in text
 
 
 def test_a_stage_whose_counts_do_not_add_up_is_told() -> None:
@@ -272,7 +380,7 @@ def test_levels_have_room_for_their_names() -> None:
     series = [Series(name="a", style=0, points=[Point(x=1, y=0), Point(x=2, y=1)])]
     chart = draw_chart(series, title="t", x_label="x", y_label="y", levels=[("a", 0.5), ("b", 0.501), ("c", 0.5)])
     labels = [label for _, label, _ in chart.levels]
-    assert all(after - before >= 12 for before, after in pairwise(labels))
+    assert all(after - before >= 12 for before, after in itertools.pairwise(labels))
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (-3, 17), (0.001, 0.002), (5, 5), (1e5, 9e6)])
