@@ -160,3 +160,12 @@ def test_without_scripts_everything_is_there(page, address) -> None:
         assert found == [4 + 9 + 1, 0]
     finally:
         page.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_no_table_is_cut_off_on_paper(page, address) -> None:
+    page.call("Emulation.setDeviceMetricsOverride", width=1032, height=700, deviceScaleFactor=1, mobile=False)
+    page.call("Emulation.setEmulatedMedia", media="print")
+    page.open(address)
+    page.eval("dispatchEvent(new Event('beforeprint'))")
+    wide = "[...document.querySelectorAll('table, svg')].filter(t => t.getBoundingClientRect().right > 1032)"
+    assert page.eval(f"{wide}.map(t => t.getAttribute('aria-label') || t.caption?.innerText || t.className)") == []
