@@ -80,7 +80,9 @@ def _look_at_flow_map(found: Definition) -> Outlook:
     for key in ("chunk_size",):
         options.pop(key, None)
     plan = plan_flow_map(**options)
-    here, to_fetch, missing = [], [], []
+    here: list[str] = []
+    to_fetch: list[str] = []
+    missing: list[str] = []
     for place in filter(None, places):
         hub = HUB.fullmatch(place)
         if hub is None:
