@@ -144,8 +144,9 @@ class _Walk:
         spec = self.spec
         acts = (level >= spec.guidance_low) & (level <= spec.guidance_high) | spec.interval_input
         scale = torch.where(acts, self.guidance, 1.0)
+        guided = scale != 1
         strong = self.call(x, level, to, self.labels, scale)
-        if spec.guidance not in ("two_pass", "autoguidance") or not bool((scale != 1).any()):
+        if spec.guidance not in ("two_pass", "autoguidance") or not bool(guided.any()):
             return strong
         ones = torch.ones_like(scale)
         if spec.guidance == "two_pass":
@@ -154,9 +155,10 @@ class _Walk:
             plain = self.call(x, level, to, self.labels, ones, self.weak)
         channels = spec.guided_channels or x.shape[1]
         part, plain = strong[:, :channels], plain[:, :channels]
-        # a sample outside the interval keeps its own velocity to the bit
-        mixed = torch.where(_wide(scale != 1), plain + _wide(scale) * (part - plain), part)
-        return torch.cat([mixed, strong[:, channels:]], dim=1)
+        mixed = (part - plain).mul_(_wide(scale)).add_(plain)
+        if not bool(guided.all()):  # a sample outside the interval keeps its own velocity to the bit
+            mixed = torch.where(_wide(guided), mixed, part)
+        return mixed if channels == x.shape[1] else torch.cat([mixed, strong[:, channels:]], dim=1)
 
     def step(self, x: torch.Tensor, level: float, to: float, renoise: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Go from one noise level to the next."""
@@ -291,5 +293,5 @@ def quantise(pixels: torch.Tensor, how: Literal["round", "truncate"]) -> torch.T
     if broken.any():
         raise ValueError(f"{int(broken.sum())} of {len(broken)} samples hold NaN or infinite pixels")
     offset = 128.0 if how == "round" else 127.5
-    levels = (pixels.double() * 127.5 + offset).floor().clamp(0, 255)
+    levels = pixels.to(torch.float64, copy=True).mul_(127.5).add_(offset).floor_().clamp_(0, 255)
     return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous()

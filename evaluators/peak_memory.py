@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 
 
 def peak_memory_bytes() -> dict[str, int]:
@@ -20,3 +21,9 @@ def peak_memory_bytes() -> dict[str, int]:
         for place in range(torch.cuda.device_count()):
             found[f"cuda:{place}"] = int(torch.cuda.max_memory_allocated(place))
     return found
+
+
+def largest(peaks: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """The most that any of several processes held, by place."""
+    places = dict.fromkeys(place for one in peaks for place in one)
+    return {place: max(one.get(place, 0) for one in peaks) for place in places}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import polars as pl
@@ -47,19 +50,31 @@ class ShardedImages:
         return found[0] if wanted.ndim == 0 else found
 
 
+class _Hashed:
+    """A file whose hash is known once it is written, without reading it again."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.sha256 = file, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        return self.file.write(data)
+
+
 def write_images(store: Store, shard: str, images: NDArray[np.uint8], digest: str, seconds: float) -> None:
     """Write one shard `[n, H, W, 3]` uint8, then its receipt."""
     path = store.root / IMAGES / f"{shard}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # a run that was killed may still be writing its own
     try:
         with part.open("wb") as file:
-            np.save(file, images, allow_pickle=False)
+            hashed = _Hashed(file)
+            np.lib.format.write_array(hashed, images, allow_pickle=False)  # type: ignore[arg-type]
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     receipt = Receipt(
-        table=IMAGES, shard=shard, rows_count=len(images), sha256=file_sha256(path), digest=digest,
+        table=IMAGES, shard=shard, rows_count=len(images), sha256=hashed.sha256.hexdigest(), digest=digest,
         seconds=round(seconds, 3),
     )  # fmt: skip
     store.write_receipt(receipt)

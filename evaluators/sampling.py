@@ -191,21 +191,24 @@ def _write_shard(store: Store, shard: Shard, samples: Sequence[Sample], info: In
 
 
 def write_record(
-    store: Store, info: Info, settings: Settings, realised: Mapping[str, Any], seconds: float | None = None
+    store: Store, info: Info, settings: Settings, realised: Mapping[str, Any], peaks: Mapping[str, int] | None = None
 ) -> pl.DataFrame:
     """Write `sampling.json`: what was run and measured; returns SAMPLES.
+
+    Seconds are those at work on the shards, whichever run or process made them, so that images per second are those of
+    one process, and a run that was gone on with says the same as one that was not stopped.
 
     Args:
         store: of the run.
         info: of the generator.
         settings: steps and guidance.
         realised: what the generator says it did.
-        seconds: from start to end; the sum over the shards where None.
+        peaks: most memory that the processes at work held; this one's where None.
     """
     rows = store.read_all(SAMPLES)
     about = dataclasses.asdict(info)
     about["guidance_range"] = [bound if np.isfinite(bound) else None for bound in about["guidance_range"]]
-    spent = seconds or sum(receipt.seconds for receipt in store.receipts(SAMPLES))
+    spent = sum(receipt.seconds for receipt in store.receipts(SAMPLES))
     made = rows.filter(pl.col("status") == ALIVE)
     record = {
         "generator": about,
@@ -215,7 +218,7 @@ def write_record(
         "nfe": {"mean": made["nfe"].mean(), "min": made["nfe"].min(), "max": made["nfe"].max()},
         "seconds": round(spent, 3),
         "images_per_s": round(rows.height / spent, 3) if spent > 0 else None,
-        "peak_memory_bytes": peak_memory_bytes(),
+        "peak_memory_bytes": dict(peaks) if peaks is not None else peak_memory_bytes(),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
     }
     write_json(store.root / "sampling.json", record)

@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from relaionet.evaluators.generators import GeneratorDied, Info, Request, Settings
+from relaionet.evaluators.peak_memory import largest, peak_memory_bytes
 from relaionet.evaluators.sample_shards import drop_others
 from relaionet.evaluators.sampling import (
     Progress,
@@ -89,7 +90,7 @@ def run_worker(job: Job, device: str, pipe: Connection) -> None:
                 watched=watched, asking=lambda ids: pipe.send(("asking", tuple(ids))),
             )  # fmt: skip
             pipe.send(("made", made))
-        pipe.send(("end", describe_generator(generator, job.settings)))
+        pipe.send(("end", (describe_generator(generator, job.settings), peak_memory_bytes())))
     except (ReLAIONetError, GeneratorDied) as error:
         pipe.send(("error", (type(error).__name__, str(error))))
     except (EOFError, BrokenPipeError):  # the run was stopped
@@ -106,6 +107,7 @@ class _Crew:
         self.counted: dict[str, int] = {}
         self.made = False
         self.realised: dict[str, Any] = {}
+        self.peaks: list[dict[str, int]] = []
         self.context = mp.get_context("spawn")
         self.workers = [self.start(device) for device in devices]
 
@@ -178,7 +180,8 @@ class _Crew:
             worker.counted += what
             self.count(worker)
         elif kind == "end":
-            self.realised = what
+            self.realised = what[0]
+            self.peaks.append(what[1])
         elif kind == "made":
             self.made |= what
             worker.shard, worker.asked = None, ()
@@ -212,17 +215,17 @@ class _Crew:
 
     def finish(self) -> None:
         """Let the processes end and say what they did."""
-        for worker in self.workers:
-            if worker.info is not None:
-                worker.pipe.send(None)
+        left = [worker for worker in self.workers if worker.info is not None]
+        for worker in left:
+            worker.pipe.send(None)
         end = time.monotonic() + 60
-        while not self.realised and time.monotonic() < end and any(one.process.is_alive() for one in self.workers):
-            for pipe in wait([worker.pipe for worker in self.workers], timeout=0.2):
-                worker = next(one for one in self.workers if one.pipe is pipe)
+        while left and time.monotonic() < end:
+            for pipe in wait([worker.pipe for worker in left], timeout=0.2):
+                worker = next(one for one in left if one.pipe is pipe)
                 try:
                     self.take(worker, *worker.pipe.recv())
                 except (EOFError, ConnectionResetError):
-                    return
+                    left.remove(worker)
 
 
 def _error(kind: str, text: str) -> Exception:
@@ -262,7 +265,6 @@ def sample_in_processes(
     job = Job(
         spec=spec, options=dict(options or {}), settings=settings, requests=requests, out=out, config=config
     )  # fmt: skip
-    began = time.monotonic()
     crew = _Crew(job, devices, time_limit_s, progress)
     try:
         info = crew.first_info()
@@ -274,6 +276,6 @@ def sample_in_processes(
             return store.read_all(SAMPLES)
         crew.finish()
         realised = {"devices": list(devices), **crew.realised}
-        return write_record(store, info, settings, realised, time.monotonic() - began)
+        return write_record(store, info, settings, realised, largest(crew.peaks))
     finally:
         crew.stop()

@@ -97,13 +97,25 @@ def curate(ctx: click.Context, recipe: str, out: Path, push: bool | None, retry:
 @click.option("--split", type=FOLDER, help="Folder of a rebuilt split, in place of the recipe's.")
 @click.option("--plan", is_flag=True, help="Say what would run, and what is missing; nothing is loaded or fetched.")
 @click.option("--show", is_flag=True, help="Print the recipe, to start one of your own from.")
+@click.option(
+    "--requests",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what every generator is asked for to this file, a line each.",
+)
+@click.option(
+    "--on", default="threads", show_default=True, metavar="WHERE",
+    help="Where images are sampled: threads (this machine), ray (a cluster of this machine alone) or ray://host:port.",
+)  # fmt: skip
 @click.pass_context
-def evaluate(ctx: click.Context, recipe: str, out: Path | None, split: Path | None, plan: bool, show: bool) -> None:
+def evaluate(
+    ctx: click.Context, recipe: str, out: Path | None, split: Path | None, plan: bool, show: bool,
+    requests: Path | None, on: str,
+) -> None:  # fmt: skip
     """Run registered generators on a split over steps x guidance, score them, and write a report."""
     start(ctx)
     from relaionet.flows.cli_evaluate import run_command
 
-    run_command(recipe, out, split, is_plan=plan, is_shown=show)
+    run_command(recipe, out, split, is_plan=plan, is_shown=show, requests=requests, on=on)
 
 
 @main.command()

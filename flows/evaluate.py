@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from prefect import task
@@ -27,18 +29,19 @@ from relaionet.flows.evaluate_inputs import read_inputs
 from relaionet.flows.evaluate_plan import (
     EvaluateRecipe,
     ScoredSet,
-    Shelf,
-    device_of,
     plan_sets,
     read_rows,
     split_digest,
 )  # fmt: skip
 from relaionet.flows.folder_lock import hold_folder
+from relaionet.flows.generator_shelf import Shelf, device_of
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.publishing import publish_scores
+from relaionet.flows.sample_stage import check_place, sample_on_workers
 from relaionet.flows.scored_sets import write_sets
 from relaionet.flows.scoring import Scoring, score_real_images, score_samples, write_scores
 from relaionet.flows.stage import Run, as_flow, share_cores
+from relaionet.flows.task_runners import THREADS, StaysHere, connected, make_runner
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.tables import ALIVE
 
@@ -56,7 +59,9 @@ class Evaluation:
     dead: Mapping[str, str]
 
 
-def run_evaluate(recipe: EvaluateRecipe, out: Path, *, reporter: Reporter | None = None, report: bool = True) -> Run:
+def run_evaluate(
+    recipe: EvaluateRecipe, out: Path, *, reporter: Reporter | None = None, report: bool = True, on: str = THREADS
+) -> Run:
     """Run the flow.
 
     Args:
@@ -64,15 +69,20 @@ def run_evaluate(recipe: EvaluateRecipe, out: Path, *, reporter: Reporter | None
         out: folder of the evaluation.
         reporter: where progress is shown.
         report: write `report.html` too.
+        on: where sampling is done: `threads` is this process, else see `task_runners.make_runner`; features and scores
+            are made here.
     """
-    run = Run(root=out, reporter=reporter or Reporter())
-    shelf = Shelf(device_of(recipe))
+    run = Run(root=out, reporter=reporter or Reporter(), local=on == THREADS)
+    runner = None if run.local else make_runner(on, os.cpu_count() or 1)
+    if runner is not None:
+        check_place(recipe)
+    shelf = Shelf(device_of(recipe.device))
     sets = plan_sets(recipe, out, shelf)
     classes = dict(read_rows(recipe)[0].select("class_index", "wnid").unique().iter_rows())
     for one in sets:  # said now, not after hours of another generator
         check_classes(one.info, classes)
-    with hold_folder(out):
-        dead = evaluate(run, recipe, sets, shelf).dead
+    with hold_folder(out), connected(on):
+        dead = evaluate(run, recipe, sets, shelf, runner).dead
         if report:
             from relaionet.flows.reporting import write_evaluation_report
 
@@ -87,12 +97,14 @@ def run_evaluate(recipe: EvaluateRecipe, out: Path, *, reporter: Reporter | None
     return run
 
 
-def evaluate(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], shelf: Shelf | None = None) -> Evaluation:
+def evaluate(
+    run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], shelf: Shelf | None = None, runner: Any = None
+) -> Evaluation:
     """The flow: generators over steps × guidance on one split."""
-    shelf = shelf or Shelf(device_of(recipe))
+    shelf = shelf or Shelf(device_of(recipe.device))
     return as_flow(
-        "evaluate", lambda: score_sets(run, recipe, sets, shelf), title=recipe.name, split=str(recipe.split),
-        protocol=recipe.protocol, out=str(run.root),
+        "evaluate", lambda: score_sets(run, recipe, sets, shelf), task_runner=runner, title=recipe.name,
+        split=str(recipe.split), protocol=recipe.protocol, out=str(run.root),
     )  # fmt: skip
 
 
@@ -106,7 +118,7 @@ def score_sets(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], shelf: S
     with ExitStack() as running:
         models = load_models(
             find_protocol(recipe.protocol),
-            device=device_of(recipe),
+            device=device_of(recipe.device),
             extras=recipe.extras,
             raters={one.metric: running.enter_context(Rater(one.metric, one.command)) for one in recipe.raters},
             weights=recipe.weights,
@@ -117,7 +129,7 @@ def score_sets(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], shelf: S
         for one in sets:
             work = partial(score_set, scoring, recipe, one, requests, shelf)
             try:
-                parts.append(run_set.with_options(name=one.slug)(work))
+                parts.append(run_set.with_options(name=one.slug)(StaysHere(work)))
             except GeneratorDied as error:  # the others go on; the next run tries it again
                 dead[one.slug] = str(error)
                 run.reporter.say(f"  {one.slug:<46} FAILED: {error}")
@@ -139,18 +151,23 @@ def extract_reference(run: Run, rows: pl.DataFrame, models: Models) -> FeatureSe
 
 
 @task(cache_policy=NO_CACHE)
-def run_set(work: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-    """One set, as one Prefect task."""
-    return work()
+def run_set(work: StaysHere) -> pl.DataFrame:
+    """One set, as one Prefect task, in this process."""
+    made: pl.DataFrame = work.value()
+    return made
 
 
 def sample_set(run: Run, recipe: EvaluateRecipe, one: ScoredSet, requests: list[Request], shelf: Shelf) -> pl.DataFrame:
-    """The images of one set, in this process or in one for each device."""
+    """The images of one set, in this process, in one for each device, or on the workers of a cluster."""
     config = SamplingConfig(batch_size=recipe.batch_size, retry_failed=recipe.retry_failed)
+    if not run.local:
+        shelf.clear()  # its place is wanted by the workers
+        return sample_on_workers(run, recipe, one, requests, config)
     with run.reporter.bar(one.slug, len(requests)) as advance:
         if recipe.devices or recipe.time_limit_s:
+            devices = recipe.devices or (device_of(recipe.device),)
             return sample_in_processes(
-                one.entry.generator, requests, one.settings, one.folder, recipe.devices or (device_of(recipe),), config,
+                one.entry.generator, requests, one.settings, one.folder, devices, config,
                 options=one.entry.options, time_limit_s=recipe.time_limit_s, progress=advance,
             )  # fmt: skip
         generator = shelf.load(one.entry)

@@ -10,11 +10,11 @@ from typing import Any, Literal
 import polars as pl
 
 from relaionet.evaluators.extras import find_extra
-from relaionet.evaluators.generators import Generator, Info, Settings, check_settings
+from relaionet.evaluators.generators import Info, Settings, check_settings
 from relaionet.evaluators.protocols import find_protocol
-from relaionet.evaluators.registry import load_generator
 from relaionet.evaluators.set_labels import set_label
 from relaionet.flows.evaluate_inputs import RaterEntry, read_inputs
+from relaionet.flows.generator_shelf import Shelf, device_of
 from relaionet.flows.recipe import find_recipe, read_recipe
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.store import read_json
@@ -135,25 +135,6 @@ class ScoredSet:
         return set_label(self.name, self.asked.steps, self.asked.guidance)
 
 
-class Shelf:
-    """Holds one loaded generator at a time: two large ones seldom fit into a GPU together."""
-
-    def __init__(self, device: str) -> None:
-        self._device = device
-        self._held: tuple[GeneratorEntry, Generator] | None = None
-
-    def load(self, entry: GeneratorEntry) -> Generator:
-        """The generator of an entry; the one held before is let go.
-
-        Raises:
-            BadInput: see `registry.load_generator`.
-        """
-        if self._held is None or self._held[0] is not entry:
-            self._held = None
-            self._held = entry, load_generator(entry.generator, device=self._device, **entry.options)
-        return self._held[1]
-
-
 def read_evaluate_recipe(name: str) -> EvaluateRecipe:
     """Read a recipe; its relative paths are relative to its own folder.
 
@@ -200,7 +181,7 @@ def plan_sets(recipe: EvaluateRecipe, out: Path, shelf: Shelf | None = None) -> 
         BadInput: a generator is unknown or cannot honour a setting, or two sets would have one name.
     """
     check_recipe(recipe)
-    shelf = shelf or Shelf(device_of(recipe))
+    shelf = shelf or Shelf(device_of(recipe.device))
     sets = [one for entry in recipe.generators for one in sets_of(entry, shelf.load(entry).info, recipe, out)]
     slugs = [one.slug for one in sets]
     twice = sorted({slug for slug in slugs if slugs.count(slug) > 1})
@@ -274,15 +255,6 @@ def honour(info: Info, asked: Settings, *, is_strict: bool) -> Settings:
     settings = Settings(steps=steps, guidance=guidance)
     check_settings(info, settings)
     return settings
-
-
-def device_of(recipe: EvaluateRecipe) -> str:
-    """The recipe's device; `auto` is the GPU where there is one."""
-    if recipe.device != "auto":
-        return recipe.device
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def read_rows(recipe: EvaluateRecipe) -> tuple[pl.DataFrame, str]:

@@ -1,14 +1,15 @@
-"""Images made elsewhere: a folder or tar of `<wnid>/*.png`, either with a CSV of labels instead, or an npz."""
+"""Images made elsewhere: a folder or tar named by sample_id or of `<wnid>/*.png`, with a CSV of labels, or an npz."""
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,15 +22,17 @@ from relaionet.manifests.store import digest_of, file_sha256
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 SIDE_LIMIT_PX = 4096
+SAMPLE_ID = re.compile(r"[0-9a-f]{64}(-\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleImages:
-    """Hands out made images: within a class, the k-th request in the order of sample ids gets the k-th image.
+    """Hands out made images: that of the request's id, else the k-th of a class to its k-th request by sample id.
 
     Attributes:
         info: what they are.
         places: class_index -> where its images are, in order; key -1 where the images have no labels.
+        named: sample_id -> where its image is, for images named so; empty where they are not.
         read: reads the image at a place, `[H, W, 3]` uint8.
         chosen: sample_id -> place, filled by `prepare`.
     """
@@ -37,11 +40,17 @@ class SampleImages:
     info: Info
     places: dict[int, list[str]]
     read: Callable[[str], NDArray[np.uint8]]
+    named: dict[str, str] = field(default_factory=dict)
     chosen: dict[str, str] = field(default_factory=dict)
 
     def prepare(self, requests: Sequence[Request]) -> None:
         """Settle which request gets which image; a request for which there is none fails when it is asked for."""
         self.chosen.clear()
+        if self.named:
+            self.chosen.update(
+                {one.sample_id: self.named[one.sample_id] for one in requests if one.sample_id in self.named}
+            )
+            return
         unlabelled = -1 in self.places
         waiting: dict[int, list[Request]] = defaultdict(list)
         for request in requests:
@@ -61,7 +70,8 @@ class SampleImages:
         check_settings(self.info, settings)
         for request in batch:
             if request.sample_id not in self.chosen:
-                raise LookupError(f"no image left for class {request.wnid}")
+                which = f"named {request.sample_id}" if self.named else f"left for class {request.wnid}"
+                raise LookupError(f"no image {which}")
         images = [self.read(self.chosen[request.sample_id]) for request in batch]
         if len({image.shape for image in images}) > 1:
             raise ValueError("the images of this batch differ in size")
@@ -129,6 +139,18 @@ def _by_folder(names: Sequence[str], place: Path) -> dict[int, list[str]]:
     return dict(places)
 
 
+def _by_id(names: Sequence[str], place: Path) -> dict[str, str]:
+    """sample_id -> image, where every image is named by one; else nothing."""
+    stems = [PurePosixPath(name).stem for name in names]
+    if not all(SAMPLE_ID.fullmatch(stem) for stem in stems):
+        return {}
+    found = dict(zip(stems, names, strict=True))
+    if len(found) != len(names):
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise BadInput(f"samples {place}: two images are named {twice}.")
+    return found
+
+
 def _by_table(names: Sequence[str], table: Path) -> dict[int, list[str]]:
     """class_index -> images, by a CSV with `file` and `wnid` or `class_index`."""
     import polars as pl
@@ -192,8 +214,8 @@ def make_samples(
 
     Args:
         name: as it stands in tables.
-        path: folder or tar of folders named by wnid, or an npz file; relative to the TOML file. An npz without `arr_1`
-            is taken to be in the order of the requests.
+        path: folder or tar of images named by sample_id, or of folders named by wnid, or an npz file; relative to the
+            TOML file. An npz without `arr_1` is taken to be in the order of the requests.
         labels: CSV of `file` (as in the folder or tar) and `wnid` or `class_index`, for images in no such folders;
             relative to the TOML file.
         steps: steps the images were made with, for the record.
@@ -213,6 +235,7 @@ def make_samples(
     folder = base or Path()
     place = folder / path
     read: Callable[[str], NDArray[np.uint8]]
+    named: dict[str, str] = {}
     if place.suffix == ".npz":
         if labels:
             raise BadInput(f"samples '{name}': an npz has its labels in arr_1; leave out labels.")
@@ -220,7 +243,8 @@ def make_samples(
         digest, side, read = file_sha256(place), images.shape[1], partial(_row_of, images)
     elif place.is_dir() or place.is_file():
         names = _names_in(place)
-        places = _by_table(names, folder / labels) if labels else _by_folder(names, place)
+        named = {} if labels or not names else _by_id(names, place)
+        places = _by_table(names, folder / labels) if labels else {-1: names} if named else _by_folder(names, place)
         read = _FolderImages(place) if place.is_dir() else _TarImages(place)
         files = sorted(file for group in places.values() for file in group)
         sums = [file_sha256(place / file) for file in files] if place.is_dir() else [file_sha256(place)]
@@ -234,4 +258,4 @@ def make_samples(
         guidance_range=(guidance, guidance), steps=(steps,), class_indices=known, licence=licence,
         weights=f"none: images of {place.name} sha256:{digest}",
     )  # fmt: skip
-    return SampleImages(info=info, places=places, read=read)
+    return SampleImages(info=info, places=places, read=read, named=named)

@@ -1,8 +1,9 @@
-"""`relaionet curate --on ray://…` on a real Ray cluster of two workers: the tables of one process, byte for byte."""
+"""`--on ray://…` on a real Ray cluster of two workers: tables and images of one process, byte for byte."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import secrets
 import signal
@@ -14,10 +15,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import polars as pl
 import pytest
+from PIL import Image
 
+from relaionet.manifests.release import make_release, read_release
+from relaionet.pipeline.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
+from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.miniature.server import serve_world
 from relaionet.pipeline.miniature.world import World, WorldConfig, make_world
+from relaionet.pipeline.picture_files import PictureLimits, read_pictures
+from relaionet.pipeline.split import SplitConfig, build_split
 from tests.whole.conftest import Command, clean_environment
 
 pytestmark = [
@@ -210,3 +218,111 @@ def test_what_fails_on_a_worker_is_readable_here(
     assert done.returncode == 2, done.stderr[-3000:]
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# images so large that fifteen are a shard, made by a process that says which it is
+SAMPLER = """
+import os
+import numpy as np
+from pathlib import Path
+from relaionet.evaluators.generators import Generated, GeneratorDied, Info
+
+class Noise:
+    def __init__(self, fault=""):
+        self.info = Info(name="noise", native_size_px=1180, guidance="none", steps=(1,))
+        self.fault = fault
+        self.say("load")
+    def say(self, what):
+        with Path(os.environ["RELAIONET_TEST_LOG"]).open("a") as file:
+            print(what, os.getpid(), file=file)
+    def generate(self, batch, settings):
+        if self.fault:
+            raise GeneratorDied(self.fault)
+        self.say("sample")
+        small = [np.random.default_rng(one.seed).integers(0, 256, (20, 20, 3), np.uint8) for one in batch]
+        return Generated(images=np.stack(small).repeat(59, 1).repeat(59, 2), nfe=[1] * len(batch))
+    def describe(self, settings):
+        return {"precision": "none", "parameters_count": 0}
+"""
+EVALUATION = """
+split = "{split}"
+protocol = "miniature"
+batch_size = 4
+[[generators]]
+generator = "my_ray_sampler:Noise"
+"""
+
+
+@pytest.fixture(scope="module")
+def evaluation(folder: Path, environment: dict[str, str]) -> Path:
+    """A split of 50 pictures of five classes, and a recipe with a generator of the test's own."""
+    (folder / "my_ray_sampler.py").write_text(SAMPLER)
+    environment["PYTHONPATH"] = str(folder)
+    pictures = folder / "pictures"
+    for place in range(50):
+        wnid = ("n01440764", "n01443537", "n01484850", "n01491361", "n01494475")[place % 5]
+        (pictures / wnid).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), (5 * place, 40, 200 - 3 * place)).save(pictures / wnid / f"{place}.png")
+    adoption = plan_adoption(pictures, AdoptConfig(name="set"))
+    read = read_pictures(pictures, [place.path for place in adoption.places], PictureLimits())
+    manifest = make_adopted_manifest(read, label_pictures(read, adoption))
+    release = read_release(make_release(manifest, folder / "releases", name="set", notes={}))
+    build_split(release, SplitConfig(), folder / "split", DownloadConfig(), images=pictures)
+    path = folder / "evaluation.toml"
+    path.write_text(EVALUATION.format(split=folder / "split"))
+    return path
+
+
+def test_images_sampled_on_two_workers_are_those_of_one_process(
+    relaionet: Command, evaluation: Path, folder: Path, cluster: str, environment: dict[str, str]
+) -> None:
+    log = folder / "log"
+
+    def evaluate(out: str, *more: object) -> dict[str, bytes]:
+        log.write_text("")
+        done = relaionet("evaluate", "--recipe", evaluation, "--out", folder / out, *more, timeout_s=400, **environment)
+        assert done.returncode == 0, done.stderr[-3000:]
+        made = folder / out / "samples" / "noise-steps1-guidance1"
+        files = [path for kind in ("images/*.npy", "samples/*.parquet") for path in made.glob(kind)]
+        return {path.relative_to(made).as_posix(): path.read_bytes() for path in files}
+
+    alone = evaluate("scores-alone")
+    assert len(alone) == 2 * 4
+    spread = evaluate("scores-spread", "--on", cluster)
+    assert spread == alone
+    said = [line.split() for line in log.read_text().splitlines()]
+    sampling = {pid for what, pid in said if what == "sample"}
+    loading = [pid for what, pid in said if what == "load"]
+    assert len(sampling) == 2  # both workers, and not this process, which only looked what it is
+    assert len(loading) == len(set(loading)) == 3
+    first, second = (
+        json.loads((folder / out / "samples" / "noise-steps1-guidance1" / "sampling.json").read_text())
+        for out in ("scores-alone", "scores-spread")
+    )
+    for same in ("generator", "settings", "realised", "counts", "nfe"):
+        assert first[same] == second[same]
+    assert second["images_per_s"] > 0
+    scores = [pl.read_parquet(folder / out / "scores.parquet") for out in ("scores-alone", "scores-spread")]
+    assert scores[0].equals(scores[1])
+    again = evaluate("scores-spread")
+    assert again == alone
+    assert "sample" not in log.read_text()
+
+
+def test_a_generator_that_dies_on_a_worker_is_said_here(
+    relaionet: Command, evaluation: Path, folder: Path, cluster: str, environment: dict[str, str]
+) -> None:
+    broken = folder / "broken.toml"
+    text = evaluation.read_text()
+    broken.write_text(text + 'name = "dead"\noptions = { fault = "out of memory" }\n')
+    arguments = ("evaluate", "--recipe", broken, "--out", folder / "scores-broken", "--on", cluster)
+    done = relaionet(*arguments, timeout_s=400, **environment)
+    assert done.returncode == 2, done.stderr[-3000:]
+    assert "1 of 1 sets could not be made" in done.stderr
+    assert "out of memory" in done.stderr
+    assert "Traceback" not in done.stderr
+    limited = folder / "limited.toml"
+    limited.write_text("time_limit_s = 5.0\n" + text)
+    done = relaionet("evaluate", "--recipe", limited, "--out", folder / "x", "--on", cluster, **environment)
+    assert done.returncode == 2
+    assert "time_limit_s is for processes of this machine" in done.stderr

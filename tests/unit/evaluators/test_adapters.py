@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -186,6 +187,38 @@ def test_samples_refuse_arrays_that_are_no_images(tmp_path, arrays, message):
     np.savez(tmp_path / "x.npz", **arrays)
     with pytest.raises(BadInput, match=message):
         load_generator(MAKE, name="x", path=str(tmp_path / "x.npz"))
+
+
+def test_samples_named_by_sample_id_go_to_the_request_of_that_id(tmp_path):
+    import tarfile
+
+    ids = [hashlib.sha256(str(k).encode()).hexdigest() for k in range(4)]
+    ids.append(f"{ids[0]}-1")
+    flat, nested = tmp_path / "flat", tmp_path / "nested"
+    for k, name in enumerate(ids):
+        folder = nested / LABELS[k % 2 + 1].wnid
+        for place in (flat, folder):
+            place.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (6, 6), (k, 0, 1)).save(place / f"{name}.png")
+    with tarfile.open(tmp_path / "made.tar", "w") as archive:
+        archive.add(flat, arcname="out")
+    requests = ask(*[(name, 1) for name in reversed(ids)])
+    for path in (flat, nested, tmp_path / "made.tar"):
+        generator = load_generator(MAKE, name="x", path=str(path))
+        assert generator.info.class_indices is None
+        generator.prepare(requests)
+        made = generator.generate(requests, Settings(steps=0)).images
+        assert made[:, 0, 0, 0].tolist() == [4, 3, 2, 1, 0]
+        # one that is missing leaves the others where they are
+        stranger = ask(("f" * 64, 1))
+        generator.prepare([*stranger, *requests[:2]])
+        assert generator.generate(requests[:2], Settings(steps=0)).images[:, 0, 0, 0].tolist() == [4, 3]
+        with pytest.raises(LookupError, match="no image named ffff"):
+            generator.generate(stranger, Settings(steps=0))
+    (flat / "more").mkdir()
+    Image.new("RGB", (6, 6)).save(flat / "more" / f"{ids[0]}.jpg")
+    with pytest.raises(BadInput, match=f"two images are named {ids[0]}"):
+        load_generator(MAKE, name="x", path=str(flat))
 
 
 def test_samples_refuse_a_folder_without_classes(tmp_path):

@@ -111,7 +111,7 @@ def bytes_of(folder):
     return frame, images[:]
 
 
-@pytest.mark.parametrize(("shard_size", "batch_size"), [(7, 1), (7, 3), (20, 16), (64, 64)])
+@pytest.mark.parametrize(("shard_size", "batch_size"), [(7, 1), (7, 3), (7, 16), (20, 1), (20, 16), (64, 64)])
 def test_shards_and_batches_change_nothing(tmp_path, shard_size, batch_size):
     requests = requests_of(20)
     seen = []

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +15,11 @@ import pytest
 from relaionet.evaluators.generators import GeneratorDied, Settings
 from relaionet.evaluators.requests import make_requests
 from relaionet.evaluators.sample_shards import read_samples
-from relaionet.evaluators.sampling import SamplingConfig, sample_generator
+from relaionet.evaluators.sampling import SamplingConfig, read_record, sample_generator
 from relaionet.evaluators.sampling_processes import sample_in_processes
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.store import Store
+from relaionet.manifests.tables import SAMPLES
 from tests.unit.evaluators.test_sampling import Odd, split_of
 
 MODEL = """
@@ -33,6 +39,8 @@ class Odd:
                 time.sleep(600)
             if self.fault == "dies":
                 os._exit(9)
+        if self.fault == "slow":
+            time.sleep(0.1)
         images = np.stack([np.random.default_rng(one.seed).integers(0, 256, (6, 6, 3), np.uint8) for one in batch])
         return Generated(images=images, nfe=[settings.steps] * len(batch))
     def describe(self, settings):
@@ -61,7 +69,9 @@ def whole(out: Path) -> dict[str, bytes]:
     return {path.relative_to(out).as_posix(): path.read_bytes() for kind in kinds for path in out.rglob(kind)}
 
 
-def test_one_or_two_processes_give_the_bytes_of_none(tmp_path, model):
+def test_one_or_two_processes_give_the_bytes_of_none(tmp_path, model, monkeypatch):
+    # what this process holds says nothing about those at work
+    monkeypatch.setattr("relaionet.evaluators.sampling.peak_memory_bytes", lambda: {"process": 1})
     requests = requests_of(30)
     sample_generator(Odd(), requests, Settings(steps=2), tmp_path / "here", CONFIG)
     for devices in (["cpu"], ["cpu", "cpu"]):
@@ -71,9 +81,52 @@ def test_one_or_two_processes_give_the_bytes_of_none(tmp_path, model):
         assert rows["sample_id"].to_list() == [one.sample_id for one in requests]
         assert whole(out) == whole(tmp_path / "here")
         assert sum(seen) == 30
+        record = read_record(out)
+        assert record["realised"]["devices"] == devices
+        assert record["peak_memory_bytes"]["process"] > 10 << 20
+        spent = sum(receipt.seconds for receipt in Store(out).receipts(SAMPLES))
+        assert record["seconds"] == pytest.approx(spent, abs=2e-3)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.*")}
     sample_in_processes(model, requests, Settings(steps=2), out, ["cpu", "cpu"], CONFIG)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.*")} == before
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from relaionet.evaluators.generators import Settings
+from relaionet.evaluators.sampling import SamplingConfig
+from relaionet.evaluators.sampling_processes import sample_in_processes
+from tests.unit.evaluators.test_sampling_processes import CONFIG, requests_of
+if __name__ == "__main__":
+    sample_in_processes({model!r}, requests_of(160), Settings(), Path({out!r}), ["cpu", "cpu"], CONFIG,
+                        options={{"fault": "slow"}})
+"""
+
+
+def test_killed_in_two_processes_and_gone_on_with_in_one_gives_the_same_bytes(tmp_path, model):
+    code, killed = tmp_path / "killed.py", tmp_path / "killed"
+    code.write_text(KILLED.format(model=model, out=str(killed)))
+    root = Path(__file__).resolve().parents[3]
+    path = f"{os.environ['PYTHONPATH']}:{root}"
+    process = subprocess.Popen([sys.executable, str(code)], env={**os.environ, "PYTHONPATH": path})
+
+    def done() -> int:
+        return len(list((killed / "samples").glob("*.receipt.json")))
+
+    deadline = time.monotonic() + 120
+    while done() < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    at_the_kill = done()
+    assert 3 <= at_the_kill < 20
+    sample_in_processes(model, requests_of(160), Settings(), killed, ["cpu"], CONFIG)
+    sample_generator(Odd(), requests_of(160), Settings(), tmp_path / "straight", CONFIG)
+    assert whole(killed) == whole(tmp_path / "straight")
+    record = read_record(killed)
+    assert record["images_per_s"] == pytest.approx(160 / record["seconds"], rel=0.01)
+    assert record["seconds"] > at_the_kill * 3 * 0.1, "what was made before the kill counts"
 
 
 @pytest.mark.parametrize(("fault", "why"), [("hangs", "no answer within 1.5 s"), ("dies", "the process ended while")])

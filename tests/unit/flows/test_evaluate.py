@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from relaionet.evaluators.sample_shards import read_samples
 from relaionet.flows import evaluate as flow
 from relaionet.flows import evaluate_plan as plan
+from relaionet.flows.cli import main
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.release import make_release, read_release
 from relaionet.manifests.tables import SCORES
@@ -102,3 +107,29 @@ def test_a_setting_it_cannot_honour_is_refused_or_told(split: Path, tmp_path: Pa
     assert [one.is_record_only for one in sets] == [False, True, True, True]
     assert sets[3].name == "odd (really 4 steps, guidance 1)"
     assert len({one.folder for one in sets}) == 4
+
+
+def test_requests_are_written_for_images_made_elsewhere(split: Path, tmp_path: Path) -> None:
+    """What the file asks for, made into pictures named by sample_id, is a generator of type `samples`."""
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f'split = "{split}"\nprotocol = "miniature"\nprompt = "a {{class}}"\n'
+        '[[generators]]\ngenerator = "mine.toml"\nsteps = [25]\n'
+    )
+    arguments = ["evaluate", "--recipe", str(recipe), "--requests", str(tmp_path / "requests.jsonl")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    requests = [json.loads(line) for line in (tmp_path / "requests.jsonl").read_text().splitlines()]
+    assert {one["prompt"] for one in requests} == {"a tench", "a goldfish"}
+    (tmp_path / "made").mkdir()
+    for one in requests:
+        pixels = np.random.default_rng(one["seed"]).integers(0, 256, (32, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "made" / f"{one['sample_id']}.png")
+    (tmp_path / "mine.toml").write_text('type = "samples"\nname = "mine"\npath = "made"\nsteps = 25\n')
+    flow.run_evaluate(plan.read_evaluate_recipe(str(recipe)), tmp_path / "out", report=False)
+    samples, images = read_samples(tmp_path / "out" / "samples" / "mine-steps25-guidance1")
+    assert samples["status"].to_list() == ["ok"] * 2
+    assert samples["sample_id"].to_list() == [one["sample_id"] for one in requests]
+    for one, row in zip(requests, samples["row"], strict=True):
+        pixels = np.random.default_rng(one["seed"]).integers(0, 256, (32, 32, 3), np.uint8)
+        assert np.array_equal(images[row], pixels)
