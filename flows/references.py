@@ -72,6 +72,13 @@ def reference_sets(run: Run, recipe: CurateRecipe, encoder: Encoder) -> list[Sto
     return sets
 
 
+def reference_folders(recipe: CurateRecipe, encoder: Encoder) -> dict[str, Path | None]:
+    """Set -> folder of its pictures, for a look at them; None where that is not known."""
+    root = reference_root(recipe.reference_store)
+    folders = {name: open_reference(root, name, encoder).pictures_folder for name in recipe.references}
+    return folders | ({FOLDER_NAME: recipe.reference} if recipe.reference is not None else {})
+
+
 def add_to_store(
     folder: Path, name: str, encoder_name: str, root: Path | None, config: EmbedConfig, reporter: Reporter
 ) -> StoredReference:

@@ -87,14 +87,21 @@ def make_manifest(run: Run) -> pl.DataFrame:
         (CANDIDATES, ["url", "caption", "source", "source_row"]),
         (DOWNLOADS, ["image_sha256", "bytes_count", "width_px", "height_px", "format", "fetched_at"]),
         (EMBEDDINGS, ["phash", "thumbprint"]),
-        (PROPOSALS, ["score"]),
     ):
         about = alive(run.store.read_all(table))
         # a run that was curated before a column was there
         later = [pl.lit(None, pl.String).alias(name) for name in LATER_COLUMNS if name not in about.columns]
         about = about.with_columns(later).select("candidate_id", *columns)
         rows = rows.join(about, on="candidate_id", how="left")
+    rows = rows.join(_proposed_scores(run), on=["candidate_id", "wnid"], how="left")
     labels = labels_table().select("wnid", "class_index", pl.col("name").alias("class_name"))
     rows = rows.join(labels, on="wnid", how="left").sort("class_index", "candidate_id")
     rows = rows.with_columns(path=pl.lit(None, pl.String))
     return shape_table(rows, MANIFEST)
+
+
+def _proposed_scores(run: Run) -> pl.DataFrame:
+    """candidate_id, wnid and score of every proposed class: of that class, whatever lies nearest to the picture."""
+    proposed = alive(run.store.read_all(PROPOSALS))
+    # null in a run that was curated before proposals had it
+    return proposed.select("candidate_id", "wnid", score=pl.coalesce("member_score", "score"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from relaionet.flows.console import Advance
-from relaionet.flows.references import reference_names, reference_sets
+from relaionet.flows.references import reference_folders, reference_names, reference_sets
 from relaionet.flows.screens_page import write_screens_page
 from relaionet.flows.stage import Run, input_digest, input_digests, run_shards
 from relaionet.flows.vectors import get_encoder, once_per_process, vectors_of
@@ -43,7 +43,7 @@ def screen_all(run: Run, recipe: CurateRecipe) -> None:
     compare_all(run, recipe)
     read_all_texts(run, recipe)
     finish_all(run, recipe)
-    write_screens_page(run, recipe.name, recipe.screen, reference_names(recipe))
+    write_screens_page(run, recipe.name, recipe.screen, reference_folders(recipe, get_encoder(recipe)))
 
 
 def measure_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:

@@ -46,23 +46,28 @@ TOLD: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 
 
-def write_screens_page(run: Run, title: str, config: ScreenConfig, references: Sequence[str]) -> Path:
+def write_screens_page(
+    run: Run, title: str, config: ScreenConfig, references: Mapping[str, Path | None]
+) -> Path:  # fmt: skip
     """Write `screens.html` into the run's folder, unless it is there and the screens have not changed.
 
     Args:
         run: a run whose rows are screened.
         title: name of the run.
         config: of the screens.
-        references: names of the reference sets.
+        references: name of a reference set -> folder of its pictures; None where that is not known.
     """
     page = run.root / PAGE
     if not page.is_file() or SCREENED.name in run.made:
-        write_atomic(page, render_page(run, title, screens_asked(config, references), config.max_pixels).encode())
+        asked = screens_asked(config, list(references))
+        write_atomic(page, render_page(run, title, asked, config.max_pixels, references).encode())
         run.reporter.say(f"  what the screens ruled out: {page}")
     return page
 
 
-def render_page(run: Run, title: str, asked: Mapping[str, str], max_pixels: int) -> str:
+def render_page(
+    run: Run, title: str, asked: Mapping[str, str], max_pixels: int, references: Mapping[str, Path | None]
+) -> str:  # fmt: skip
     """The page as text: one file that loads nothing, every text of a stranger escaped."""
     from jinja2 import Environment
 
@@ -74,11 +79,14 @@ def render_page(run: Run, title: str, asked: Mapping[str, str], max_pixels: int)
     return template.render(
         title=title, css=css, rows_count=screened.height, counts=counts,
         adds_up=sum(counts.values()) == screened.height,
-        asked=asked, meanings=SCREENED.statuses, sections=_sections(run, screened, max_pixels), most_shown=MOST_SHOWN,
+        asked=asked, meanings=SCREENED.statuses, most_shown=MOST_SHOWN,
+        sections=_sections(run, screened, max_pixels, references),
     )  # fmt: skip
 
 
-def _sections(run: Run, screened: pl.DataFrame, max_pixels: int) -> list[dict[str, Any]]:
+def _sections(
+    run: Run, screened: pl.DataFrame, max_pixels: int, references: Mapping[str, Path | None]
+) -> list[dict[str, Any]]:  # fmt: skip
     groups = {name: screened.filter(status=name) for name in DOUBT if name != HINT}
     groups[HINT] = screened.filter((pl.col("status") == "ok") & pl.col("looks_drawn"))
     shown = {name: _most_doubtful(name, rows) for name, rows in groups.items() if rows.height}
@@ -89,7 +97,7 @@ def _sections(run: Run, screened: pl.DataFrame, max_pixels: int) -> list[dict[st
             "anchor": f"s{place}",
             "count": groups[name].height,
             "meaning": SCREENED.statuses.get(name, "a hint only: flat and of few colours, or no photo to the encoder"),
-            "cards": [_card(run, name, row, about, max_pixels) for row in rows.iter_rows(named=True)],
+            "cards": [_card(run, name, row, about, max_pixels, references) for row in rows.iter_rows(named=True)],
         }
         for place, (name, rows) in enumerate(shown.items())
     ]
@@ -117,16 +125,22 @@ def _about(run: Run, shown: Any) -> dict[str, dict[str, Any]]:
 
 
 def _card(
-    run: Run, name: str, row: Mapping[str, Any], about: Mapping[str, Mapping[str, Any]], max_pixels: int
-) -> dict[str, Any]:
+    run: Run, name: str, row: Mapping[str, Any], about: Mapping[str, Mapping[str, Any]], max_pixels: int,
+    references: Mapping[str, Path | None],
+) -> dict[str, Any]:  # fmt: skip
     mosaic = name == "unsafe"
     other = row["duplicate_of"] if name == "duplicate" else row["leak_via"] if name == "leak" else None
     told = about.get(row["candidate_id"], {})
+    folder, path = run.images, about.get(other, {}).get("path") if other else None
+    if name == "leak" and other is None:
+        other = row["reference"]
+        of_set, _, inside = other.partition(":")
+        folder, path = references.get(of_set), inside
     return {
         "id": row["candidate_id"],
         "caption": told.get("caption") or "",
-        "image": _thumb(run, told.get("path"), max_pixels, mosaic=mosaic),
-        "other": None if other is None else _thumb(run, about.get(other, {}).get("path"), max_pixels, mosaic=mosaic),
+        "image": _thumb(run.images, told.get("path"), max_pixels, mosaic=mosaic),
+        "other": _thumb(folder, path, max_pixels, mosaic=mosaic),
         "other_id": other,
         "told": [
             (key.removeprefix(f"{REFERENCE}_").replace("_", " "), _shown(row[key]))
@@ -144,12 +158,12 @@ def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _thumb(run: Run, path: str | None, max_pixels: int, *, mosaic: bool) -> str | None:
-    """A small JPEG as a data URI; null where the picture cannot be read any more."""
-    if path is None:
+def _thumb(folder: Path | None, path: str | None, max_pixels: int, *, mosaic: bool) -> str | None:
+    """A small JPEG as a data URI; null where the picture is not known or cannot be read any more."""
+    if folder is None or path is None:
         return None
     try:
-        image = make_upright(open_image(stored_path(run.images, path).read_bytes(), max_pixels)).convert("RGB")
+        image = make_upright(open_image(stored_path(folder, path).read_bytes(), max_pixels)).convert("RGB")
     except (OSError, BrokenImage):
         return None
     data = io.BytesIO()

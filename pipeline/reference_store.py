@@ -66,6 +66,12 @@ class StoredReference:
         return int(read_json(self.folder / SET_FILE)["pictures_count"])
 
     @property
+    def pictures_folder(self) -> Path | None:
+        """Where the pictures lay when they were added; None in a set that was added before that was noted."""
+        folder = read_json(self.folder / SET_FILE).get("pictures_folder")
+        return None if folder is None else Path(folder)
+
+    @property
     def digest(self) -> str:
         """Digest of all that it holds."""
         return digest_of([receipt.sha256 for receipt in self.store.receipts(REFERENCES)])
@@ -205,7 +211,8 @@ def add_reference(
     store.keep_only(REFERENCES, list(shards))
     rows = pl.concat([store.read(REFERENCES, shard, columns=["status"]) for shard in shards])
     counts = {"files_count": rows.height, "pictures_count": alive(rows).height}
-    write_json(target / SET_FILE, {"name": name, "encoder": encoder.name, "fingerprint": encoder.fingerprint, **counts})
+    about = {"name": name, "encoder": encoder.name, "fingerprint": encoder.fingerprint}
+    write_json(target / SET_FILE, {**about, "pictures_folder": str(folder.resolve()), **counts})
     return StoredReference(name=name, folder=target)
 
 

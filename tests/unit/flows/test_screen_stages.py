@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from relaionet.flows.curate import CurateRecipe, check_recipe
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.references import add_to_store, describe_store
 from relaionet.flows.screen_stages import screen_all, screens_record
-from relaionet.flows.screens_page import PAGE
+from relaionet.flows.screens_page import PAGE, write_screens_page
 from relaionet.flows.stage import Run, ShardWork
 from relaionet.flows.trace import trace_row
 from relaionet.manifests.errors import BadInput
@@ -190,6 +193,31 @@ def test_the_page_shows_what_was_ruled_out_and_escapes_strangers_texts(run: Run,
     assert "http" not in page.replace("http-equiv", "")
 
 
+def pictures_beside(page: str, told: str) -> list[np.ndarray]:
+    """The pictures of the card that says so, as grey values."""
+    (card,) = [part for part in page.split("<li>") if told in part]
+    found = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", card)
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("L"), dtype=float) for data in found]
+
+
+def looks_like(shown: np.ndarray, image: Image.Image) -> bool:
+    wanted = np.asarray(image.convert("L").resize(shown.shape[::-1]), dtype=float)
+    return float(np.corrcoef(shown.ravel(), wanted.ravel())[0, 1]) > 0.98
+
+
+def test_a_leak_is_shown_beside_the_reference_it_is(run: Run, recipe: CurateRecipe) -> None:
+    screened(run, recipe)
+    ours, theirs = pictures_beside((run.root / PAGE).read_text(encoding="utf-8"), "reference:n1/four.png")
+    assert looks_like(ours, PICTURES["leaked"])
+    assert looks_like(theirs, scene(4))
+    assert not looks_like(theirs, PICTURES["leaked"])
+    (run.root / PAGE).unlink()
+    assert recipe.reference is not None
+    (recipe.reference / "n1" / "four.png").write_bytes(b"no picture any more")  # the page is still made
+    write_screens_page(run, "again", recipe.screen, {"reference": recipe.reference})
+    assert len(pictures_beside((run.root / PAGE).read_text(encoding="utf-8"), "reference:n1/four.png")) == 1
+
+
 def test_run_json_says_which_screens_were_run(run: Run, recipe: CurateRecipe) -> None:
     write_run_record(run.root, recipe, screens=screens_record(recipe))
     told = read_json(run.root / "run.json")["screens"]
@@ -211,6 +239,8 @@ def test_sets_of_the_store_are_screened_against(
     check_recipe(named)
     assert "imagenet-val" in describe_store(root)[0]
     assert screened(run, named)["leaked"]["reference"] == "imagenet-val:n1/four.png"
+    _ours, theirs = pictures_beside((run.root / PAGE).read_text(encoding="utf-8"), "imagenet-val:n1/four.png")
+    assert looks_like(theirs, scene(4))
 
 
 def test_reading_without_a_reader_is_refused_before_anything_is_done(
