@@ -131,7 +131,8 @@ def _card(
     mosaic = name == "unsafe"
     other = row["duplicate_of"] if name == "duplicate" else row["leak_via"] if name == "leak" else None
     told = about.get(row["candidate_id"], {})
-    folder, path = run.images, about.get(other, {}).get("path") if other else None
+    folder: Path | None = run.images
+    path = about.get(other, {}).get("path") if other else None
     if name == "leak" and other is None:
         other = row["reference"]
         of_set, _, inside = other.partition(":")

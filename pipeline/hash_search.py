@@ -1,4 +1,8 @@
-"""All pairs of perceptual hashes that differ in few bits, on FAISS."""
+"""All pairs of perceptual hashes that differ in few bits, on FAISS.
+
+Every hash is compared with every other: with the vector instructions of a CPU that is three thousand million pairs a
+second of a core, and at 12 of 64 bits faster than looking neighbours up in hash tables (docs/screens.md).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,46 @@ if TYPE_CHECKING:
     import numpy as np
 
 BLOCK_ROWS = 4096
+HASH_BYTES = 8
+
+
+class HashIndex:
+    """Hashes to find the near ones of.
+
+    Args:
+        hashes: M hashes of 16 hex digits.
+
+    Raises:
+        BadInput: a hash is no 16 hex digits.
+    """
+
+    def __init__(self, hashes: Sequence[str]) -> None:
+        import faiss
+
+        self._index = faiss.IndexBinaryFlat(8 * HASH_BYTES)
+        self._index.add(hash_rows(hashes))
+
+    def near(self, hashes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All pairs that differ in few bits, exactly.
+
+        Args:
+            hashes: [N, 8] uint8, from `hash_rows`.
+            max_distance: bits, 0 to 64.
+
+        Returns:
+            Rows of `hashes`, rows of the index and distances, each [P] int64, ordered by both rows.
+        """
+        import numpy as np
+
+        found = [(np.zeros(0, dtype=np.int64),) * 3]
+        for start in range(0, len(hashes) if self._index.ntotal else 0, BLOCK_ROWS):
+            # FAISS keeps distances below the radius
+            limits, distances, rows = self._index.range_search(hashes[start : start + BLOCK_ROWS], max_distance + 1)
+            counts = (limits[1:] - limits[:-1]).astype(np.int64)
+            found.append((np.repeat(np.arange(start, start + len(counts)), counts), rows, distances.astype(np.int64)))
+        left, right, distance = (np.concatenate(part) for part in zip(*found, strict=True))
+        order = np.lexsort((right, left))
+        return left[order], right[order], distance[order]
 
 
 def near_hashes(
@@ -29,29 +73,18 @@ def near_hashes(
     Raises:
         BadInput: a hash is no 16 hex digits.
     """
-    import faiss
-    import numpy as np
-
-    if not len(hashes) or not len(base):
-        return (np.zeros(0, dtype=np.int64),) * 3
-    index = faiss.IndexBinaryFlat(64)
-    index.add(_hash_bytes(base))
-    queries = _hash_bytes(hashes)
-    found = []
-    for start in range(0, len(queries), BLOCK_ROWS):
-        # FAISS keeps distances below the radius
-        limits, distances, rows = index.range_search(queries[start : start + BLOCK_ROWS], max_distance + 1)
-        counts = (limits[1:] - limits[:-1]).astype(np.int64)
-        found.append((np.repeat(np.arange(start, start + len(counts)), counts), rows, distances.astype(np.int64)))
-    left, right, distance = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.lexsort((right, left))
-    return left[order], right[order], distance[order]
+    return HashIndex(base).near(hash_rows(hashes), max_distance)
 
 
-def _hash_bytes(hashes: Sequence[str]) -> np.ndarray:
+def hash_rows(hashes: Sequence[str]) -> np.ndarray:
+    """N hashes of 16 hex digits -> [N, 8] uint8.
+
+    Raises:
+        BadInput: a hash is none.
+    """
     import numpy as np
 
     try:
-        return np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint8).reshape(len(hashes), 8)
+        return np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint8).reshape(len(hashes), HASH_BYTES)
     except ValueError:
         raise BadInput("perceptual hashes must be 16 hex digits each; make the embeddings again.") from None

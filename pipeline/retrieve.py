@@ -16,7 +16,7 @@ from relaionet.manifests.labels import Label
 from relaionet.manifests.tables import HITS, shape_table
 from relaionet.pipeline.cosines import exact_cosines
 from relaionet.pipeline.exact_search import Order, Progress, fit_memory, search_exact
-from relaionet.pipeline.hash_search import near_hashes
+from relaionet.pipeline.hash_search import HashIndex, hash_rows, near_hashes
 from relaionet.pipeline.machine_memory import memory_budget
 from relaionet.pipeline.vector_shards import VectorShards
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
-    "RetrieveConfig", "exact_cosines", "near_hashes", "nearest_images", "nearest_rows", "search_index", "search_rows",
-    "top_labels",
+    "HashIndex", "RetrieveConfig", "exact_cosines", "hash_rows", "near_hashes", "nearest_images", "nearest_rows",
+    "search_index", "search_rows", "top_labels",
 ]  # fmt: skip
 
 VERSION = "2"

@@ -6,7 +6,7 @@ decided by laying the two pictures over each other (`picture_match`), never by a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import polars as pl
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.perceptual_hash import HASH_BITS
 from relaionet.pipeline.picture_match import PRINT_BYTES, match_prints
-from relaionet.pipeline.retrieve import RetrieveConfig, exact_cosines, near_hashes, nearest_rows
+from relaionet.pipeline.retrieve import HashIndex, RetrieveConfig, exact_cosines, hash_rows, nearest_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,10 +116,13 @@ def find_same(
 
     if neighbours is None:
         neighbours = _search_neighbours(left, right, config, device)
+    index, hashes = HashIndex(right.phashes), [hash_rows(kind) for kind in (left.phashes, left.mirrored) if kind]
     found = [pl.DataFrame(schema=PAIRS)]
     for start in range(0, len(left.phashes), BLOCK_ROWS):
         rows = np.arange(start, min(start + BLOCK_ROWS, len(left.phashes)))
-        pairs = np.concatenate([*_hash_pairs(left, right, rows, config), _neighbour_pairs(neighbours, rows)])
+        near = (index.near(kind[rows], config.hash_bits) for kind in hashes)
+        by_hash = [np.stack([rows[one], two], axis=1) for one, two, _ in near]
+        pairs = np.concatenate([*by_hash, _neighbour_pairs(neighbours, rows)])
         if left is right:
             pairs = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
         found.append(_decide(left, right, np.unique(pairs, axis=0), config))
@@ -134,16 +137,6 @@ def _search_neighbours(left: Pictures, right: Pictures, config: SamePictureConfi
         return np.full((len(left.phashes), 0), -1)
     cosines, rows = nearest_rows(left.vectors, right.vectors, count, RetrieveConfig(device=device))
     return np.where(cosines >= config.neighbour_cosine, rows, -1)
-
-
-def _hash_pairs(left: Pictures, right: Pictures, rows: np.ndarray, config: SamePictureConfig) -> Iterable[np.ndarray]:
-    import numpy as np
-
-    for hashes in (left.phashes, left.mirrored):
-        if hashes:
-            block = [hashes[row] for row in rows.tolist()]
-            one, two, _ = near_hashes(block, right.phashes, config.hash_bits)
-            yield np.stack([rows[one], two], axis=1)
 
 
 def _neighbour_pairs(neighbours: np.ndarray, rows: np.ndarray) -> np.ndarray:

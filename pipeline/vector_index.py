@@ -168,9 +168,9 @@ def train_index(base: VectorShards, plan: IndexPlan, config: IndexConfig) -> Any
     index: Any = faiss.index_factory(plan.dim, f"IVF{plan.cells_count},SQfp16", faiss.METRIC_INNER_PRODUCT)
     index.by_residual = False  # float16 rows are kept as they are
     if plan.code_bytes:
-        index = faiss.index_factory(
-            plan.dim, f"IVF{plan.cells_count},PQ{plan.code_bytes}x8", faiss.METRIC_INNER_PRODUCT
-        )
+        # np: codes need no order of their own, which would take most of the training and nothing here uses
+        codes = f"IVF{plan.cells_count},PQ{plan.code_bytes}x8np"
+        index = faiss.index_factory(plan.dim, codes, faiss.METRIC_INNER_PRODUCT)
         index.pq.cp.min_points_per_centroid = 1
     index.cp.seed = config.seed + 1
     index.cp.min_points_per_centroid = 1  # the plan sees to enough of them, and says where memory allowed fewer
