@@ -1,9 +1,10 @@
 """How often the intervals hold the value they are about: nominal 95 %, on made data whose answer is known.
 
-    python -m tests.measure_intervals [--draws 400]
+    python -m tests.measure_intervals [--draws 2000]
 
-Prints a Markdown table for docs/formulas.md. The answer is the mean of the metric over all draws, since metrics are
-stated at their number of images; for FD∞ it is the Fréchet distance of the two Gaussians drawn from, a closed form.
+Prints a Markdown table for docs/formulas.md: share of intervals that hold the answer, with its Monte-Carlo error. The
+answer is the mean of the metric over all draws, since metrics are stated at their number of images; for FD∞ it is the
+Fréchet distance of the two Gaussians drawn from, a closed form.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class World:
         dim: dimensions.
         noise: spread within classes, 1 is the split's own.
         shift: of all images, in spreads.
+        distances_only: leave out what looks for neighbours, which takes long for many images.
     """
 
     name: str
@@ -44,6 +46,7 @@ class World:
     dim: int
     noise: float = 1.0
     shift: float = 0.0
+    distances_only: bool = False
 
     def draw(self, seed: int, *, is_split: bool = False) -> tuple[np.ndarray, list[str]]:
         """[N, D] float64 and the class of each."""
@@ -60,6 +63,7 @@ WORLDS = (
     World(name="near it, 300 images, 64 dimensions", n=300, dim=64, noise=1.1, shift=0.05),
     World(name="away from it, 300 images, 16 dimensions", n=300, dim=16, noise=1.3, shift=0.2),
     World(name="away from it, as many images as dimensions (64)", n=64, dim=64, noise=1.2, shift=0.1),
+    World(name="away from it, 1,000 images, 16 dimensions", n=1000, dim=16, noise=1.3, shift=0.2, distances_only=True),
 )
 
 
@@ -74,11 +78,15 @@ def score_once(world: World, seed: int, split: np.ndarray) -> Iterator[tuple[str
     inception, alignment = score_inception(logits, splits=1), score_alignment(cosines)
     yield "FD", distance, classes
     yield "KD", score_kernel(rows, split, strata=classes), classes
+    both = (classes, world.draw(10**7, is_split=True)[1])
+    yield "KD, for given classes", score_kernel(rows, split, classes=both, strata=classes), classes
     yield "CMMD", score_cmmd(rows, split, strata=classes), classes
     yield "IS", inception, classes
     yield "CLIP Score", alignment, classes
     scaled = score_scaled(distance, inception, alignment, names=("csFD", "csIS"), real=None)
     yield from ((name, estimate, classes) for name, estimate in scaled.items())
+    if world.distances_only:
+        return
     near = score_neighbours(rows, split, strata=classes)
     yield from ((name, getattr(near, name), None) for name in ("precision", "recall", "coverage"))
     yield "density", near.density, classes
@@ -102,6 +110,11 @@ def measure_world(world: World, draws: int) -> dict[str, tuple[float, float]]:
     return covered
 
 
+def say_share(share: float | None, draws: int) -> str:
+    """A share with its Monte-Carlo error (95 %)."""
+    return "" if share is None else f"{100 * share:.1f} ± {196 * max(share * (1 - share) / draws, 0) ** 0.5:.1f} %"
+
+
 def measure_infinity(draws: int) -> float:
     """Share of FD∞'s intervals that hold the closed form, both sides drawn anew."""
     spread, n = 3 / np.sqrt(1 + np.arange(16)), 400
@@ -119,16 +132,17 @@ def measure_infinity(draws: int) -> float:
 
 def main(draws: int, say: Callable[[str], None] = print) -> None:
     found = [measure_world(world, draws) for world in WORLDS]
-    error = 196 * (0.05 * 0.95 / draws) ** 0.5
-    say(f"Share of 95 % intervals that hold the answer, {draws} draws (± {error:.1f} %):\n")
+    say(f"Share of 95 % intervals that hold the answer, {draws:,} draws, with its Monte-Carlo error:\n")
     say("| metric | " + " | ".join(world.name for world in WORLDS) + " |")
     say("|---|" + "---|" * len(WORLDS))
     for name in found[0]:
-        say(f"| {name} | " + " | ".join(f"{100 * one[name][0]:.1f} %" for one in found) + " |")
-    say(f"\nFD∞, 400 images on either side, answer in closed form: {100 * measure_infinity(draws):.1f} %")
+        shares = (one[name][0] if name in one else None for one in found)
+        say(f"| {name} | " + " | ".join(say_share(share, draws) for share in shares) + " |")
+    infinity = say_share(measure_infinity(draws), draws)
+    say(f"\nFD∞, 400 images on either side, answer in closed form: {infinity}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=400)
+    parser.add_argument("--draws", type=int, default=2000)
     main(parser.parse_args().draws)

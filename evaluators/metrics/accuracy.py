@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from relaionet.evaluators.metrics.estimate import Estimate
+from relaionet.evaluators.metrics.estimate import WILSON, Estimate
 
 VERSION = "2"
 CHUNK_ROWS = 4096
-WILSON = "Wilson"
 
 
 def score_accuracy(

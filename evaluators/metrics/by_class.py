@@ -49,7 +49,7 @@ def score_classes(measured: Measured, setting: Setting, groups: Mapping[str, str
         strata = None if groups is None else [samples.wnids[place] for place in places]
         for metric, estimate in score_part(samples, places, reference, theirs.get(part, places[:0])).items():
             low, high = estimate.interval(None if estimate.scale == "fraction" else strata)
-            rows.append((part, metric, estimate.value, low, high, len(places), estimate.method))
+            rows.append((part, metric, estimate.value, low, high, len(places), estimate.say_method()))
     frame = pl.DataFrame(
         rows, schema=["part", "metric", "value", "low", "high", "n", "method"], orient="row"
     ).with_columns(

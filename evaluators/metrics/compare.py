@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -158,17 +157,10 @@ def correct_holm(p_values: np.ndarray) -> np.ndarray:
 
 def _compare(one: Influences, other: Influences, metric: str, order: np.ndarray) -> tuple[float, float, float, float]:
     """Difference, lower and upper end, and p-value."""
-    from scipy.special import stdtr
-
     first, second = one.estimates[metric], other.estimates[metric]
     apart = Estimate(
         first.value - second.value,
         np.subtract(first.influence, second.influence[order], dtype=np.float64),
         excess=first.excess + second.excess,
     )
-    error = apart.standard_error(one.wnids)
-    low, high = apart.interval(one.wnids)
-    if error == 0 or math.isnan(error):
-        return apart.value, low, high, 1.0 if apart.value == 0 else 0.0
-    freedom = max(len(one.ids) - len(set(one.wnids)), 1)
-    return apart.value, low, high, float(2 * stdtr(freedom, -abs(apart.value) / error))
+    return apart.value, *apart.interval(one.wnids), apart.p_value(one.wnids)

@@ -50,7 +50,7 @@ def score_inception(
         score = float(np.exp(divergence.mean()))
         value += score / splits
         influence[np.sort(rows)] = score * (divergence - divergence.mean()) * (count / splits / len(rows))
-    return Estimate(value, influence, "log")
+    return Estimate(value, influence)
 
 
 def _diverge(logits: np.ndarray, rows: np.ndarray) -> np.ndarray:

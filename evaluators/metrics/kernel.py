@@ -12,8 +12,8 @@ from relaionet.manifests.errors import BadInput
 
 VERSION = "2"
 CHUNK_ROWS = 1024
-CUBE_SHARE = 0.25
-"""Share of the pairs' excess that is taken off for the cubic kernel, whose influences have long tails; measured."""
+CUBE_SHARE, GAUSSIAN_SHARE = 0.25, 0.5
+"""Shares of the pairs' excess that are taken off, found by measuring; the cubic kernel's influences have long tails."""
 
 
 def score_kernel(
@@ -57,17 +57,17 @@ def score_kernel(
     rng = np.random.default_rng(seed)
     ours = np.array_split(rng.permutation(n), blocks) if blocks > 1 else [np.arange(n)]
     theirs = np.array_split(rng.permutation(m), blocks) if blocks > 1 else [np.arange(m)]
-    value, influence = 0.0, np.zeros(n)
+    value, offset, influence = 0.0, 0.0, np.zeros(n)
     for own, other in zip(ours, theirs, strict=True):
         labels = (None, None) if strata_of is None else (strata_of[0][own], strata_of[1][other])
-        part, influence[own] = _score_block(_Rows(features, own), _Rows(reference, other), *labels)
-        value += part * len(own) / n
+        part, bias, influence[own] = _score_block(_Rows(features, own), _Rows(reference, other), *labels)
+        value, offset = value + part * len(own) / n, offset + bias * len(own) / n
     some = np.linspace(0, n - 1, min(PAIRS_COUNT, n)).astype(np.int64)
     rows = _Rows(features, some).read(0, len(some))
     pairs = 2 * (rows @ rows.T / rows.shape[1] + 1) ** 3
     names = [strata[row] for row in some] if strata is not None else None
     excess = find_excess(pairs, n, names, share=CUBE_SHARE) * blocks
-    return Estimate(value, influence - influence.mean(), excess=excess)
+    return Estimate(value, influence - influence.mean(), "log", excess, offset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +89,14 @@ class _Rows:
 
 def _score_block(
     own: _Rows, other: _Rows, own_classes: np.ndarray | None, other_classes: np.ndarray | None
-) -> tuple[float, np.ndarray]:
-    """Value and influences of one block of n and m images."""
+) -> tuple[float, float, np.ndarray]:
+    """Value, bias of the form that counts pairs of an image with itself (never below 0), and influences of a block."""
     near = _mean_to_others(own, own_classes)  # [n]
     reference = _mean_to_others(other, other_classes).mean()
+    bias = (_diagonal(own).mean() - near.mean()) / len(own) + (_diagonal(other).mean() - reference) / len(other)
     across = _sum_kernel(own, other) / len(other)  # [n]
     shift = 2 * (near - across)
-    return float(near.mean() + reference - 2 * across.mean()), shift - shift.mean()
+    return float(near.mean() + reference - 2 * across.mean()), float(bias), shift - shift.mean()
 
 
 def _mean_to_others(rows: _Rows, classes: np.ndarray | None) -> np.ndarray:
@@ -162,9 +163,10 @@ def score_cmmd(
     some = np.linspace(0, n - 1, min(PAIRS_COUNT, n)).astype(np.int64)
     few = own.pick(some).read(0, len(some))
     pairs = 2000 * _gaussian(few, few, sigma)
-    excess = find_excess(pairs, n, [strata[row] for row in some] if strata is not None else None)
+    names = [strata[row] for row in some] if strata is not None else None
+    excess = find_excess(pairs, n, names, share=GAUSSIAN_SHARE)
     value = 1000 * float(near.mean() + rest - 2 * across.mean())
-    return Estimate(value, influence - influence.mean(), excess=excess)
+    return Estimate(value, influence - influence.mean(), "log", excess)
 
 
 def _mean_gaussian(one: _Rows, two: _Rows, sigma: float) -> np.ndarray:

@@ -106,8 +106,8 @@ def interval_row(estimate: Estimate, wnids: tuple[str, ...]) -> tuple[float, flo
     drawn over all, where Wilson's interval holds.
     """
     if len(estimate.influence) != len(wnids):  # of some of the images only
-        return (estimate.value, *estimate.interval(), estimate.method)
-    return (estimate.value, *estimate.interval(None if estimate.scale == "fraction" else wnids), estimate.method)
+        return (estimate.value, *estimate.interval(), estimate.say_method())
+    return (estimate.value, *estimate.interval(None if estimate.scale == "fraction" else wnids), estimate.say_method())
 
 
 def find_made_with(made_with: Mapping[str, str], metric: str) -> str:

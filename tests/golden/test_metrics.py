@@ -11,11 +11,20 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kernel_mmd
 from torch_fidelity.metric_prc import calculate_precision_recall_full
 
+from relaionet.evaluators.feature_sets import FeatureSet
+from relaionet.evaluators.metrics import measure_set
+from relaionet.evaluators.metrics.accuracy import score_accuracy
+from relaionet.evaluators.metrics.alignment import score_alignment
+from relaionet.evaluators.metrics.by_class import score_classes
+from relaionet.evaluators.metrics.estimate import Estimate
 from relaionet.evaluators.metrics.frechet import fit_gaussian, frechet_distance, score_frechet
 from relaionet.evaluators.metrics.inception_score import score_inception
 from relaionet.evaluators.metrics.infinity import score_infinity
 from relaionet.evaluators.metrics.kernel import score_cmmd, score_kernel
 from relaionet.evaluators.metrics.neighbours import score_neighbours
+from relaionet.evaluators.metrics.scaled import Bounds, harmonic_mean, score_scaled
+from relaionet.evaluators.metrics.score import Setting
+from relaionet.evaluators.protocols import find_protocol
 
 
 def draw(n: int, dim: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -151,3 +160,77 @@ def test_distance_without_bias_finds_the_known_distance() -> None:
     assert abs(np.mean([one.value for one in found]) - truth) < 3 * error
     assert np.mean(plain) - truth > 10 * error
     assert np.mean([one.standard_error() for one in found]) == pytest.approx(error * np.sqrt(60), rel=0.35)
+
+
+def test_kernel_distance_equals_torchmetrics() -> None:
+    """One subset that is the whole set, around a toy network, in float64."""
+    from torchmetrics.image.kid import poly_mmd
+
+    one, two = draw(200, 24, 19).astype(np.float64), draw(200, 24, 20, 0.1).astype(np.float64)
+    theirs = float(poly_mmd(torch.from_numpy(one), torch.from_numpy(two)))
+    assert score_kernel(one, two).value == pytest.approx(theirs, rel=1e-9)
+
+
+@pytest.mark.parametrize("each", [10, 50])
+def test_each_class_equals_sqrtm_and_torch_fidelity(each: int) -> None:
+    """Fewer images than dimensions, where `sqrtm` meets a singular product: within 1e-3, as promised."""
+    classes = ("n01440764", "n01443537", "n01484850")
+    rows = [name for name in classes for _ in range(each)]
+    sets = []
+    for seed in (21, 22):
+        features, logits = draw(len(rows), 96, seed, 0.05 * (seed == 21)), draw(len(rows), 9, seed + 2) * 3
+        sets.append(
+            FeatureSet(
+                protocol=find_protocol("miniature"), ids=tuple(f"{row:064x}" for row in range(len(rows))),
+                wnids=tuple(rows), features=features, logits=logits, classes=None, cosines={}, digest=str(seed),
+            )
+        )  # fmt: skip
+    found = score_classes(measure_set(*sets), Setting(generator="g", split="s"))
+    for index, name in enumerate(classes):
+        part = slice(index * each, (index + 1) * each)
+        one, two = (np.asarray(images.features[part], np.float64) for images in sets)
+        ours = dict(found.filter(part=name).select("metric", "value").iter_rows())
+        cov1, cov2 = np.cov(one, rowvar=False), np.cov(two, rowvar=False)
+        root = np.real(scipy.linalg.sqrtm(cov1 @ cov2))
+        distance = np.sum((one.mean(0) - two.mean(0)) ** 2) + np.trace(cov1 + cov2 - 2 * root)
+        assert ours["FD"] == pytest.approx(distance, abs=1e-3)
+        settings = {"kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None, "kid_kernel_poly_coef0": 1}
+        assert ours["KD"] == pytest.approx(kernel_mmd(one, two, kid_kernel="poly", **settings), rel=1e-9)
+        logits = torch.from_numpy(sets[0].logits[part])
+        score = isc_features_to_metric(logits, splits=1, shuffle=False, rng_seed=0)["inception_score_mean"]
+        assert ours["IS"] == pytest.approx(score, rel=1e-9)
+
+
+@pytest.mark.parametrize("top", [1, 5])
+def test_accuracy_equals_torchmetrics(top: int) -> None:
+    from torchmetrics.functional.classification import multiclass_accuracy
+
+    rng = np.random.default_rng(23)
+    logits, labels = rng.normal(size=(400, 12)).astype(np.float32), rng.integers(0, 12, 400)
+    logits[np.arange(400), labels] += 1
+    names = [f"n{label:08d}" for label in range(12)]
+    found = score_accuracy(logits, [names[label] for label in labels], names, top=top)
+    theirs = multiclass_accuracy(
+        torch.from_numpy(logits), torch.from_numpy(labels), num_classes=12, top_k=top, average="micro"
+    )
+    assert found is not None
+    assert found.value == pytest.approx(float(theirs), abs=1e-6)
+
+
+def test_harmonic_mean_and_scaled_forms_by_hand() -> None:
+    """Three systems, four metrics, numbers small enough for paper; ε = 0.001."""
+    values = np.array([[10.0, 100.0, 30.0, 20.0], [20.0, 200.0, 25.0, 22.0], [40.0, 50.0, 28.0, 21.0]])
+    metrics = ("FID", "IS", "CLIP Score", "PickScore")
+    bounds = Bounds(ends={"FID": (10, 40), "IS": (50, 200), "CLIP Score": (25, 30), "PickScore": (20, 22)})
+    theirs = [
+        4 / (1 / 1.001 + 1 / (0.001 + 1 / 3) + 1 / 1.001 + 1 / 0.001),
+        4 / (1 / (0.001 + 2 / 3) + 1 / 1.001 + 1 / 0.001 + 1 / 1.001),
+        4 / (1 / 0.001 + 1 / 0.001 + 1 / (0.001 + 3 / 5) + 1 / (0.001 + 1 / 2)),
+    ]
+    np.testing.assert_allclose(harmonic_mean(values, metrics, bounds, 1e-3, clip=True), theirs, rtol=1e-12)
+    alignment = score_alignment(np.array([0.2, 0.3, 0.4]))
+    distance, score = (Estimate(value, np.zeros(3)) for value in (12.0, 50.0))
+    found = score_scaled(distance, score, alignment, names=("csFID", "csIS"), real=25.0)
+    assert {name: one.value for name, one in found.items()} == pytest.approx(
+        {"csFID": 40.0, "csIS": 15.0, "csFID (relative)": 10.0, "csIS (relative)": 60.0}
+    )

@@ -1,5 +1,9 @@
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,11 +14,13 @@ import pytest
 from relaionet.evaluators.feature_sets import count_passes, extract_set
 from relaionet.evaluators.features import extract_features
 from relaionet.evaluators.images import ArrayImages
-from relaionet.evaluators.models import Models
+from relaionet.evaluators.metrics import measure_set
+from relaionet.evaluators.models import Models, load_models
 from relaionet.evaluators.protocols import Resize, find_protocol
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import read_labels
 
+ROOT = Path(__file__).parents[3]
 PROTOCOL = dataclasses.replace(find_protocol("miniature"), batch_count=8)
 
 
@@ -89,6 +95,64 @@ def test_a_killed_extraction_goes_on_and_gives_the_same(tmp_path: Path, monkeypa
     assert sum(seen) == 61
     np.testing.assert_array_equal(found.arrays["features"], whole.arrays["features"])
     assert not list((tmp_path / "part").rglob("*.part"))
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from relaionet.evaluators import features
+from tests.unit.evaluators.test_features import PROTOCOL, Means, ids, make_images
+
+class Slow(Means):
+    def extract(self, images):
+        time.sleep(0.1)
+        return super().extract(images)
+
+features.SAVE_EVERY = 2
+features.extract_features(make_images(301), ids(301), Slow(), PROTOCOL, Path(sys.argv[1]))
+"""
+
+
+def test_an_extraction_killed_for_good_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
+    """SIGKILL in the middle, three times over, each time after some more points were saved."""
+    whole = extract_features(make_images(301), ids(301), Means(), PROTOCOL, tmp_path / "whole")
+    done = 0
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", SLOW, str(tmp_path / "part")], cwd=ROOT)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            points = list((tmp_path / "part").glob("*/progress.json"))
+            if points and json.loads(points[0].read_text())["done_count"] > done:
+                break
+            time.sleep(0.01)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        before, done = done, json.loads(points[0].read_text())["done_count"]
+        assert before < done < 301
+    rest = Means()
+    found = extract_features(make_images(301), ids(301), rest, PROTOCOL, tmp_path / "part")
+    assert len(rest.batches) == -(-(301 - done) // 8)
+    assert found.digest == whole.digest
+    for name in ("features", "logits"):
+        one, two = (next((tmp_path / side).rglob(f"{name}.npy")).read_bytes() for side in ("part", "whole"))
+        assert one == two
+
+
+@pytest.mark.parametrize("batch_count", [1, 7, 40])
+def test_numbers_hardly_depend_on_the_images_in_a_forward_pass(tmp_path: Path, batch_count: int) -> None:
+    """The miniature's real network: a protocol fixes the batch, and another one moves a score by rounding only."""
+    models = load_models(find_protocol("miniature"))
+    rows = pl.DataFrame({"sample_id": ids(80), "wnid": [models.classifier.classes[row % 20] for row in range(80)]})
+    values = []
+    for count in (batch_count, 64):
+        protocol = dataclasses.replace(find_protocol("miniature"), batch_count=count)
+        few = Models(protocol, models.fd, models.classifier, models.alignments)
+        sets = [extract_set(make_images(80, seed), rows, few, tmp_path / f"{count}-{seed}") for seed in (0, 1)]
+        values.append({name: one.value for name, one in measure_set(*sets).estimates.items()})
+    assert values[0].keys() == values[1].keys()
+    for name, value in values[0].items():
+        assert value == pytest.approx(values[1][name], rel=1e-4, abs=1e-6), name
 
 
 def test_a_part_of_other_images_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from relaionet.evaluators.feature_sets import FeatureSet
 from relaionet.evaluators.metrics import REAL, find_bounds, match_rows, score_generator, score_mmhm, score_real
 from relaionet.evaluators.metrics.accuracy import score_accuracy
 from relaionet.evaluators.metrics.alignment import score_alignment
-from relaionet.evaluators.metrics.estimate import Estimate, divide, multiply
+from relaionet.evaluators.metrics.estimate import Estimate, bend, divide, multiply, straighten
 from relaionet.evaluators.metrics.frechet import fit_gaussian, score_frechet
 from relaionet.evaluators.metrics.inception_score import score_inception
 from relaionet.evaluators.metrics.kernel import score_kernel
@@ -115,6 +115,46 @@ def test_intervals_cover_the_value_over_new_draws(noise: float, shift: float) ->
         value, low, high = np.array(draws).T
         covered = ((low <= value.mean()) & (value.mean() <= high)).mean()
         assert 0.91 <= covered <= 0.985, (name, covered)
+
+
+@given(st.floats(-8, 8), st.floats(-1.5, 1.5))
+def test_straightening_rises_and_is_undone(away: float, skew: float) -> None:
+    assert bend(straighten(away, skew), skew) == pytest.approx(away, abs=1e-4)
+    assert straighten(away + 0.01, skew) > straighten(away, skew)
+
+
+def test_intervals_of_skewed_scores_cover_evenly() -> None:
+    """15 images whose scores have a long tail: mean 1; the interval without correction misses nearly always below."""
+    rng = np.random.default_rng(5)
+    below = above = plain = 0
+    for _ in range(2000):
+        scores = rng.exponential(size=15)
+        one = Estimate(float(scores.mean()), scores - scores.mean())
+        low, high = one.interval()
+        below, above = below + (high < 1), above + (low > 1)
+        plain += abs(one.value - 1) < 2.1448 * one.standard_error()
+        # the p-value and the interval say the same
+        apart = Estimate(one.value - 1, one.influence)
+        assert (apart.p_value() < 0.05) == (not low <= 1 <= high)
+    assert 0.925 <= 1 - (below + above) / 2000 <= 0.97
+    assert plain / 2000 < 0.92
+    assert above > 10
+
+
+def test_interval_of_a_distance_that_may_fall_below_zero_is_made_where_it_cannot() -> None:
+    ours, reference = make_set(300, seed=1), make_set(300, seed=2)
+    found = score_kernel(ours.features, reference.features)
+    both = [np.asarray(one.features, np.float64) for one in (ours, reference)]
+    kernel = [[((one @ two.T) / one.shape[1] + 1) ** 3 for two in both] for one in both]
+    biased = kernel[0][0].mean() + kernel[1][1].mean() - 2 * kernel[0][1].mean()
+    assert found.value + found.offset == pytest.approx(biased, rel=1e-9)
+    low, high = found.interval()
+    assert low < found.value < high
+    assert low > -found.offset
+    assert (found.value + found.offset) / (low + found.offset) == pytest.approx(
+        (high + found.offset) / (found.value + found.offset)
+    )
+    assert found.say_method() == "infinitesimal jackknife, log scale of the biased form"
 
 
 def test_scores_are_a_whole_table_with_intervals() -> None:

@@ -108,7 +108,7 @@ def test_every_score_has_an_interval_and_says_how_it_was_found(done: Path) -> No
     assert {"CMMD:miniature", "bytes", "MMHM", "csFD", "csFD (relative)"} <= made
     assert scores.filter(pl.col("low").is_null()).is_empty()
     assert scores.filter(pl.col("low") > pl.col("value")).is_empty()
-    assert set(scores["method"]) >= {"infinitesimal jackknife", "Wilson"}
+    assert set(scores["method"]) >= {"infinitesimal jackknife, log scale", "Wilson"}
     assert scores["n"].unique().to_list() == [len(USED) * EACH]
     assert scores.filter(metric="FD")["made_with"].n_unique() == 1
     assert scores.filter(metric="CMMD:miniature")["made_with"][0] != scores.filter(metric="FD")["made_with"][0]
