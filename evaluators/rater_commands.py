@@ -12,33 +12,88 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Score = Callable[[str, str], float]
 """(path of a picture, text) -> score."""
+FOLDER = Path(__file__).resolve().parent
 TALK = sys.stdout
 """Where answers go; packages that print are sent to standard error."""
 
 
-def load_imagereward(device: str) -> tuple[str, Score]:
+def load_imagereward(device: str, weights: str = "") -> tuple[str, Score]:
     """ImageReward 1.0 (package image-reward): reward, about -2 to 2.
+
+    Args:
+        device: torch device name.
+        weights: `ImageReward.pt`; empty fetches it from the Hub (what else the package wants is fetched there anyway).
 
     Source: Xu et al. 2023, "ImageReward: learning and evaluating human preferences for text-to-image generation".
     """
     import ImageReward
 
-    model = ImageReward.load("ImageReward-v1.0", device=device)
+    model = ImageReward.load(weights or "ImageReward-v1.0", device=device)
     return "1.0", lambda image, text: float(model.score(text, image))
 
 
-def load_hpsv2(device: str) -> tuple[str, Score]:
+def load_hpsv2(device: str, weights: str = "") -> tuple[str, Score]:
     """HPS v2.1 (package hpsv2): cosine, about 0.2 to 0.33; only scores of the same prompts can be compared.
 
-    Source: Wu et al. 2023, "Human preference score v2".
-    """
-    import hpsv2
+    The package's own `score` reads its checkpoint again for every picture and fetches weights it then writes over; here
+    the same network is filled once.
 
-    return "2.1", lambda image, text: float(hpsv2.score(image, text, hps_version="v2.1")[0])
+    Args:
+        device: torch device name.
+        weights: `HPS_v2.1_compressed.pt`; empty fetches it from the Hub.
+
+    Source: Wu et al. 2023, "Human preference score v2"; hpsv2 1.2.0 `img_score.score` (equal to 1e-6 on a CPU).
+    """
+    lend_vocabulary()
+    import torch
+    from hpsv2.src.open_clip import create_model_and_transforms, get_tokenizer
+    from PIL import Image
+
+    if not weights:
+        from huggingface_hub import hf_hub_download
+
+        weights = hf_hub_download("xswu/HPSv2", "HPS_v2.1_compressed.pt")
+    model, _, preprocess = create_model_and_transforms(
+        "ViT-H-14", None, precision="amp", device=device, output_dict=True, light_augmentation=True
+    )
+    model.load_state_dict(torch.load(weights, map_location=device, weights_only=True)["state_dict"])
+    model.eval()
+    tokenizer, kind = get_tokenizer("ViT-H-14"), device.partition(":")[0]
+
+    def score(image: str, text: str) -> float:
+        with Image.open(image) as picture:
+            pixels = preprocess(picture.convert("RGB"))[None].to(device)
+        with torch.no_grad(), torch.autocast(kind, enabled=kind == "cuda"):
+            found = model(pixels, tokenizer([text]).to(device))
+            return float((found["image_features"] @ found["text_features"].T)[0, 0])
+
+    return "2.1", score
+
+
+def lend_vocabulary() -> None:
+    """Put CLIP's vocabulary, which hpsv2 on PyPI lacks, into that package from another one that has it."""
+    import importlib.util
+    import shutil
+
+    folders = {}
+    for name in ("hpsv2", "open_clip", "clip"):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin:
+            folders[name] = Path(spec.origin).parent
+    if "hpsv2" not in folders:
+        raise SystemExit("the package hpsv2 is not installed in this environment: pip install hpsv2")
+    wanted = folders.pop("hpsv2") / "src" / "open_clip" / "bpe_simple_vocab_16e6.txt.gz"
+    if wanted.is_file():
+        return
+    found = next((path for path in (folder / wanted.name for folder in folders.values()) if path.is_file()), None)
+    if found is None:
+        raise SystemExit(f"hpsv2 lacks {wanted.name}; pip install open_clip_torch beside it, from which it is taken.")
+    shutil.copyfile(found, wanted)
 
 
 def load_aesthetic(device: str, weights: str, encoder_name: str) -> tuple[str, Score]:
@@ -52,7 +107,6 @@ def load_aesthetic(device: str, weights: str, encoder_name: str) -> tuple[str, S
     Source: Schuhmann 2022, "improved-aesthetic-predictor".
     """
     import hashlib
-    from pathlib import Path
 
     import numpy as np
     import torch
@@ -91,18 +145,20 @@ def _say(value: dict[str, Any]) -> None:
 def main() -> None:
     """Load the model that is named and answer."""
     global TALK
+    if not __package__:  # run as a file: its folder holds modules named like the standard library's
+        sys.path[:] = [place for place in sys.path if Path(place).resolve() != FOLDER]
     parser = argparse.ArgumentParser(description="Rate pictures: JSON lines in, JSON lines out.")
     parser.add_argument("model", choices=["imagereward", "hpsv2", "aesthetic"])
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--weights", default="", help="aesthetic: file of the linear layers")
+    parser.add_argument("--weights", default="", help="file of weights in place of a download")
     parser.add_argument("--encoder", default="ViT-L-14/openai", help="aesthetic: whose rows the layers take")
     options = parser.parse_args()
     TALK = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     if options.model == "imagereward":
-        version, score = load_imagereward(options.device)
+        version, score = load_imagereward(options.device, options.weights)
     elif options.model == "hpsv2":
-        version, score = load_hpsv2(options.device)
+        version, score = load_hpsv2(options.device, options.weights)
     else:
         version, score = load_aesthetic(options.device, options.weights, options.encoder)
     answer(options.model, version, score)

@@ -75,7 +75,7 @@ def write_statistics(folder: Path, one: Statistics) -> Path:
         `<folder>/<protocol>-<array>-<first 16 digits of the digest>.npz`; a file that is there already is left alone.
     """
     label = "-".join(one.about.get(key, "") for key in ("protocol", "array")).strip("-") or "statistics"
-    path = folder / f"{label.lower()}-{one.digest[:16]}.npz"
+    path = folder / f"{label.lower().replace(' ', '-')}-{one.digest[:16]}.npz"
     if not path.is_file():
         _write_npz(path, {
             "format": np.array(OURS), "mu": one.mean, "sigma": one.covariance, "n": np.array(one.n),

@@ -1,6 +1,6 @@
 """How often the intervals hold the value they are about: nominal 95 %, on made data whose answer is known.
 
-    python -m tests.measure_intervals [--draws 2000]
+    python -m tests.measure_intervals [--draws 2000] [--only KD …]
 
 Prints a Markdown table for docs/formulas.md: share of intervals that hold the answer, with its Monte-Carlo error. The
 answer is the mean of the metric over all draws, since metrics are stated at their number of images; for FD∞ it is the
@@ -10,7 +10,7 @@ Fréchet distance of the two Gaussians drawn from, a closed form.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,12 +96,14 @@ def score_once(world: World, seed: int, split: np.ndarray) -> Iterator[tuple[str
         yield "accuracy", accuracy, None
 
 
-def measure_world(world: World, draws: int) -> dict[str, tuple[float, float]]:
+def measure_world(world: World, draws: int, only: Sequence[str] = ()) -> dict[str, tuple[float, float]]:
     """Metric -> share of intervals that hold the mean, and that mean."""
     split, _ = world.draw(10**7, is_split=True)
     found: dict[str, list[tuple[float, float, float]]] = {}
     for seed in range(draws):
         for name, estimate, classes in score_once(world, seed, split):
+            if only and name not in only:
+                continue
             found.setdefault(name, []).append((estimate.value, *estimate.interval(classes)))
     covered = {}
     for name, rows in found.items():
@@ -130,14 +132,16 @@ def measure_infinity(draws: int) -> float:
     return held / draws
 
 
-def main(draws: int, say: Callable[[str], None] = print) -> None:
-    found = [measure_world(world, draws) for world in WORLDS]
+def main(draws: int, only: Sequence[str] = (), say: Callable[[str], None] = print) -> None:
+    found = [measure_world(world, draws, only) for world in WORLDS]
     say(f"Share of 95 % intervals that hold the answer, {draws:,} draws, with its Monte-Carlo error:\n")
     say("| metric | " + " | ".join(world.name for world in WORLDS) + " |")
     say("|---|" + "---|" * len(WORLDS))
     for name in found[0]:
         shares = (one[name][0] if name in one else None for one in found)
         say(f"| {name} | " + " | ".join(say_share(share, draws) for share in shares) + " |")
+    if only:
+        return
     infinity = say_share(measure_infinity(draws), draws)
     say(f"\nFD∞, 400 images on either side, answer in closed form: {infinity}")
 
@@ -145,4 +149,6 @@ def main(draws: int, say: Callable[[str], None] = print) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=2000)
-    main(parser.parse_args().draws)
+    parser.add_argument("--only", nargs="*", default=[], help="metrics to show; all are computed up to the last")
+    options = parser.parse_args()
+    main(options.draws, options.only)

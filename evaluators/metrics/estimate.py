@@ -40,18 +40,21 @@ class Estimate:
         value: the metric.
         influence: [N] float64, mean 0: first-order change of the value per unit of extra weight on the image.
         scale: `log` for metrics that are positive, whose interval is made on the logarithm and never crosses 0;
+            `reciprocal` for such whose error grows faster than they do (a cubic kernel's), made on one over the value;
             `fraction` for shares of images, which get Wilson's interval at the number of images the error stands for;
             `plain` for all else, whose interval is corrected for the skewness of the influences (`straighten`).
         excess: variance to take off what the influences give (`find_excess`).
-        offset: what is added to the value before its logarithm is taken: the bias that makes it positive.
+        shared: variance from a new draw of the split's own images, where it counts; differences of sets have it not.
+        offset: what is added to the value for that: the bias that makes it positive.
         method: how the error is found (`say_method` adds how the interval follows).
     """
 
     value: float
     influence: np.ndarray
-    scale: Literal["plain", "log", "fraction"] = "plain"
+    scale: Literal["plain", "log", "reciprocal", "fraction"] = "plain"
     excess: float = 0.0
     offset: float = 0.0
+    shared: float = 0.0
     method: str = JACKKNIFE
 
     def standard_error(self, strata: Sequence[str] | None = None) -> float:
@@ -72,7 +75,7 @@ class Estimate:
         squares = np.bincount(places, weights=np.square(self.influence - means[places]))  # [C]
         variance = float((squares * sizes / (sizes - 1)).sum()) / count**2
         # the rest is never less than half: in full, pairs can make up no more than all of it
-        return math.sqrt(max(variance - self.excess, variance / 2))
+        return math.sqrt(max(variance - self.excess, variance / 2) + self.shared)
 
     def interval(self, strata: Sequence[str] | None = None) -> tuple[float, float]:
         """95 % interval of the value over new draws of the images for the same requests.
@@ -97,6 +100,9 @@ class Estimate:
         if self.scale == "log" and raised > 0:
             factor = math.exp(min(width / raised, 50.0))
             return raised / factor - self.offset, raised * factor - self.offset
+        if self.scale == "reciprocal" and raised > 0:
+            part = width / raised
+            return raised / (1 + part) - self.offset, raised / max(1 - part, 0.05) - self.offset
         skew = self._skewness(error, strata)
         return self.value - error * bend(point, skew), self.value - error * bend(-point, skew)
 
@@ -104,8 +110,8 @@ class Estimate:
         """How the interval is made, by name, as the tables say it."""
         if self.method == WILSON:
             return WILSON
-        if self.scale == "log":
-            return f"{self.method}, log scale" + (" of the biased form" if self.offset else "")
+        if self.scale in ("log", "reciprocal"):
+            return f"{self.method}, {self.scale} scale" + (" of the biased form" if self.offset else "")
         return f"{self.method}, {WILSON if self.scale == 'fraction' else 'skewness removed'}"
 
     def p_value(self, strata: Sequence[str] | None = None) -> float:

@@ -33,7 +33,7 @@ def score_infinity(
 
     Returns:
         The distance, which may fall below 0 where the two agree. Its interval is over new draws of both sides: what
-        the reference's own draw adds is carried as a negative `excess`.
+        the reference's own draw adds is carried as `shared`, which differences of two sets leave out.
 
     Raises:
         BadInput: fewer than 8 images on a side.
@@ -55,8 +55,8 @@ def score_infinity(
                 frechet_distance(fit_gaussian(view_rows(features, one)), fit_gaussian(view_rows(reference, two)))
             )
     value = 2 * whole.value - float(np.mean(halves))
-    excess = whole.excess - back.standard_error(theirs) ** 2
-    return Estimate(value, whole.influence, excess=excess, method=METHOD)
+    shared = back.standard_error(theirs) ** 2
+    return Estimate(value, whole.influence, excess=whole.excess, shared=shared, method=METHOD)
 
 
 def _cut_half(count: int, classes: Sequence[str] | None, seed: int) -> np.ndarray:

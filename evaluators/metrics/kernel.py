@@ -67,7 +67,7 @@ def score_kernel(
     pairs = 2 * (rows @ rows.T / rows.shape[1] + 1) ** 3
     names = [strata[row] for row in some] if strata is not None else None
     excess = find_excess(pairs, n, names, share=CUBE_SHARE) * blocks
-    return Estimate(value, influence - influence.mean(), "log", excess, offset)
+    return Estimate(value, influence - influence.mean(), "reciprocal", excess, offset)
 
 
 @dataclass(frozen=True, eq=False)

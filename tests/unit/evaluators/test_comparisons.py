@@ -22,7 +22,9 @@ from relaionet.evaluators.metrics.compare import (
     read_influences,
     write_influences,
 )
+from relaionet.evaluators.metrics.estimate import Estimate
 from relaionet.evaluators.metrics.frechet import fit_gaussian, score_frechet
+from relaionet.evaluators.metrics.infinity import score_infinity
 from relaionet.evaluators.metrics.score import Setting
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, check_table
@@ -145,3 +147,18 @@ def test_directions_of_all_forms_of_distance() -> None:
         assert is_lower_better(name), name
     for name in ("IS", "csIS (relative)", "precision", "PickScore", "top-5", "my rater"):
         assert not is_lower_better(name), name
+
+
+def test_a_difference_without_bias_leaves_out_the_reference_both_share() -> None:
+    """FD∞ of two sets against one reference, all three drawn anew: the error of the difference is what it varies by."""
+    differences, errors, alone = [], [], []
+    for seed in range(80):
+        rng = np.random.default_rng(seed)
+        real = rng.normal(size=(300, 8))
+        one, two = (score_infinity(rng.normal(size=(300, 8)) * spread + 0.3, real) for spread in (1.2, 1.3))
+        apart = Estimate(one.value - two.value, one.influence - two.influence, excess=one.excess + two.excess)
+        differences.append(apart.value)
+        errors.append(apart.standard_error())
+        alone.append(np.hypot(one.standard_error(), two.standard_error()))
+    assert np.mean(errors) == pytest.approx(np.std(differences), rel=0.35)
+    assert np.mean(errors) < 0.9 * np.mean(alone)

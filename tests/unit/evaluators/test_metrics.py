@@ -16,7 +16,7 @@ from relaionet.evaluators.metrics.alignment import score_alignment
 from relaionet.evaluators.metrics.estimate import Estimate, bend, divide, multiply, straighten
 from relaionet.evaluators.metrics.frechet import fit_gaussian, score_frechet
 from relaionet.evaluators.metrics.inception_score import score_inception
-from relaionet.evaluators.metrics.kernel import score_kernel
+from relaionet.evaluators.metrics.kernel import score_cmmd, score_kernel
 from relaionet.evaluators.metrics.scaled import Bounds, harmonic_mean, score_scaled
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.manifests.errors import BadInput
@@ -151,10 +151,11 @@ def test_interval_of_a_distance_that_may_fall_below_zero_is_made_where_it_cannot
     low, high = found.interval()
     assert low < found.value < high
     assert low > -found.offset
-    assert (found.value + found.offset) / (low + found.offset) == pytest.approx(
-        (high + found.offset) / (found.value + found.offset)
-    )
-    assert found.say_method() == "infinitesimal jackknife, log scale of the biased form"
+    ends = [1 / (end + found.offset) for end in (low, found.value, high)]
+    assert ends[0] - ends[1] == pytest.approx(ends[1] - ends[2])
+    assert found.say_method() == "infinitesimal jackknife, reciprocal scale of the biased form"
+    logs = [math.log(end) for end in (*score_cmmd(*both).interval(), score_cmmd(*both).value)]
+    assert logs[0] + logs[1] == pytest.approx(2 * logs[2])
 
 
 def test_scores_are_a_whole_table_with_intervals() -> None:
