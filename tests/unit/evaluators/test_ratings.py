@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from relaionet.evaluators import rater_commands
 from relaionet.evaluators.images import ArrayImages
 from relaionet.evaluators.protocols import Resize
 from relaionet.evaluators.ratings import Rater, rate_images
@@ -104,3 +109,35 @@ def test_the_aesthetic_command_is_the_linear_layers_on_the_encoders_row(tmp_path
         found = rate_images(images, ["a", "b", "c"], ["x"] * 3, rater, tmp_path / "set")
     rows = EncoderExtractor(encoder).extract(images.read(0, 3).transpose(0, 3, 1, 2))["features"]
     np.testing.assert_allclose(found, ((rows @ one.T + 1) @ two.T + 5)[:, 0], rtol=1e-4)
+
+
+def test_a_command_run_as_a_file_finds_the_standard_library(tmp_path: Path) -> None:
+    """Its folder holds modules named like the standard library's (`statistics`), which packages import."""
+    (tmp_path / "ImageReward.py").write_text(
+        "import statistics\nassert statistics.mean([1, 3]) == 2\nprint('talk')\n"
+        "class Model:\n    def score(self, text, image):\n        return len(text) / 2\n"
+        "def load(name, device):\n    assert name == 'weights.pt'\n    return Model()\n"
+    )
+    command = [sys.executable, rater_commands.__file__, "imagereward", "--weights", "weights.pt"]
+    found = subprocess.run(
+        command, input='{"id": "a", "image": "x.png", "text": "a crane"}\n', capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)}, timeout=60,
+    )  # fmt: skip
+    assert [json.loads(line) for line in found.stdout.splitlines()] == [
+        {"name": "imagereward", "version": "1.0"},
+        {"id": "a", "score": 3.5},
+    ]
+
+
+def test_a_package_without_its_vocabulary_is_lent_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """hpsv2 1.2.0 on PyPI cannot be imported for want of this file; open_clip carries the same one."""
+    package = tmp_path / "hpsv2" / "src" / "open_clip"
+    package.mkdir(parents=True)
+    (tmp_path / "hpsv2" / "__init__.py").write_text("raise RuntimeError('must not be imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    rater_commands.lend_vocabulary()
+    (found,) = package.iterdir()
+    assert gzip.decompress(found.read_bytes()).startswith(b'"bpe_simple_vocab_16e6.txt#version: 0.2')
+    found.write_bytes(b"own")
+    rater_commands.lend_vocabulary()
+    assert found.read_bytes() == b"own"
