@@ -55,9 +55,9 @@ def load_hpsv2(device: str, weights: str = "") -> tuple[str, Score]:
     from PIL import Image
 
     if not weights:
-        from huggingface_hub import hf_hub_download
+        from hpsv2 import utils
 
-        weights = hf_hub_download("xswu/HPSv2", "HPS_v2.1_compressed.pt")
+        weights = utils.huggingface_hub.hf_hub_download("xswu/HPSv2", utils.hps_version_map["v2.1"])
     model, _, preprocess = create_model_and_transforms(
         "ViT-H-14", None, precision="amp", device=device, output_dict=True, light_augmentation=True
     )
