@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import sys
 
 import pytest
@@ -19,6 +20,35 @@ from relaionet.manifests.errors import BadInput
 
 ENTRIES = [read_entry(name) for name in catalogue_names()]
 PAPER = {"meanflow-b4", "imf-xl2", "soflow-xl2", "rae-ditdh-xl", "scale-rae", "sit-xl2", "sd35-large", "flux1-dev"}
+
+
+# systems that the literature compares with, and the entries that stand for each
+NAMED = {
+    "SANA-Sprint": "sana-sprint-0.6b sana-sprint-1.6b", "SD-Turbo": "sd-turbo", "SDXL-Turbo": "sdxl-turbo",
+    "SDXL-Lightning": "sdxl-lightning-1step sdxl-lightning-4step", "Hyper-SD": "hyper-sdxl-1step hyper-sdxl-8step",
+    "DMD2": "dmd2-sdxl-1step dmd2-sdxl-4step", "Diff-Instruct*": "diff-instruct-star",
+    "Consistency Models": "cd-imagenet64-l2 cd-imagenet64-lpips", "APEX": "apex", "TwinFlow": "twinflow",
+    "SIM": "sim-pixart",
+    "ECT": "ect-cifar10", "IMM": "imm-xl2", "TVM": "tvm-xl2", "Shortcut": "shortcut-xl2", "Re-MeanFlow": "re-meanflow",
+    "SiD": "sid", "DMD": "dmd", "InstaFlow": "instaflow", "SwiftBrush v2": "swiftbrush-v2", "YOSO": "yoso",
+    "SCFlow": "scflow", "UFOGen": "ufogen", "f-distill": "f-distill", "EM Distillation": "em-distillation",
+    "Distilled Decoding 1": "distilled-decoding-1", "Distilled Decoding 2": "distilled-decoding-2",
+    "Align Your Flow": "align-your-flow", "UCGM": "ucgm", "Adversarial Flow Models": "adversarial-flow", "GET": "get",
+    "SlimFlow": "slimflow", "iSM": "ism", "Modular MeanFlow": "modular-meanflow", "FGM": "fgm", "FlowFit": "flowfit",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("system", NAMED)
+def test_a_system_of_the_literature_says_how_it_is_reached_and_where_its_weights_are(system):
+    for slug in NAMED[system].split():
+        entry = read_entry(slug)
+        shown = " ".join(CliRunner().invoke(main, ["generators", "show", slug]).output.split())
+        if entry.adapter == "none":
+            assert f"reached by: nothing: {entry.about.why}" in shown
+            continue
+        assert f"reached by: {entry.adapter}" in shown
+        assert re.search(r"hf://[\w.-]+/[\w.-]+|README|download|Google Drive", entry.about.weights), entry.about.weights
+        assert f"({entry.about.access})" in shown
 
 
 def names(kind: str) -> list:
