@@ -115,8 +115,13 @@ def _is_flat(grey: np.ndarray) -> np.ndarray:
     """[H, W]: the 3 × 3 pixels around hardly differ."""
     import numpy as np
 
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(grey.astype(np.int16), 1, mode="edge"), (3, 3))
-    return np.asarray(windows.max(axis=(-1, -2)) - windows.min(axis=(-1, -2)) <= FLAT_RANGE)
+    padded = np.pad(grey.astype(np.int16), 1, mode="edge")
+
+    def over_neighbours(pick: np.ufunc) -> np.ndarray:
+        down = pick(pick(padded[:-2], padded[1:-1]), padded[2:])
+        return np.asarray(pick(pick(down[:, :-2], down[:, 1:-1]), down[:, 2:]))
+
+    return np.asarray(over_neighbours(np.maximum) - over_neighbours(np.minimum) <= FLAT_RANGE)
 
 
 def measure_pictures(
