@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tarfile
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -93,11 +93,22 @@ def _row_of(images: NDArray[np.uint8], row: str) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class _TarImages:
-    """Reads members of a tar by name; opened anew for each image, so that it may be used in any process."""
+    """Reads members of a tar by name; opened anew for each image, so that it may be used in any process.
+
+    Attributes:
+        path: of the tar.
+        spans: name -> where its bytes begin, and how many there are; empty for a compressed one, which is read through.
+    """
 
     path: Path
+    spans: Mapping[str, tuple[int, int]]
 
     def __call__(self, name: str) -> NDArray[np.uint8]:
+        if name in self.spans:
+            start, count = self.spans[name]
+            with self.path.open("rb") as file:
+                file.seek(start)
+                return _decode(file.read(count), name)
         with tarfile.open(self.path) as archive:
             member = archive.extractfile(name)
             if member is None:
@@ -111,6 +122,15 @@ class _FolderImages:
 
     def __call__(self, name: str) -> NDArray[np.uint8]:
         return _decode(str(self.path / name), name)
+
+
+def _spans_in(path: Path) -> dict[str, tuple[int, int]]:
+    """Where the files of a plain tar lie: finding each anew would read the headers of all before it."""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            return {one.name: (one.offset_data, one.size) for one in archive if one.isfile() and not one.issparse()}
+    except tarfile.TarError:
+        return {}
 
 
 def _names_in(place: Path) -> list[str]:
@@ -245,7 +265,7 @@ def make_samples(
         names = _names_in(place)
         named = {} if labels or not names else _by_id(names, place)
         places = _by_table(names, folder / labels) if labels else {-1: names} if named else _by_folder(names, place)
-        read = _FolderImages(place) if place.is_dir() else _TarImages(place)
+        read = _FolderImages(place) if place.is_dir() else _TarImages(place, _spans_in(place))
         files = sorted(file for group in places.values() for file in group)
         sums = [file_sha256(place / file) for file in files] if place.is_dir() else [file_sha256(place)]
         digest = digest_of(sums, places)

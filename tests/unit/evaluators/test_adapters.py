@@ -200,10 +200,11 @@ def test_samples_named_by_sample_id_go_to_the_request_of_that_id(tmp_path):
         for place in (flat, folder):
             place.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (6, 6), (k, 0, 1)).save(place / f"{name}.png")
-    with tarfile.open(tmp_path / "made.tar", "w") as archive:
-        archive.add(flat, arcname="out")
+    for name, mode in (("made.tar", "w"), ("made.tar.gz", "w:gz")):
+        with tarfile.open(tmp_path / name, mode) as archive:
+            archive.add(flat, arcname="out")
     requests = ask(*[(name, 1) for name in reversed(ids)])
-    for path in (flat, nested, tmp_path / "made.tar"):
+    for path in (flat, nested, tmp_path / "made.tar", tmp_path / "made.tar.gz"):
         generator = load_generator(MAKE, name="x", path=str(path))
         assert generator.info.class_indices is None
         generator.prepare(requests)
