@@ -80,7 +80,7 @@ def read_flax(path: Path, tree: str = "ema_params") -> Arrays:
     lost = [name for name, value in values.items() if not isinstance(value, np.ndarray)]
     if lost:
         raise Corrupt(f"{path}: '{lost[0]}' of {tree} is no array.")
-    return {name: value.astype(np.float32) for name, value in values.items()}
+    return {name: value.astype(np.float32, copy=False) for name, value in values.items()}
 
 
 def _is_elsewhere(value: Any) -> bool:

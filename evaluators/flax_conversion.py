@@ -129,6 +129,7 @@ def convert_checkpoint(definition: Definition, source: Path, out: Path, tree: st
     about = {"source": source.name, "tree": tree, "converter": f"relaionet {VERSION}"}
     try:
         save_file({prefix + name: value for name, value in arrays.items()}, part, metadata=about)
+        part.chmod(0o644)  # safetensors leaves it to its owner alone; other machines and people read it
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)

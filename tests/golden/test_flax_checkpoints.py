@@ -90,6 +90,7 @@ def test_the_entry_samples_with_what_the_command_wrote(name, tmp_path, vae):
     assert done.exit_code == 0, done.output
     assert "checkpoint_7: ema_params, " in done.output
     assert f'options = {{ weights = "{out}" }}' in done.output
+    assert out.stat().st_mode & 0o044 == 0o044, "others may read it"
     with safe_open(out, "np") as file:
         assert file.metadata() == {"source": "checkpoint_7", "tree": "ema_params", "converter": "relaionet 1"}
     codec = {"kind": "sd-vae", "model": vae, "image_size_px": 16}

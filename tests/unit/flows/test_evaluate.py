@@ -133,3 +133,11 @@ def test_requests_are_written_for_images_made_elsewhere(split: Path, tmp_path: P
     for one, row in zip(requests, samples["row"], strict=True):
         pixels = np.random.default_rng(one["seed"]).integers(0, 256, (32, 32, 3), np.uint8)
         assert np.array_equal(images[row], pixels)
+
+
+def test_a_plan_counts_the_calls_for_all_images_of_the_split(split: Path) -> None:
+    done = CliRunner().invoke(main, ["evaluate", "--recipe", "paper", "--split", str(split), "--plan"])
+    assert done.exit_code == 0, done.output
+    assert "split set-v1: 2 images of every set" in done.output
+    # four systems of one call a step, three of two, at 1 and 25 steps and two scales; the command's are not known
+    assert f"forward calls: {2 * (4 * 52 + 3 * 104):,}, and those of sets" in done.output
