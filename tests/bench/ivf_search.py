@@ -1,9 +1,10 @@
-"""An index tuned to recall@10 >= 0.97 against exact search of the same 300,000 rows of 256 around 2,000 centres."""
+"""An index of the default recall (0.99) against exact search of the same 300,000 rows of 256 around 2,000 centres."""
 
 from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -24,8 +25,7 @@ def rows_around(centres: np.ndarray, count: int, spread: float, rng: np.random.G
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def measure() -> list[Row]:
-    rows = []
+def measure() -> Iterator[Row]:
     for spread in SPREADS:
         rng = np.random.default_rng(0)
         centres = rng.standard_normal((CENTRES, DIM), dtype=np.float32)
@@ -45,10 +45,11 @@ def measure() -> list[Row]:
         recall = np.mean([len(set(one) & set(other)) / K for one, other in zip(found[1], true[1], strict=True)])
         np.testing.assert_array_equal(found[0], exact_cosines(queries, base, found[1]))
         about = f"spread {spread:g}"
-        rows += [
-            Row(name=f"ivf_search {about}", ours=statistics.median(fast), peer=statistics.median(exact), goal=">=10",
-                unit="queries per second (exact search)"),
-            Row(name=f"ivf_search {about} recall", ours=float(recall), peer=1.0, goal=">=0.97",
-                unit=f"recall@{K} on {QUERIES:,} queries it was not tuned on (exact search)"),
-        ]  # fmt: skip
-    return rows
+        yield Row(
+            name=f"ivf_search {about}", ours=statistics.median(fast), peer=statistics.median(exact), goal=">=10",
+            unit="queries per second (exact search)",
+        )  # fmt: skip
+        yield Row(
+            name=f"ivf_search {about} recall", ours=float(recall), peer=1.0, goal=">=0.97",
+            unit=f"recall@{K} on {QUERIES:,} queries it was not tuned on (exact search)",
+        )  # fmt: skip
