@@ -42,7 +42,7 @@ class DatasetConfig:
     batch_size: int | None = None
     threads: int | None = None
     max_pixels: int = 64_000_000
-    reduced_ratio: float = 2.0
+    reduced_ratio: float = 1.5
 
 
 def embed_samples(

@@ -16,6 +16,7 @@ import torch
 
 from relaionet.pipeline.embed import decode_picture, input_side_px
 from relaionet.pipeline.embed_batches import CPU_BATCH, Decoded, embed_batches
+from relaionet.pipeline.embed_dataset import DatasetConfig
 from relaionet.pipeline.encoders import load_encoder
 from relaionet.pipeline.webdataset import Sample, find_shards, read_samples
 from tests.bench.embedding import write_shards, write_weights
@@ -52,7 +53,7 @@ def measure() -> list[Row]:
         encoder = load_encoder(f"{MODEL}/{write_weights(folder, MODEL)}", "cpu")
         (shard,) = find_shards(str(folder / "shards"), COUNT)
         samples = list(read_samples(shard))
-    side = 2 * input_side_px(encoder)
+    side = round(DatasetConfig().reduced_ratio * input_side_px(encoder))
 
     def decode(sample: Sample) -> Decoded:
         return decode_picture(sample.data or b"", encoder, 10**9, hashes=False, reduced_side_px=side)

@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 
 from relaionet.pipeline.embed import decode_picture, input_side_px
+from relaionet.pipeline.embed_dataset import DatasetConfig
 from relaionet.pipeline.encoders import load_encoder
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
-COUNT, SIDE_PX = 40, 1600
+COUNT = 40
 
 pytestmark = [
     pytest.mark.real,
@@ -28,16 +29,17 @@ def jpeg(image: Image.Image, quality: int) -> bytes:
     return out.getvalue()
 
 
-def test_reduced_decoding_changes_less_than_saving_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("side_px", [1024, 1600])
+def test_reduced_decoding_changes_less_than_saving_again(side_px: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     encoder = load_encoder(f"{REAL / 'encoder' / 'conse.py'}:ConseEncoder", "cpu")
     whole, reduced, again = [], [], []
     for path in sorted((REAL / "photos" / "full").iterdir())[:COUNT]:
         photo = Image.open(path).convert("RGB")
-        scale = SIDE_PX / max(photo.size)
+        scale = side_px / max(photo.size)
         photo = photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.LANCZOS)
         data = jpeg(photo, 92)
-        side = 2 * input_side_px(encoder)
+        side = round(DatasetConfig().reduced_ratio * input_side_px(encoder))
         whole.append(decode_picture(data, encoder, 10**8, hashes=False).pixels)
         reduced.append(decode_picture(data, encoder, 10**8, hashes=False, reduced_side_px=side).pixels)
         again.append(decode_picture(jpeg(Image.open(io.BytesIO(data)), 75), encoder, 10**8, hashes=False).pixels)
