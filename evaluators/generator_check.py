@@ -19,6 +19,7 @@ from relaionet.evaluators.generators import Generator, GeneratorDied, Info, Requ
 from relaionet.evaluators.peak_memory import peak_memory_bytes
 from relaionet.evaluators.requests import make_seed
 from relaionet.evaluators.sample_check import Sample, ask_generator
+from relaionet.evaluators.set_labels import count_steps
 from relaionet.manifests.labels import read_labels
 
 COUNT = 4
@@ -160,7 +161,7 @@ def _count_calls(whole: Sequence[Sample], settings: Settings) -> Finding:
             to_do="count the network's forward calls per image, so that its cost can be compared",
         )  # fmt: skip
     told = ", ".join(map(str, counts))
-    return Finding(about="forward calls", verdict="ok", found=f"{told} per image at {settings.steps} steps")
+    return Finding(about="forward calls", verdict="ok", found=f"{told} per image at {count_steps(settings.steps)}")
 
 
 def _weigh(seconds: float) -> Finding:

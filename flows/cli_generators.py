@@ -101,10 +101,11 @@ def check_command(
     where its scores could not be trusted.
     """
     start(ctx)
+    from relaionet.evaluators.set_labels import count_steps
     from relaionet.flows.generator_text import read_options, try_generator
 
     trial = try_generator(name, steps=steps, guidance=guidance, device=device, options=read_options(options))
-    click.echo(f"{trial.info.name} at {trial.settings.steps} steps, guidance {trial.settings.guidance:g}")
+    click.echo(f"{trial.info.name} at {count_steps(trial.settings.steps)}, guidance {trial.settings.guidance:g}")
     for finding in trial.findings:
         click.echo(f"{MARKS[finding.verdict]} {finding.about:<14} {finding.found}")
         if finding.to_do:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from relaionet.evaluators.outlook import ADAPTIVE, COUNTED, Outlook, foresee
 from relaionet.evaluators.protocols import find_protocol
+from relaionet.evaluators.set_labels import count_steps
 from relaionet.flows.evaluate_plan import EvaluateRecipe, GeneratorEntry, check_recipe, sets_of
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.split import read_split
@@ -91,7 +92,7 @@ def _name(entry: GeneratorEntry, outlook: Outlook) -> str:
 
 
 def _text(steps: int, guidance: float) -> str:
-    return f"{steps} steps, guidance {guidance:g}"
+    return f"{count_steps(steps)}, guidance {guidance:g}"
 
 
 def _split_of(recipe: EvaluateRecipe) -> tuple[int | None, str]:

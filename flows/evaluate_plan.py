@@ -12,7 +12,7 @@ import polars as pl
 from relaionet.evaluators.extras import find_extra
 from relaionet.evaluators.generators import Info, Settings, check_settings
 from relaionet.evaluators.protocols import find_protocol
-from relaionet.evaluators.set_labels import set_label
+from relaionet.evaluators.set_labels import count_steps, set_label
 from relaionet.flows.evaluate_inputs import RaterEntry, read_inputs
 from relaionet.flows.generator_shelf import Shelf, device_of
 from relaionet.flows.recipe import find_recipe, read_recipe
@@ -226,7 +226,7 @@ def sets_of(entry: GeneratorEntry, info: Info, recipe: EvaluateRecipe, out: Path
             settings = honour(info, asked, is_strict=recipe.unhonoured == "error")
             name = entry.name or info.name
             if settings != asked:
-                name += f" (really {settings.steps} steps, guidance {settings.guidance:g})"
+                name += f" (really {count_steps(settings.steps)}, guidance {settings.guidance:g})"
             sets.append(ScoredSet(name=name, entry=entry, info=info, settings=settings, asked=asked, root=out))
     return sets
 
