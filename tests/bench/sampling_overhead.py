@@ -3,14 +3,15 @@
 The bare calls are those of the same network in the same process: the same chunks, labels, times and guidance, nothing
 kept. Short runs of both stand side by side in pairs, every other pair in the other order, after one of each that does
 not count; the median of the pairs' ratios is the figure. What else the machine does then slows both of a pair, and a
-pair that it slows unevenly is one among many. The best of a few long runs of each, as this was measured before, gave
-0.99 and 1.15 on two days.
+pair that it slows unevenly is one among many. One thread: where others hold a core, torch's threads wait for each other
+for longer than sampling takes (ratios of 0.65 to 1.34 were seen with two).
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -74,6 +75,7 @@ def measure() -> list[Row]:
     if not isinstance(generator, FlowMapGenerator) or generator.info.class_indices is None:
         raise TypeError("the miniature's flow is a flow_map of its own classes")
     requests = requests_of(generator.info.class_indices)
+    torch.set_num_threads(1)
     bare(generator)
     sample(generator, requests)
     pairs = []
@@ -85,6 +87,7 @@ def measure() -> list[Row]:
             theirs = bare(generator)
             pairs.append((sample(generator, requests), theirs))
     ratios, peer = sorted(ours / theirs for ours, theirs in pairs), median(theirs for _, theirs in pairs)
+    load = os.getloadavg()[0]
     half = f"{ratios[PAIRS // 4]:.3f} to {ratios[-1 - PAIRS // 4]:.3f}"
-    unit = f"s for {COUNT} images (bare forward calls of the same network); middle half of {PAIRS} pairs {half}"
+    unit = f"s for {COUNT} images (bare forward calls); middle half of {PAIRS} pairs {half}, load {load:.1f}"
     return [Row(name="sampling_overhead", ours=median(ratios) * peer, peer=peer, goal="<=1.05", unit=unit)]
