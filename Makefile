@@ -39,7 +39,7 @@ demo: studio
 	$(BIN)/relaionet demo --out runs/demo
 
 test: studio clip-retrieval flax
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=15 -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=15 -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .

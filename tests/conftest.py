@@ -1,6 +1,10 @@
 """What several kinds of tests share."""
 
 import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -26,30 +30,38 @@ def studio(tmp_path_factory):
         yield server
 
 
-# what takes longest starts first, so that no worker waits for it at the end
-FIRST = ("whole", "studio", "contract", "real", "browser")
+# what takes longest starts first, so that no worker waits for it at the end; the rest in the order of the folders
+FIRST = ("test_ray.py", "test_demo.py", "test_bad_input.py", "studio", "whole", "contract", "real", "browser")
+TAKES_STUDIO = re.compile(r"def \w+\([^)]*\bstudio\b")
 
 
-def group_of(item: pytest.Item) -> str:
-    """Tests of one group run in one process, one after the other, and share what it started once."""
-    folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
-    if folder == "whole":
-        return folder
-    return "studio" if "studio" in getattr(item, "fixturenames", ()) else item.path.as_posix()
+@cache
+def group_of(path: Path) -> str:
+    """Tests of one group run in one process, one after the other, and share what it started once: those of a file,
+    and all that take the session's Label Studio."""
+    return "studio" if TAKES_STUDIO.search(path.read_text(encoding="utf-8")) else path.as_posix()
 
 
-# before xdist's own, which writes the groups into the names of the tests
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
-        group = group_of(item)
-        folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
-        names = [name for name in (group, folder) if name in FIRST]
-        return FIRST.index(names[0]) if names else len(FIRST)
+        names = (item.path.name, group_of(item.path), item.path.parent.name)
+        return min((FIRST.index(name) for name in names if name in FIRST), default=len(FIRST))
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
     items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Groups go to whichever worker is free. (xdist's own loadgroup writes them into the names of tests, which pytest
+    9.2 does not let it, and so gave every worker a demo and a Label Studio of its own.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(config.rootpath / nodeid.split("::", 1)[0])
+
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -110,6 +110,7 @@ def environment(folder: Path) -> dict[str, str]:
         "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "200", "RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S": "60",
         # nobody else on this machine may use the cluster
         "RAY_ADDRESS": "", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "PYTHONPATH": str(folder),  # of the test's own generator, for the workers too
     }  # fmt: skip
 
 
@@ -254,10 +255,9 @@ generator = "my_ray_sampler:Noise"
 
 
 @pytest.fixture(scope="module")
-def evaluation(folder: Path, environment: dict[str, str]) -> Path:
+def evaluation(folder: Path) -> Path:
     """A split of 50 pictures of five classes, and a recipe with a generator of the test's own."""
     (folder / "my_ray_sampler.py").write_text(SAMPLER)
-    environment["PYTHONPATH"] = str(folder)
     pictures = folder / "pictures"
     for place in range(50):
         wnid = ("n01440764", "n01443537", "n01484850", "n01491361", "n01494475")[place % 5]

@@ -21,6 +21,7 @@ from PIL import Image
 from relaionet.evaluators.miniature.pictures import WORLD_SEED, draw_small
 from relaionet.flows import evaluate as flow
 from relaionet.flows import evaluate_plan as plan
+from relaionet.flows import generator_shelf
 from relaionet.flows.cli import main
 from relaionet.flows.joined_evaluations import join_evaluations
 from relaionet.flows.prefect_server import _free_port, reporting_server
@@ -76,7 +77,7 @@ def test_the_page_is_made_again_from_what_lies_there(made: Path, monkeypatch: py
     def load(*_: object, **__: object) -> None:
         raise AssertionError("a generator was loaded")
 
-    monkeypatch.setattr(plan, "load_generator", load)
+    monkeypatch.setattr(generator_shelf, "load_generator", load)
     before = (made / "one" / "scores.parquet").read_bytes()
     path = write_evaluation_report([made / "one"])
     first = path.read_bytes()
