@@ -5,6 +5,7 @@ import hashlib
 import json
 import sqlite3
 import threading
+import time
 
 import httpx
 import polars as pl
@@ -99,6 +100,9 @@ def test_what_stands_twice_is_taken_out_unless_it_was_answered(studio, client, p
     project = push(client, "twice", tasks, photos, documents=studio.documents).projects[1]
     there = read_tasks(client, project)
     client.request("POST", f"/api/projects/{project}/import", json=[{"data": one["data"]} for one in there])
+    end = time.monotonic() + 30  # the server may answer before all of them are in
+    while len(ids_of(client, project)) < 8 and time.monotonic() < end:
+        time.sleep(0.2)
     second = ids_of(client, project)[4:]
     answer(client, second[0])
     answer(client, second[1])

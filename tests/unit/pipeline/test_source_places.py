@@ -169,6 +169,7 @@ def test_the_hub_is_read_where_hf_endpoint_says(tmp_path: Path, monkeypatch: pyt
     (data / ".part-0.parquet.crc").write_text("x")
     for name in ("HF_HUB_OFFLINE", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # read once, when another test imported it
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     with serve_hub(tmp_path) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
@@ -185,6 +186,7 @@ def test_the_hub_is_read_where_hf_endpoint_says(tmp_path: Path, monkeypatch: pyt
 
 def test_a_hub_that_does_not_answer_is_not_available(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(sources, "RETRY_S", ())
     with pytest.raises(Unavailable, match="cannot be read now"):
