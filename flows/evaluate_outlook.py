@@ -65,7 +65,11 @@ def plan_lines(recipe: EvaluateRecipe) -> list[str]:
     planned = [plan_entry(entry, recipe) for entry in recipe.generators]
     images, about_split = _split_of(recipe)
     sets = [one for _, made in planned for one in made]
-    lines = [f"{recipe.name}: {len(sets)} sets, protocol {find_protocol(recipe.protocol).name}", about_split, ""]
+    lines = [
+        f"{recipe.name}: {len(sets)} set{'' if len(sets) == 1 else 's'}, protocol {find_protocol(recipe.protocol).name}",
+        about_split,
+        "",
+    ]
     lines += [f"{'set':<22} {'asked for':<24} {'runs at':<24} {'calls/image':>12}"]
     for one in sets:
         told = "record only" if one.is_record_only else ""
@@ -73,7 +77,9 @@ def plan_lines(recipe: EvaluateRecipe) -> list[str]:
     lines += [""]
     known = sum(int(one.calls) for one in sets if one.calls not in (COUNTED, ADAPTIVE))
     if images:
-        lines.append(f"forward calls: {known * images:,}, and those of sets whose calls are not known before they run.")
+        more = ", and those of sets whose calls are not known before they run"
+        is_whole = all(one.calls not in (COUNTED, ADAPTIVE) for one in sets)
+        lines.append(f"forward calls: {known * images:,}{'' if is_whole else more}.")
     lines += ["A row 'record only' runs at what the generator can do, and its name in the tables says so."] * any(
         one.is_record_only for one in sets
     )
