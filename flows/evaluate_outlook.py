@@ -65,8 +65,9 @@ def plan_lines(recipe: EvaluateRecipe) -> list[str]:
     planned = [plan_entry(entry, recipe) for entry in recipe.generators]
     images, about_split = _split_of(recipe)
     sets = [one for _, made in planned for one in made]
+    count = "1 set" if len(sets) == 1 else f"{len(sets)} sets"
     lines = [
-        f"{recipe.name}: {len(sets)} set{'' if len(sets) == 1 else 's'}, protocol {find_protocol(recipe.protocol).name}",
+        f"{recipe.name}: {count}, protocol {find_protocol(recipe.protocol).name}",
         about_split,
         "",
     ]
