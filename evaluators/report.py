@@ -279,5 +279,4 @@ def _environment() -> Environment:
     environment.filters["percent"] = lambda value: f"{value:.2f}"
     environment.filters["number"] = format_number
     environment.tests["nested"] = lambda value: isinstance(value, Mapping)
-    environment.globals["set_label"] = set_label
     return environment

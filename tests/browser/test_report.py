@@ -110,6 +110,8 @@ def test_a_generators_link_opens_where_its_numbers_come_from(page, address) -> N
     page.open(address)
     page.eval("document.querySelector('.board tbody a').click()")
     page.wait("document.querySelector('#sources details:target')?.open === true")
+    linked = page.eval("document.querySelector('.board tbody a').textContent")
+    assert linked in page.eval("document.querySelector('#sources details:target summary').textContent")
 
 
 def test_a_number_leads_to_its_own_row_in_full(page, address) -> None:
