@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.store import file_sha256
+from relaionet.manifests.files import file_sha256
 from relaionet.pipeline.hub import HubAddress, fetch_snapshot
 
 if TYPE_CHECKING:

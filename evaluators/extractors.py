@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable, nearest_name
-from relaionet.manifests.store import digest_of, file_sha256
+from relaionet.manifests.files import digest_of, file_sha256
 from relaionet.pipeline.import_strings import call_factory, find_factory, is_factory
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from relaionet.evaluators.protocols import Protocol
 from relaionet.evaluators.ratings import rate_images
 from relaionet.evaluators.row_views import CHUNK_ROWS, Names, view_rows
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import find_label
-from relaionet.manifests.store import digest_of
 
 
 @dataclass(frozen=True, eq=False)

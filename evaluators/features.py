@@ -15,7 +15,8 @@ from relaionet.evaluators.extractors import Extractor
 from relaionet.evaluators.images import ImageSource
 from relaionet.evaluators.protocols import Protocol
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.store import Receipt, Store, digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.store import Receipt, Store
 
 VERSION = "1"
 SAVE_EVERY = 16

@@ -12,7 +12,7 @@ import numpy as np
 
 from relaionet.evaluators.protocols import Resize
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import CHUNK_BYTES, digest_of, file_sha256
+from relaionet.manifests.files import CHUNK_BYTES, digest_of, file_sha256
 
 if TYPE_CHECKING:
     from PIL.Image import Image

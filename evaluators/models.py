@@ -10,7 +10,7 @@ from relaionet.evaluators.extras import Extra, find_extra
 from relaionet.evaluators.protocols import Protocol
 from relaionet.evaluators.ratings import Rater
 from relaionet.manifests.errors import BadInput, nearest_name
-from relaionet.manifests.store import digest_of
+from relaionet.manifests.files import digest_of
 
 if TYPE_CHECKING:
     from relaionet.pipeline.encoders import Encoder

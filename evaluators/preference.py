@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relaionet.manifests.errors import BadInput, Unavailable
-from relaionet.manifests.store import digest_of, file_sha256
+from relaionet.manifests.files import digest_of, file_sha256
 
 if TYPE_CHECKING:
     import torch

@@ -25,7 +25,8 @@ import numpy as np
 from relaionet.evaluators.extractors import to_pictures
 from relaionet.evaluators.images import ImageSource
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
-from relaionet.manifests.store import Receipt, Store, digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.store import Receipt, Store
 
 VERSION = "1"
 BATCH_COUNT = 32

@@ -22,7 +22,7 @@ from relaionet.evaluators.report_splits import compare_splits
 from relaionet.evaluators.report_tables import make_stages, make_summary, number_id
 from relaionet.evaluators.set_labels import add_labels, set_label
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import digest_of, write_atomic
+from relaionet.manifests.files import digest_of, write_atomic
 
 if TYPE_CHECKING:
     from jinja2 import Environment

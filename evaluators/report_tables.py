@@ -15,7 +15,7 @@ from relaionet.evaluators.metrics.catalogue import METRICS, explain_metric, is_l
 from relaionet.evaluators.metrics.score import REAL
 from relaionet.evaluators.report_pairs import find_ties
 from relaionet.evaluators.set_labels import set_label
-from relaionet.manifests.store import digest_of
+from relaionet.manifests.files import digest_of
 from relaionet.manifests.tables import ALIVE, TABLES
 
 COLUMNS = tuple(metric.name for metric in METRICS)

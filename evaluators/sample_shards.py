@@ -13,7 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.store import Receipt, Store, file_sha256
+from relaionet.manifests.files import file_sha256
+from relaionet.manifests.store import Receipt, Store
 from relaionet.manifests.tables import SAMPLES
 
 IMAGES = "images"

@@ -25,7 +25,8 @@ from relaionet.evaluators.requests import check_classes
 from relaionet.evaluators.sample_check import Sample, ask_generator, failed
 from relaionet.evaluators.sample_shards import drop_others, is_done, read_shard_images, write_images
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import Store, digest_of, read_json, write_json
+from relaionet.manifests.files import digest_of, read_json, write_json
+from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, SAMPLES, count_statuses
 
 VERSION = "2"

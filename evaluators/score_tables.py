@@ -13,7 +13,7 @@ import polars as pl
 
 from relaionet.evaluators.report_tables import Board, Cell, Head, Row
 from relaionet.manifests.errors import BadInput, nearest_name
-from relaionet.manifests.store import write_atomic
+from relaionet.manifests.files import write_atomic
 
 NAMED = ("generator", "steps", "guidance", "NFE")
 

@@ -14,7 +14,7 @@ import numpy as np
 from relaionet.evaluators.feature_sets import FeatureSet
 from relaionet.evaluators.metrics.frechet import Gaussian, fit_gaussian
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.store import digest_of, file_sha256, write_atomic
+from relaionet.manifests.files import digest_of, file_sha256, write_atomic
 
 VERSION = "1"
 OURS = "relaionet-statistics-1"

@@ -9,13 +9,14 @@ import polars as pl
 
 from relaionet.flows.console import Reporter
 from relaionet.flows.folder_lock import hold_folder
-from relaionet.manifests.adopt_tables import ADOPTED, PICTURES
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import find_label
-from relaionet.manifests.release import make_release
-from relaionet.manifests.release_words import plain_text
-from relaionet.manifests.schema import check_table, count_statuses
-from relaionet.manifests.store import Store, digest_of
+from relaionet.manifests.release.release import make_release
+from relaionet.manifests.release.sentences import plain_text
+from relaionet.manifests.store import Store
+from relaionet.manifests.tables.adoption import ADOPTED, PICTURES
+from relaionet.manifests.tables.schema import check_table, count_statuses
 from relaionet.pipeline import picture_files
 from relaionet.pipeline.adopt import (
     AdoptConfig,

@@ -15,8 +15,9 @@ from relaionet.flows.stage import Run, input_digests
 from relaionet.flows.vectors import get_encoder, get_label_vectors
 from relaionet.manifests.class_groups import groups_by_wnid
 from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.files import digest_of, file_sha256, read_json, write_atomic
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.store import Receipt, digest_of, file_sha256, read_json, write_atomic
+from relaionet.manifests.store import Receipt
 from relaionet.manifests.tables import CANDIDATES, EMBEDDINGS, TEXT_MATCHES, VERDICTS
 from relaionet.pipeline import calibration as calibrations
 from relaionet.pipeline.calibration import Calibration, check_calibration, read_calibration, uncalibrated

@@ -19,7 +19,8 @@ import polars as pl
 from relaionet.flows.console import Advance
 from relaionet.flows.stage import Run, input_digests
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.store import Receipt, digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.store import Receipt
 from relaionet.manifests.tables import CANDIDATES, NEIGHBOURS, PASSED_OVER
 from relaionet.pipeline import candidates, lemma_match
 from relaionet.pipeline.candidate_stream import (

@@ -11,7 +11,7 @@ from relaionet.flows.candidate_shards import read_source
 from relaionet.flows.console import Advance
 from relaionet.flows.stage import Run, input_digest, input_digests
 from relaionet.flows.text_stages import match_rows, match_settings
-from relaionet.manifests.store import digest_of
+from relaionet.manifests.files import digest_of
 from relaionet.manifests.tables import (
     ALIVE,
     CANDIDATES,

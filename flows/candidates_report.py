@@ -16,7 +16,7 @@ import polars as pl
 from relaionet.evaluators.report_tables import make_stages
 from relaionet.flows.class_counts import LOSSES, count_classes, read_published_counts
 from relaionet.flows.stage import Run, StageCount
-from relaionet.manifests.store import write_atomic
+from relaionet.manifests.files import write_atomic
 from relaionet.manifests.tables import CANDIDATES, CHOSEN, TEXT_MATCHES
 from relaionet.pipeline.choose import ChooseConfig
 

@@ -14,7 +14,7 @@ from relaionet.flows.evaluate_outlook import plan_lines
 from relaionet.flows.evaluate_plan import EvaluateRecipe, read_evaluate_recipe, read_rows
 from relaionet.flows.recipe import find_recipe
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import write_atomic
+from relaionet.manifests.files import write_atomic
 
 
 def run_command(

@@ -11,8 +11,8 @@ import polars as pl
 from relaionet.flows.stage import Run, input_digest
 from relaionet.flows.vectors import get_encoder, get_label_vectors, map_vectors
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import digest_of, file_sha256, write_atomic
 from relaionet.manifests.labels import find_label, read_labels
-from relaionet.manifests.store import digest_of, file_sha256, write_atomic
 from relaionet.manifests.tables import (
     EMBEDDINGS,
     HITS,

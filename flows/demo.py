@@ -32,8 +32,9 @@ from relaionet.flows.review import Studio, push, review
 from relaionet.flows.stage import Run, as_flow, input_digest
 from relaionet.flows.verdicts import make_next_round, review_facts
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.release import Release, check_release
-from relaionet.manifests.store import Receipt, digest_of, read_json, write_json
+from relaionet.manifests.files import digest_of, read_json, write_json
+from relaionet.manifests.release.release import Release, check_release
+from relaionet.manifests.store import Receipt
 from relaionet.manifests.tables import TASKS, VERDICTS
 from relaionet.pipeline.miniature.server import serve_world
 from relaionet.pipeline.miniature.world import World, WorldConfig, make_world, open_world

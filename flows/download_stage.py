@@ -11,7 +11,7 @@ import polars as pl
 
 from relaionet.flows.console import Advance
 from relaionet.flows.stage import Run
-from relaionet.manifests.store import digest_of, write_atomic
+from relaionet.manifests.files import digest_of, write_atomic
 from relaionet.manifests.tables import CANDIDATES, CHOSEN, DOWNLOADS, alive
 from relaionet.pipeline import download
 from relaionet.pipeline.download import WORK_PREFIX

@@ -14,9 +14,9 @@ from relaionet.flows.provenance import write_run_record
 from relaionet.flows.stage import Run, as_flow, run_shards
 from relaionet.flows.task_runners import THREADS, connected, make_runner
 from relaionet.flows.vectors import get_encoder, wants_gpu
-from relaionet.manifests.embedding_tables import EMBEDDED
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import digest_of, read_json, write_json
+from relaionet.manifests.files import digest_of, read_json, write_json
+from relaionet.manifests.tables.embeddings import EMBEDDED
 from relaionet.pipeline import embed_dataset
 from relaionet.pipeline.embed_batches import usable_cores
 from relaionet.pipeline.embed_dataset import DatasetConfig

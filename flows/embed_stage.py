@@ -11,9 +11,9 @@ from relaionet.flows.console import Advance
 from relaionet.flows.download_stage import chosen_rows
 from relaionet.flows.stage import Run, input_digest
 from relaionet.flows.vectors import get_encoder
-from relaionet.manifests.embedding_tables import PUBLISHED
-from relaionet.manifests.store import digest_of
+from relaionet.manifests.files import digest_of
 from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, alive
+from relaionet.manifests.tables.embeddings import PUBLISHED
 from relaionet.pipeline import embed, published_embeddings
 from relaionet.pipeline.embed_batches import usable_cores
 from relaionet.pipeline.embedding_store import has_embeddings, write_embeddings

@@ -17,7 +17,7 @@ from relaionet.flows.evaluate_inputs import RaterEntry, read_inputs
 from relaionet.flows.generator_shelf import Shelf, device_of
 from relaionet.flows.recipe import find_recipe, read_recipe
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import read_json
+from relaionet.manifests.files import read_json
 from relaionet.pipeline.split import read_split
 
 

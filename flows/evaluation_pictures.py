@@ -19,8 +19,8 @@ from relaionet.evaluators.sample_shards import read_samples
 from relaionet.flows.evaluate_plan import limit_rows
 from relaionet.flows.scored_sets import StoredEvaluation, StoredSet
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import read_json
 from relaionet.manifests.labels import find_label
-from relaionet.manifests.store import read_json
 from relaionet.pipeline.split import read_split
 
 if TYPE_CHECKING:

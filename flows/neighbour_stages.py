@@ -13,8 +13,8 @@ from relaionet.flows.console import Advance
 from relaionet.flows.stage import Run, run_shards
 from relaionet.flows.vectors import get_encoder
 from relaionet.manifests.errors import Unavailable
+from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import Label, find_label, read_labels
-from relaionet.manifests.store import digest_of
 from relaionet.manifests.tables import NEIGHBOURS
 from relaionet.pipeline import neighbours
 from relaionet.pipeline.encoders import Encoder

@@ -17,8 +17,8 @@ from relaionet.flows.reliability_plot import draw_reliability
 from relaionet.flows.stage import Run
 from relaionet.manifests.class_groups import groups_by_wnid
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.manifests.store import write_atomic
 from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, PROPOSALS, ROUTED, VERDICTS, alive
 from relaionet.pipeline.calibration import Calibration
 from relaionet.pipeline.embed import stored_path

@@ -13,8 +13,8 @@ from relaionet.flows.curate_stages import read_controls, vectors_digest
 from relaionet.flows.proposal_evidence import read_named
 from relaionet.flows.stage import Run, input_digest, input_digests
 from relaionet.flows.vectors import get_encoder, get_label_vectors, vectors_of
+from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.store import digest_of
 from relaionet.manifests.tables import (
     CANDIDATES,
     DOWNLOADS,

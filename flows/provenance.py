@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from relaionet.manifests.store import digest_of, read_json, write_json
+from relaionet.manifests.files import digest_of, read_json, write_json
 
 PACKAGES = (
     "relaionet", "torch", "torchvision", "open_clip_torch", "faiss-cpu", "faiss-gpu", "img2dataset", "datasets",

@@ -12,8 +12,8 @@ from relaionet.flows.console import Reporter
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.rebuild_report import say_plan, say_split
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.release import Release, check_release
-from relaionet.manifests.store import read_json
+from relaionet.manifests.files import read_json
+from relaionet.manifests.release.release import Release, check_release
 from relaionet.manifests.tables import DOWNLOADS, SPLIT
 from relaionet.pipeline.download import DownloadConfig, check_proxy
 from relaionet.pipeline.forms import FormConfig

@@ -10,7 +10,7 @@ from relaionet.flows.console import Reporter
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import read_json
+from relaionet.manifests.files import read_json
 from relaionet.pipeline.embed import EmbedConfig
 from relaionet.pipeline.encoders import Encoder
 from relaionet.pipeline.reference_store import (

@@ -12,9 +12,9 @@ import polars as pl
 from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_table
-from relaionet.manifests.manifest_check import LATER_COLUMNS
-from relaionet.manifests.release import VECTORS_FILE, make_release
-from relaionet.manifests.release_decisions import join_questions
+from relaionet.manifests.release.decisions import join_questions
+from relaionet.manifests.release.manifest_check import LATER_COLUMNS
+from relaionet.manifests.release.release import VECTORS_FILE, make_release
 from relaionet.manifests.tables import (
     CANDIDATES,
     DECISIONS,

@@ -12,12 +12,12 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, ReLAIONetError
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.manifests.release import CARD_FILE, check_release, list_releases, read_release
-from relaionet.manifests.release_card import warning_lines
-from relaionet.manifests.release_decisions import DECISIONS_FILE
-from relaionet.manifests.release_diff import CHANGES, ReleaseDiff, diff_releases
-from relaionet.manifests.release_info import read_info
-from relaionet.manifests.release_words import cite_release
+from relaionet.manifests.release.card import warning_lines
+from relaionet.manifests.release.decisions import DECISIONS_FILE
+from relaionet.manifests.release.diff import CHANGES, ReleaseDiff, diff_releases
+from relaionet.manifests.release.info import read_info
+from relaionet.manifests.release.release import CARD_FILE, check_release, list_releases, read_release
+from relaionet.manifests.release.sentences import cite_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

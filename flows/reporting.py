@@ -15,8 +15,8 @@ from relaionet.flows.evaluation_pictures import PictureFinder, Shelf
 from relaionet.flows.joined_evaluations import Joined, join_evaluations
 from relaionet.flows.scored_sets import StoredEvaluation, read_sets
 from relaionet.flows.stage import Run
+from relaionet.manifests.files import read_json
 from relaionet.manifests.labels import find_label
-from relaionet.manifests.store import read_json
 
 REAL_COLUMN = "real image"
 ROWS_SHOWN = 20

@@ -7,8 +7,8 @@ import polars as pl
 from relaionet.annotations.agreement import AgreementConfig, settle_votes
 from relaionet.flows.recipe import build
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.release import Release
-from relaionet.manifests.release_info import INFO_FILE
+from relaionet.manifests.release.info import INFO_FILE
+from relaionet.manifests.release.release import Release
 from relaionet.manifests.tables import DECISIONS, TASKS, shape_table
 
 # bounds for a stranger's settings: beyond them settling would never end or mean nothing

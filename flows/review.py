@@ -24,8 +24,8 @@ from relaionet.flows.review_pull import PULLED, pull_decisions
 from relaionet.flows.stage import Run, as_flow, publish_counts
 from relaionet.flows.verdicts import make_next_round, settle_run
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import read_json
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.store import read_json
 from relaionet.manifests.tables import TASKS
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from relaionet.annotations.decisions import read_decisions
 from relaionet.annotations.studio import StudioClient
 from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.store import digest_of, read_json, write_json
+from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.manifests.tables import DECISIONS, TASKS
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from relaionet.annotations.decisions import SIMULATED, latest_decisions
 from relaionet.annotations.status import agreement_over_time, confused_pairs, selection_histogram
 from relaionet.flows.stage import Run
 from relaionet.flows.verdicts import FLAG_WORDS
+from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.manifests.store import write_atomic
 from relaionet.manifests.tables import DECISIONS, TASKS
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from relaionet.flows.evaluate_plan import EvaluateRecipe, ScoredSet
 from relaionet.flows.generator_shelf import device_of
 from relaionet.flows.stage import Run, run_shards
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
 from relaionet.manifests.tables import SAMPLES
 
 REQUESTS = "requests.parquet"

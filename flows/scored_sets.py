@@ -14,7 +14,7 @@ from relaionet.evaluators.generators import Settings
 from relaionet.evaluators.sampling import read_record
 from relaionet.evaluators.set_labels import set_label
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.store import read_json, write_json
+from relaionet.manifests.files import read_json, write_json
 
 if TYPE_CHECKING:
     from relaionet.flows.evaluate_plan import EvaluateRecipe, ScoredSet

@@ -24,7 +24,7 @@ from relaionet.evaluators.statistics import make_statistics, write_statistics
 from relaionet.flows.evaluate_inputs import Inputs
 from relaionet.flows.evaluate_plan import ScoredSet
 from relaionet.flows.stage import Run
-from relaionet.manifests.store import digest_of, read_json, write_json
+from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.manifests.tables import ALIVE, CLASS_SCORES, SCORES
 
 MAIN = ("FID", "FD", "IS", "CLIP Score", "PickScore", "accuracy")

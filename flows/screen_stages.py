@@ -12,7 +12,7 @@ from relaionet.flows.references import reference_folders, reference_names, refer
 from relaionet.flows.screens_page import write_screens_page
 from relaionet.flows.stage import Run, input_digest, input_digests, run_shards
 from relaionet.flows.vectors import get_encoder, once_per_process, vectors_of
-from relaionet.manifests.store import digest_of, file_sha256
+from relaionet.manifests.files import digest_of, file_sha256
 from relaionet.manifests.tables import (
     CANDIDATES,
     COMPARED,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from relaionet.flows.stage import Run
-from relaionet.manifests.store import write_atomic
+from relaionet.manifests.files import write_atomic
 from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, SCREENED, alive, count_statuses
 from relaionet.pipeline.embed import stored_path
 from relaionet.pipeline.image_bytes import BrokenImage, open_image

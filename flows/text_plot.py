@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from relaionet.manifests.store import write_atomic
+from relaionet.manifests.files import write_atomic
 from relaionet.pipeline.text_calibration import BINS_PER_UNIT
 
 if TYPE_CHECKING:

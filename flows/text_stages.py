@@ -15,7 +15,8 @@ from relaionet.flows.stage import Run, input_digests
 from relaionet.flows.text_plot import draw_calibration
 from relaionet.flows.vectors import get_encoder
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.store import Receipt, digest_of, read_json, write_atomic
+from relaionet.manifests.files import digest_of, read_json, write_atomic
+from relaionet.manifests.store import Receipt
 from relaionet.manifests.tables import CANDIDATES
 from relaionet.pipeline import text_calibration, text_match
 from relaionet.pipeline.text_calibration import Calibration, calibrate_threshold, read_calibration, sample_captions

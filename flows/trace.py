@@ -12,8 +12,8 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, labels_by_wnid
-from relaionet.manifests.release import read_release
-from relaionet.manifests.release_info import INFO_FILE
+from relaionet.manifests.release.info import INFO_FILE
+from relaionet.manifests.release.release import read_release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import (
     CANDIDATES,

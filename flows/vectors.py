@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import polars as pl
 
 from relaionet.flows.stage import Run
+from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.store import digest_of
 from relaionet.pipeline import class_texts
 from relaionet.pipeline.embedding_store import embedding_shards, read_embeddings
 from relaionet.pipeline.encoders import Encoder, load_encoder

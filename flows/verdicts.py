@@ -13,7 +13,7 @@ from relaionet.annotations.tasks import answered_tasks, make_tasks
 from relaionet.flows.curate_stages import read_controls
 from relaionet.flows.stage import Run, input_digest
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import digest_of
+from relaionet.manifests.files import digest_of
 from relaionet.manifests.tables import DECISIONS, TASKS, VERDICTS
 
 if TYPE_CHECKING:

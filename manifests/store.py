@@ -6,23 +6,17 @@ Layout under a run's folder: `<table>/<shard>.parquet` and `<table>/<shard>.rece
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.files import file_sha256, read_json, write_atomic, write_json
 from relaionet.manifests.tables import Table, check_table, fill_later, shape_table
-
-CHUNK_BYTES = 1 << 20
-CHUNK_ITEMS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,89 +38,6 @@ class Receipt:
     sha256: str
     digest: str
     seconds: float
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file's bytes, hex, read in chunks."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        items = [_plain(item) for item in value]
-        return sorted(items, key=str) if isinstance(value, set | frozenset) else items
-    if isinstance(value, str | int | float | bool) or value is None:
-        return value
-    if isinstance(value, Path):
-        return str(value)
-    raise BadInput(f"cannot digest a {type(value).__name__}; pass numbers, strings, lists, dicts or dataclasses.")
-
-
-def digest_of(*parts: Any) -> str:
-    """sha256 (hex, 64 digits) of anything made of dataclasses, dicts, lists, strings and numbers.
-
-    Equal content gives equal digests on every machine; a path counts as its text, so pass the digest of a file or of
-    its receipt where the content matters. Long lists are read in pieces.
-    """
-    digest = hashlib.sha256(b"[")
-    for index, part in enumerate(parts):
-        digest.update(b"," if index else b"")
-        for text in _spell(part):
-            digest.update(text.encode())
-    digest.update(b"]")
-    return digest.hexdigest()
-
-
-def _spell(value: Any) -> Iterator[str]:
-    """The JSON text of a value, a long list in pieces."""
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        yield json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return
-    yield "["
-    for start in range(0, len(value), CHUNK_ITEMS):
-        part = _plain(list(value[start : start + CHUNK_ITEMS]))
-        text = json.dumps(part, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        yield ("," if start else "") + text[1:-1]
-    yield "]"
-
-
-def write_atomic(path: Path, data: bytes | memoryview) -> None:
-    """Write bytes to `path` so that it holds either the old content or all of the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically."""
-    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        BadInput: it does not exist or cannot be read.
-        Corrupt: it is no JSON.
-    """
-    try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise BadInput(f"{path} does not exist.") from None
-    except ValueError as error:
-        raise Corrupt(f"{path} is no JSON: {error}.") from None
 
 
 class Store:

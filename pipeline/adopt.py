@@ -9,13 +9,13 @@ from typing import Literal
 
 import polars as pl
 
-from relaionet.manifests.adopt_tables import ADOPTED
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_table
-from relaionet.manifests.manifest_check import MAX_PATH_CHARS, NO_PATH, adopted_id
-from relaionet.manifests.release_info import NAME
-from relaionet.manifests.schema import ALIVE, shape_table
+from relaionet.manifests.release.info import NAME
+from relaionet.manifests.release.manifest_check import MAX_PATH_CHARS, NO_PATH, adopted_id
 from relaionet.manifests.tables import MANIFEST
+from relaionet.manifests.tables.adoption import ADOPTED
+from relaionet.manifests.tables.schema import ALIVE, shape_table
 from relaionet.pipeline.adopt_layouts import Kind, Layout, find_layout
 from relaionet.pipeline.adopt_mapping import SKIP, apply_mapping, read_mapping
 from relaionet.pipeline.adopt_names import Unclear

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from relaionet.manifests.errors import BadInput, nearest_name
+from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import find_label
-from relaionet.manifests.store import write_atomic
 from relaionet.pipeline.adopt_names import Unclear, show_label
 
 SKIP = "skip"

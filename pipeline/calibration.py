@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import Label
-from relaionet.manifests.store import digest_of
 from relaionet.pipeline.reliability import Reliability, ReliabilityBin
 from relaionet.pipeline.thresholds import Thresholds
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Unavailable
-from relaionet.manifests.store import digest_of
+from relaionet.manifests.files import digest_of
 from relaionet.manifests.tables import DOWNLOADS, shape_table
 from relaionet.pipeline.fetch_earlier import earlier_rows, keep_rows
 from relaionet.pipeline.fetch_ledger import read_ledgers

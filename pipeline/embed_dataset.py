@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.manifests.embedding_tables import EMBEDDED
 from relaionet.manifests.errors import Corrupt
-from relaionet.manifests.schema import shape_table
+from relaionet.manifests.tables.embeddings import EMBEDDED
+from relaionet.manifests.tables.schema import shape_table
 from relaionet.pipeline.embed import decode_picture, input_side_px
 from relaionet.pipeline.embed_batches import Decoded, Embedded, embed_batches
 from relaionet.pipeline.embedding_store import write_embeddings

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.store import digest_of, file_sha256, read_json, write_atomic, write_json
+from relaionet.manifests.files import digest_of, file_sha256, read_json, write_atomic, write_json
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from relaionet.manifests.errors import Unavailable
-from relaionet.manifests.store import write_atomic, write_json
+from relaionet.manifests.files import write_atomic, write_json
 from relaionet.pipeline.fetch_ledger import SETTLED_MARK, error_of_exit
 from relaionet.pipeline.host_manners import spread_hosts
 from relaionet.pipeline.web_rules import encode_url, host_of

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.manifests.release_card import CROISSANT_CONTEXT, croissant_head, size_category, warning_lines
-from relaionet.manifests.store import write_atomic
+from relaionet.manifests.release.card import size_category, warning_lines
+from relaionet.manifests.release.croissant import CROISSANT_CONTEXT, croissant_head
 from relaionet.pipeline.form_features import MEANINGS, TEXTS, class_names
 from relaionet.pipeline.form_imagefolder import METADATA
 

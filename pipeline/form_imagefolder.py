@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relaionet.manifests.store import file_sha256
+from relaionet.manifests.files import file_sha256
 from relaionet.pipeline.form_features import TEXTS, arrow_schema
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relaionet.manifests.store import file_sha256, write_json
+from relaionet.manifests.files import file_sha256, write_json
 
 if TYPE_CHECKING:
     from relaionet.pipeline.form_pictures import Picture

@@ -19,7 +19,8 @@ from typing import Any, Protocol
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
-from relaionet.manifests.store import Receipt, Store, digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.store import Receipt, Store
 from relaionet.pipeline.form_card import write_form_card, write_form_croissant
 from relaionet.pipeline.form_pictures import Picture, Positions, read_pictures
 from relaionet.pipeline.split import read_split

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
-from relaionet.manifests.store import file_sha256
+from relaionet.manifests.files import file_sha256
 
 Kind = Literal["model", "dataset"]
 ADDRESS = re.compile(r"hf://(?P<kind>datasets/|models/)?(?P<repo>[^@]+?)/?(?:@(?P<revision>.+))?")

@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.release import check_release, find_release
-from relaionet.manifests.release_info import INFO_FILE
-from relaionet.manifests.store import read_json
+from relaionet.manifests.files import read_json
+from relaionet.manifests.release.info import INFO_FILE
+from relaionet.manifests.release.release import check_release, find_release
 from relaionet.pipeline.hub import HubAddress, fetch_snapshot, parse_address
 
 MAX_INFO_BYTES = 64 * 2**20

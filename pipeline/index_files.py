@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
-from relaionet.manifests.store import digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
 from relaionet.pipeline.exact_search import Progress
 from relaionet.pipeline.index_plan import IndexConfig, IndexPlan
 from relaionet.pipeline.vector_index import ADD_ROWS, VERSION, Recall, VectorIndex, train_index, tune_index

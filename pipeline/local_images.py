@@ -16,8 +16,8 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.manifests.schema import ALIVE, shape_table
 from relaionet.manifests.tables import DOWNLOADS
+from relaionet.manifests.tables.schema import ALIVE, shape_table
 from relaionet.pipeline.image_bytes import BrokenImage
 from relaionet.pipeline.parquet_images import batched, in_parquet, read_parquet_bytes
 from relaionet.pipeline.perceptual_hash import phash_distance

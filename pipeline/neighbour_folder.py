@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import Label
-from relaionet.manifests.store import digest_of
 from relaionet.pipeline import retrieve
 from relaionet.pipeline.embedding_store import embedding_shards, metadata_path, read_embeddings
 from relaionet.pipeline.encoders import Encoder

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import file_sha256
 from relaionet.manifests.labels import Label, find_label
-from relaionet.manifests.store import file_sha256
 from relaionet.pipeline import embed
 from relaionet.pipeline.encoders import Encoder
 from relaionet.pipeline.retrieval_service import service_address

@@ -15,9 +15,9 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.manifests.adopt_tables import PICTURES
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.schema import ALIVE, shape_table
+from relaionet.manifests.tables.adoption import PICTURES
+from relaionet.manifests.tables.schema import ALIVE, shape_table
 from relaionet.pipeline.image_bytes import FORMATS, BrokenImage, open_image
 from relaionet.pipeline.parquet_images import PARQUET, batched, count_parquet_rows, in_parquet, read_parquet_bytes
 from relaionet.pipeline.perceptual_hash import phash_hex

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.screen_tables import MEASURED
 from relaionet.manifests.tables import shape_table
+from relaionet.manifests.tables.screens import MEASURED
 from relaionet.pipeline.embed import stored_path
 from relaionet.pipeline.image_bytes import BrokenImage, open_image
 from relaionet.pipeline.perceptual_hash import make_upright, phash_hex

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from relaionet.manifests.embedding_tables import PUBLISHED
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.schema import ALIVE, shape_table
 from relaionet.manifests.tables import EMBEDDINGS
+from relaionet.manifests.tables.embeddings import PUBLISHED
+from relaionet.manifests.tables.schema import ALIVE, shape_table
 from relaionet.pipeline.embed import EmbedConfig, embed_images, hash_images
 from relaionet.pipeline.embedding_store import embedding_shards, metadata_path
 from relaionet.pipeline.encoders import Encoder

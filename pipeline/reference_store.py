@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
-from relaionet.manifests.screen_tables import REFERENCES
-from relaionet.manifests.store import Store, digest_of, file_sha256, read_json, write_atomic, write_json
+from relaionet.manifests.files import digest_of, file_sha256, read_json, write_atomic, write_json
+from relaionet.manifests.store import Store
 from relaionet.manifests.tables import alive
+from relaionet.manifests.tables.screens import REFERENCES
 from relaionet.pipeline import embed, picture_measures
 from relaionet.pipeline.embed import EmbedConfig, embed_images
 from relaionet.pipeline.embed_batches import usable_cores

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.store import digest_of
+from relaionet.manifests.files import digest_of
 from relaionet.pipeline.embedding_store import (
     embedding_shards,
     embeddings_digest,

@@ -17,7 +17,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import file_sha256
+from relaionet.manifests.files import file_sha256
 from relaionet.pipeline.hub import HubAddress, check_name, fetch_snapshot
 
 if TYPE_CHECKING:

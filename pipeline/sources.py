@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Unavailable
-from relaionet.manifests.store import file_sha256
+from relaionet.manifests.files import file_sha256
 from relaionet.pipeline.source_files import SourceFile, list_files, short_names
 from relaionet.pipeline.source_parquet import ParquetTable, look_at_parquet, read_parquet
 from relaionet.pipeline.source_schemas import check_schema

@@ -18,8 +18,9 @@ from typing import Any, Literal
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.release import Release
-from relaionet.manifests.store import Store, read_json, write_json
+from relaionet.manifests.files import read_json, write_json
+from relaionet.manifests.release.release import Release
+from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, SPLIT, shape_table
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.split_attempts import Attempts

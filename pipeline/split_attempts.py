@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 import polars as pl
 
-from relaionet.manifests.release import Release
-from relaionet.manifests.store import Store, digest_of
+from relaionet.manifests.files import digest_of
+from relaionet.manifests.release.release import Release
+from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, COMPARISONS, DOWNLOADS
 from relaionet.pipeline.download import DownloadConfig, fetch_images
 from relaionet.pipeline.local_images import collect_images

@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from relaionet.manifests.files import file_sha256
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.manifests.store import file_sha256
 from relaionet.pipeline.form_card import write_form_card, write_form_croissant
 from relaionet.pipeline.form_imagefolder import IMAGES_FOLDER, METADATA, write_metadata
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.manifests.release_words import DIGEST_SHOWN, TITLES
-from relaionet.manifests.store import digest_of
+from relaionet.manifests.files import digest_of
+from relaionet.manifests.release.sentences import DIGEST_SHOWN, TITLES
 from relaionet.manifests.tables import count_statuses
 from relaionet.pipeline.split_verdicts import VERDICTS
 
 if TYPE_CHECKING:
-    from relaionet.manifests.release import Release
+    from relaionet.manifests.release.release import Release
     from relaionet.pipeline.split import SplitConfig
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from relaionet.manifests.store import file_sha256
+from relaionet.manifests.files import file_sha256
 
 IMAGES_FOLDER, ASIDE_FOLDER, WORK_FOLDER = "images", "aside", ".fetched"
 HASH_THREADS = 4

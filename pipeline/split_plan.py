@@ -9,8 +9,9 @@ from typing import Literal
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.release import Release
-from relaionet.manifests.store import Store, digest_of, read_json
+from relaionet.manifests.files import digest_of, read_json
+from relaionet.manifests.release.release import Release
+from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, SPLIT
 from relaionet.pipeline.split_attempts import Attempts, Kind
 from relaionet.pipeline.split_files import (

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.screen_tables import TEXTS_READ
 from relaionet.manifests.tables import shape_table
+from relaionet.manifests.tables.screens import TEXTS_READ
 from relaionet.pipeline.embed import stored_path
 from relaionet.pipeline.image_bytes import BrokenImage, open_image
 from relaionet.pipeline.perceptual_hash import make_upright

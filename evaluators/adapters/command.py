@@ -31,7 +31,7 @@ from relaionet.evaluators.generators import (
     make_info,
 )
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import digest_of, file_sha256
+from relaionet.manifests.files import digest_of, file_sha256
 
 VERSION = "1"
 LOG_TAIL_CHARS = 600

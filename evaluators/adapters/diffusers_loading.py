@@ -9,7 +9,7 @@ from typing import Any
 
 from relaionet.evaluators.checkpoints import read_tensors
 from relaionet.manifests.errors import BadInput, Unavailable, nearest_name
-from relaionet.manifests.store import digest_of, file_sha256, read_json
+from relaionet.manifests.files import digest_of, file_sha256, read_json
 from relaionet.pipeline.hub import REPO_ID, HubAddress, fetch_snapshot, list_files
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")

@@ -31,7 +31,7 @@ from relaionet.evaluators.generators import (
     make_info,
 )
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import digest_of
+from relaionet.manifests.files import digest_of
 
 if TYPE_CHECKING:
     import httpx

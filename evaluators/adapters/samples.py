@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from relaionet.evaluators.generators import Generated, Info, Request, Settings, check_settings
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import digest_of, file_sha256
 from relaionet.manifests.labels import find_label, labels_by_wnid
-from relaionet.manifests.store import digest_of, file_sha256
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 SIDE_LIMIT_PX = 4096

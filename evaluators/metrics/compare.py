@@ -16,7 +16,7 @@ from relaionet.evaluators.metrics.measure import Measured
 from relaionet.evaluators.protocols import check_comparable
 from relaionet.evaluators.row_views import Names
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.store import write_atomic
+from relaionet.manifests.files import write_atomic
 from relaionet.manifests.tables import DIFFERENCES, shape_table
 
 VERSION = "1"

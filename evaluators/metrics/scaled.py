@@ -13,7 +13,7 @@ from relaionet.evaluators.metrics.catalogue import is_lower_better
 from relaionet.evaluators.metrics.estimate import Estimate, divide, multiply
 from relaionet.evaluators.protocols import check_comparable, check_made_alike, find_protocol
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import read_json, write_json
+from relaionet.manifests.files import read_json, write_json
 
 VERSION = "2"
 MIN_ALIGNMENT = 1e-3

@@ -22,7 +22,7 @@ from relaionet.evaluators.miniature.classifier import load_classifier
 from relaionet.evaluators.miniature.pictures import CLASS_INDICES, HELD_OUT_SEED, draw_pool
 from relaionet.evaluators.registry import load_generator
 from relaionet.evaluators.requests import make_requests
-from relaionet.manifests.store import read_json, write_atomic
+from relaionet.manifests.files import read_json, write_atomic
 from relaionet.pipeline.miniature.world import CLASSES
 
 REFERENCE_PER_CLASS = 100

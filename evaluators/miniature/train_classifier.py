@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from relaionet.evaluators.miniature.classifier import Classifier
 from relaionet.evaluators.miniature.pictures import HELD_OUT_SEED, TRAIN_SEED, draw_pool
-from relaionet.manifests.store import write_json
+from relaionet.manifests.files import write_json
 
 
 @dataclass(frozen=True, kw_only=True)

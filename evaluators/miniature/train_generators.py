@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from relaionet.evaluators.backbones.unet import UNet, UNetConfig
 from relaionet.evaluators.miniature.pictures import TRAIN_SEED, draw_pool
-from relaionet.manifests.store import write_json
+from relaionet.manifests.files import write_json
 
 FLOW_NET = UNetConfig(widths=(64, 128, 128), blocks=1, num_classes=20)
 MEANFLOW_NET = replace(FLOW_NET, second_time=True, guidance_input=True)

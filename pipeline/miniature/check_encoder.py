@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import find_label, read_labels
-from relaionet.manifests.store import write_atomic
 from relaionet.pipeline.embed import embed_labels
 from relaionet.pipeline.encoders import Encoder, load_encoder, logit_scale_of
 from relaionet.pipeline.miniature.pictures import CLASSES, ENCODER_CHECK_SEEDS

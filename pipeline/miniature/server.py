@@ -13,7 +13,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import read_json
+from relaionet.manifests.files import read_json
 
 HOST_NAME = "miniature.invalid"
 NAME = re.compile(r"/([0-9a-f]{20})\.jpg")

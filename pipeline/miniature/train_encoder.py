@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from relaionet.manifests.files import digest_of, write_atomic, write_json
 from relaionet.manifests.labels import Label, find_label, labels_by_wnid, read_labels
-from relaionet.manifests.store import digest_of, write_atomic, write_json
 from relaionet.pipeline.miniature.captions import write_caption
 from relaionet.pipeline.miniature.pictures import (
     CLASSES,

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import digest_of, read_json, write_json
+from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.pipeline.miniature.captions import write_caption
 from relaionet.pipeline.miniature.photos import encode_picture, leaked_reference, make_bytes, make_later_bytes
 from relaionet.pipeline.miniature.pictures import (

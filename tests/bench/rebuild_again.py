@@ -27,7 +27,7 @@ import polars as pl
 from PIL import Image
 
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.release import check_release, make_release
+from relaionet.manifests.release.release import check_release, make_release
 from relaionet.manifests.tables import MANIFEST
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.perceptual_hash import phash_hex

@@ -4,7 +4,8 @@ import pytest
 from PIL import Image
 
 from relaionet.flows.review_status import show_status
-from relaionet.manifests.store import Store, write_json
+from relaionet.manifests.files import write_json
+from relaionet.manifests.store import Store
 from relaionet.manifests.tables import DECISIONS, TASKS
 from tests.unit.annotations.reviews import B, make_decisions, make_tasks
 

@@ -18,7 +18,7 @@ from relaionet.flows.console import Reporter
 from relaionet.flows.export import run_export
 from relaionet.flows.rebuild import locate_release
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
-from relaionet.manifests.release import read_release
+from relaionet.manifests.release.release import read_release
 from relaionet.pipeline.forms import FORMS, FormConfig, export_split
 from relaionet.pipeline.hub import HubAddress, fetch_snapshot, parse_address
 from relaionet.pipeline.hub_release import fetch_release

@@ -21,7 +21,7 @@ from relaionet.annotations.tasks import make_tasks
 from relaionet.flows.review_accounts import add_reviewers, remove_reviewers, show_invitation, show_reviewers
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.release_decisions import join_questions
+from relaionet.manifests.release.decisions import join_questions
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 

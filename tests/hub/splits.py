@@ -11,9 +11,10 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
+from relaionet.manifests.files import write_json
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.release import make_release, read_release
-from relaionet.manifests.store import Store, write_json
+from relaionet.manifests.release.release import make_release, read_release
+from relaionet.manifests.store import Store
 from relaionet.manifests.tables import MANIFEST, SPLIT
 from relaionet.pipeline.perceptual_hash import phash_hex
 from relaionet.pipeline.split import SplitConfig

@@ -10,7 +10,7 @@ from PIL import Image
 
 from relaionet.flows.adopt import run_adopt
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.manifests.release import check_release
+from relaionet.manifests.release.release import check_release
 from relaionet.pipeline.adopt import AdoptConfig
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.split import SplitConfig, carry_out, plan_split

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.manifests.release import make_release, read_release
+from relaionet.manifests.release.release import make_release, read_release
 from relaionet.manifests.tables import MANIFEST
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.perceptual_hash import phash_hex

@@ -45,7 +45,7 @@ OWNERS = {
     "transformers": ("evaluators/",),
     "crowdkit": ("annotations/",),
     "krippendorff": ("annotations/",),
-    "pyarrow": ("manifests/parquet_guard.py", "pipeline/", "flows/", "evaluators/", "annotations/"),
+    "pyarrow": ("manifests/release/untrusted_parquet.py", "pipeline/", "flows/", "evaluators/", "annotations/"),
 }
 MANIFESTS_MAY = {"polars", "relaionet"} | set(sys.stdlib_module_names)
 HEAVY = ("torch", "faiss", "open_clip", "img2dataset", "datasets", "matplotlib", "scipy", "pandas", "label_studio_sdk")

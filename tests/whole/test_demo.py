@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from relaionet.manifests.release import check_release
+from relaionet.manifests.release.release import check_release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import CANDIDATES, SCORES, TABLES
 from relaionet.pipeline.split import read_split

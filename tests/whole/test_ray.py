@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from relaionet.manifests.release import make_release, read_release
+from relaionet.manifests.release.release import make_release, read_release
 from relaionet.pipeline.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.miniature.server import serve_world

@@ -25,7 +25,7 @@ import pytest
 from PIL import Image
 
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.release import make_release
+from relaionet.manifests.release.release import make_release
 from relaionet.manifests.tables import MANIFEST
 from relaionet.pipeline.perceptual_hash import phash_hex
 from relaionet.pipeline.thumbprint import thumbprint_hex

@@ -179,7 +179,7 @@ def test_renaming_reviewers_changes_only_their_names():
 
 
 def test_a_picture_that_wanted_one_answer_is_settled_again_from_what_a_release_ships():
-    from relaionet.manifests.release_decisions import join_questions
+    from relaionet.manifests.release.decisions import join_questions
 
     decisions, tasks = make_decisions([(0, "r1", "yes"), (1, "r1", "yes"), (1, "r2", "yes")]), make_tasks(2, wanted=1)
     shipped = join_questions(decisions, tasks)

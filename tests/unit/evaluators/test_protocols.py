@@ -5,7 +5,7 @@ import pytest
 from relaionet.evaluators.extras import find_extra
 from relaionet.evaluators.protocols import PROTOCOLS, check_comparable, check_made_alike, find_protocol
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import digest_of
+from relaionet.manifests.files import digest_of
 
 
 def test_names_of_protocols_are_their_keys_and_their_choices_differ() -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 
 from relaionet.flows import adopt as flow
 from relaionet.flows.cli import main
-from relaionet.manifests.adopt_tables import ADOPTED
-from relaionet.manifests.release import check_release
+from relaionet.manifests.release.release import check_release
+from relaionet.manifests.tables.adoption import ADOPTED
 from relaionet.pipeline.adopt import AdoptConfig
 
 

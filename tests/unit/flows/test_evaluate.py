@@ -19,7 +19,7 @@ from relaionet.flows import evaluate as flow
 from relaionet.flows import evaluate_plan as plan
 from relaionet.flows.cli import main
 from relaionet.manifests.errors import BadInput, Unavailable
-from relaionet.manifests.release import make_release, read_release
+from relaionet.manifests.release.release import make_release, read_release
 from relaionet.manifests.tables import SCORES
 from relaionet.pipeline.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
 from relaionet.pipeline.download import DownloadConfig

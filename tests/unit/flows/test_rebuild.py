@@ -17,8 +17,8 @@ from rich.console import Console
 from relaionet.flows.console import Reporter
 from relaionet.flows.rebuild import policy_of, run_rebuild
 from relaionet.manifests.errors import BadInput, Unavailable
-from relaionet.manifests.manifest_check import adopted_id
-from relaionet.manifests.release import Release, make_release, read_release
+from relaionet.manifests.release.manifest_check import adopted_id
+from relaionet.manifests.release.release import Release, make_release, read_release
 from relaionet.pipeline.download import DownloadConfig
 from relaionet.pipeline.perceptual_hash import phash_hex
 from relaionet.pipeline.split import SplitConfig, build_split, plan_split, read_split

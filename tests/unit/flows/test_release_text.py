@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 from relaionet.flows.cli import main
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.release import make_release
-from relaionet.manifests.release_decisions import RELEASED_DECISIONS
-from relaionet.manifests.release_diff import DIFF
+from relaionet.manifests.release.decisions import RELEASED_DECISIONS
+from relaionet.manifests.release.diff import DIFF
+from relaionet.manifests.release.release import make_release
 from tests.unit.manifests.conftest import manifest_rows
 
 

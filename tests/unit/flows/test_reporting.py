@@ -28,7 +28,7 @@ from relaionet.flows.prefect_server import _free_port, reporting_server
 from relaionet.flows.reporting import print_leaderboards, write_evaluation_report
 from relaionet.flows.scored_sets import read_sets
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.release import make_release, read_release
+from relaionet.manifests.release.release import make_release, read_release
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES, check_table
 from relaionet.pipeline.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
 from relaionet.pipeline.download import DownloadConfig

@@ -19,7 +19,8 @@ from relaionet.flows.review_status import round_lines, show_status
 from relaionet.flows.stage import Run
 from relaionet.flows.verdicts import make_next_round, settle_run
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import Store, write_json
+from relaionet.manifests.files import write_json
+from relaionet.manifests.store import Store
 from relaionet.manifests.tables import DECISIONS, TASKS
 from tests.unit.annotations.reviews import B, make_decisions, make_tasks
 

@@ -19,7 +19,7 @@ from relaionet.flows import evaluate as flow
 from relaionet.flows import evaluate_plan as plan
 from relaionet.flows.evaluate_inputs import RaterEntry, read_groups
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.release import make_release, read_release
+from relaionet.manifests.release.release import make_release, read_release
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES, check_table
 from relaionet.pipeline.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
 from relaionet.pipeline.download import DownloadConfig

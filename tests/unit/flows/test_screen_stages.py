@@ -26,7 +26,7 @@ from relaionet.flows.screens_page import PAGE, write_screens_page
 from relaionet.flows.stage import Run, ShardWork
 from relaionet.flows.trace import trace_row
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import read_json
+from relaionet.manifests.files import read_json
 from relaionet.manifests.tables import (
     CANDIDATES,
     COMPARED,

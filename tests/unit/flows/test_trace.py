@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from relaionet.flows.trace import find_runs, resolve_id, trace_row
-from relaionet.manifests.store import Store, write_json
+from relaionet.manifests.files import write_json
+from relaionet.manifests.store import Store
 from relaionet.manifests.tables import SPLIT, shape_table
 
 URL = "http://pictures.invalid/1.jpg"

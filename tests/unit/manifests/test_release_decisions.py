@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.release import check_release, make_release
-from relaionet.manifests.release_decisions import RELEASED_DECISIONS, check_decisions, check_votes, count_votes
+from relaionet.manifests.release.decisions import RELEASED_DECISIONS, check_decisions, check_votes, count_votes
+from relaionet.manifests.release.release import check_release, make_release
 from tests.unit.manifests.conftest import manifest_rows
 
 Make = Callable[[int], pl.DataFrame]

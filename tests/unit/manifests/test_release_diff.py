@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.release import make_release, read_release
-from relaionet.manifests.release_diff import CHANGES, DIFF, apply_rows, diff_releases, diff_rows, mirror_rows
-from relaionet.manifests.schema import check_table
+from relaionet.manifests.release.diff import CHANGES, DIFF, apply_rows, diff_releases, diff_rows, mirror_rows
+from relaionet.manifests.release.release import make_release, read_release
 from relaionet.manifests.tables import MANIFEST
+from relaionet.manifests.tables.schema import check_table
 from tests.unit.manifests.conftest import manifest_rows
 
 Make = Callable[[int], pl.DataFrame]

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.release import check_release, make_release, read_release
-from relaionet.manifests.release_decisions import RELEASED_DECISIONS
-from relaionet.manifests.release_diff import diff_releases
-from relaionet.manifests.release_info import FORMAT
+from relaionet.manifests.release.decisions import RELEASED_DECISIONS
+from relaionet.manifests.release.diff import diff_releases
+from relaionet.manifests.release.info import FORMAT
+from relaionet.manifests.release.release import check_release, make_release, read_release
 from tests.unit.manifests.conftest import manifest_rows
 
 FROZEN = Path(__file__).parent / "frozen"
@@ -90,7 +90,7 @@ def test_a_newer_format_says_what_it_needs(tmp_path: Path) -> None:
 
 
 def test_columns_of_a_newer_version_are_left_aside_and_said(tmp_path: Path) -> None:
-    from relaionet.manifests.release_digest import content_digest
+    from relaionet.manifests.release.digest import content_digest
 
     path = make_release(manifest_rows(4), tmp_path, notes={})
     rows = pl.read_parquet(path / "manifest.parquet").with_columns(
@@ -105,7 +105,7 @@ def test_columns_of_a_newer_version_are_left_aside_and_said(tmp_path: Path) -> N
 
 
 def test_a_later_column_does_not_change_an_older_digest(tmp_path: Path) -> None:
-    from relaionet.manifests.release_digest import content_digest
+    from relaionet.manifests.release.digest import content_digest
 
     rows = manifest_rows(4)
     later = rows.with_columns(pl.lit(None, pl.String).alias("not_yet_thought_of"))

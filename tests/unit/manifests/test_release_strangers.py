@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.manifest_check import adopted_id, check_manifest, url_id
-from relaionet.manifests.parquet_guard import ParquetLimits, read_guarded
-from relaionet.manifests.release import Release, check_release, make_release, read_release
-from relaionet.manifests.release_info import MAX_INFO_BYTES
+from relaionet.manifests.release.info import MAX_INFO_BYTES
+from relaionet.manifests.release.manifest_check import adopted_id, check_manifest, url_id
+from relaionet.manifests.release.release import Release, check_release, make_release, read_release
+from relaionet.manifests.release.untrusted_parquet import ParquetLimits, read_guarded
 from relaionet.manifests.tables import MANIFEST
 from tests.unit.manifests.conftest import manifest_rows
 

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.schema import Table, check_table, columns, shape_table
-from relaionet.manifests.store import Store, digest_of, file_sha256, read_json, write_atomic, write_json
+from relaionet.manifests.files import digest_of, file_sha256, read_json, write_atomic, write_json
+from relaionet.manifests.store import Store
 from relaionet.manifests.tables import HITS
+from relaionet.manifests.tables.schema import Table, check_table, columns, shape_table
 
 
 def hits(count: int) -> pl.DataFrame:

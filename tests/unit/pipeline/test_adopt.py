@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from relaionet.manifests.adopt_tables import ADOPTED
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_by_wnid, read_labels
-from relaionet.manifests.manifest_check import check_manifest
-from relaionet.manifests.schema import check_table
+from relaionet.manifests.release.manifest_check import check_manifest
+from relaionet.manifests.tables.adoption import ADOPTED
+from relaionet.manifests.tables.schema import check_table
 from relaionet.pipeline.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
 from relaionet.pipeline.adopt_mapping import read_mapping, write_template
 from relaionet.pipeline.adopt_names import Unclear, find_by_name, fold_name

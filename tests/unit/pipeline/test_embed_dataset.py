@@ -14,9 +14,9 @@ import pytest
 import webdataset
 from PIL import Image
 
-from relaionet.manifests.embedding_tables import EMBEDDED
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.schema import check_table
+from relaionet.manifests.tables.embeddings import EMBEDDED
+from relaionet.manifests.tables.schema import check_table
 from relaionet.pipeline.embed_dataset import DatasetConfig, embed_samples
 from relaionet.pipeline.embedding_store import read_embeddings
 from relaionet.pipeline.webdataset import count_samples, find_shards, read_samples

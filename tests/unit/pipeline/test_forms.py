@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.files import file_sha256
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.store import file_sha256
 from relaionet.pipeline.forms import FORMS, FormConfig, export_split, plan_shards
 from relaionet.pipeline.split import read_split
 from tests.hub.splits import make_split

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, UnidentifiedImageError
 
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.store import file_sha256
+from relaionet.manifests.files import file_sha256
 from relaionet.pipeline.lemma_match import name_classes
 from relaionet.pipeline.miniature.captions import CAPTION_KINDS, write_caption
 from relaionet.pipeline.miniature.rows import FAULT_COUNTS, NO_BYTES, plan_rows

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from relaionet.manifests.embedding_tables import PUBLISHED
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.schema import check_table
+from relaionet.manifests.tables.embeddings import PUBLISHED
+from relaionet.manifests.tables.schema import check_table
 from relaionet.pipeline.embed import EmbedConfig, embed_images
 from relaionet.pipeline.published_embeddings import (
     check_same_encoder,

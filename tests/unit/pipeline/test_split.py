@@ -17,7 +17,7 @@ from PIL import Image
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.release import Release, make_release, read_release
+from relaionet.manifests.release.release import Release, make_release, read_release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import DOWNLOADS, MANIFEST, SPLIT, check_table
 from relaionet.pipeline.download import DownloadConfig

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.release import check_release, make_release
+from relaionet.manifests.release.release import check_release, make_release
 from relaionet.pipeline.perceptual_hash import phash_hex
 from relaionet.pipeline.split_vectors import PictureVectors, make_vectors, read_vectors
 from relaionet.pipeline.split_verdicts import VerdictConfig, compare_pictures, judge_rows

@@ -22,13 +22,14 @@ from typing import Any
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.manifest_check import check_manifest, shape_manifest
-from relaionet.manifests.parquet_guard import ParquetLimits, read_guarded
-from relaionet.manifests.release_card import write_card, write_croissant
-from relaionet.manifests.release_decisions import DECISIONS_FILE, check_decisions, check_votes
-from relaionet.manifests.release_digest import content_digest
-from relaionet.manifests.release_info import FORMAT, INFO_FILE, NAME, NEEDS_RELAIONET, ReleaseInfo, read_info
-from relaionet.manifests.store import file_sha256, write_atomic, write_json
+from relaionet.manifests.files import file_sha256, write_atomic, write_json
+from relaionet.manifests.release.card import write_card
+from relaionet.manifests.release.croissant import write_croissant
+from relaionet.manifests.release.decisions import DECISIONS_FILE, check_decisions, check_votes
+from relaionet.manifests.release.digest import content_digest
+from relaionet.manifests.release.info import FORMAT, INFO_FILE, NAME, NEEDS_RELAIONET, ReleaseInfo, read_info
+from relaionet.manifests.release.manifest_check import check_manifest, shape_manifest
+from relaionet.manifests.release.untrusted_parquet import ParquetLimits, read_guarded
 from relaionet.manifests.tables import MANIFEST, PICTURE_VECTORS, check_table, shape_table
 
 VERSION_FOLDER = pattern(r"(?P<name>.+)-v(?P<version>[1-9][0-9]{0,8})")

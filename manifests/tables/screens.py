@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relaionet.manifests.schema import STATUS, Table, columns
+from relaionet.manifests.tables.schema import STATUS, Table, columns
 
 MEASURED = Table(
     name="measured",

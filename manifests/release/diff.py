@@ -14,9 +14,9 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.manifests.release import Release
-from relaionet.manifests.schema import Column, Table, shape_table
+from relaionet.manifests.release.release import Release
 from relaionet.manifests.tables import MANIFEST
+from relaionet.manifests.tables.schema import Column, Table, shape_table
 
 VOTES = ("votes_count", "yes_count", "selection_frac", "confidence", "reviewers")
 CHANGES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relaionet.manifests.schema import STATUS, Table, columns
+from relaionet.manifests.tables.schema import STATUS, Table, columns
 
 EVIDENCE = """
     phash_distance      i32   bits that differ from the manifest's perceptual hash, 0 to 64

@@ -10,9 +10,9 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.manifests.manifest_check import HEX_64, PSEUDONYM
-from relaionet.manifests.schema import Table, check_table, columns, fill_later, shape_table
+from relaionet.manifests.release.manifest_check import HEX_64, PSEUDONYM
 from relaionet.manifests.tables import TASKS
+from relaionet.manifests.tables.schema import Table, check_table, columns, fill_later, shape_table
 
 DECISIONS_FILE = "decisions.parquet"
 CHOICES = r"^[a-z_]{1,20}$"

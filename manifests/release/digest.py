@@ -13,8 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.manifests.release_info import FORMAT
-from relaionet.manifests.store import digest_of
+from relaionet.manifests.files import digest_of
+from relaionet.manifests.release.info import FORMAT
 from relaionet.manifests.tables import MANIFEST
 
 # columns later than the first release: in format 0 the digest leaves them out where they are all null
