@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.perceptual_hash import make_upright
+from relaionet.pipeline.images.perceptual_hash import make_upright
 
 if TYPE_CHECKING:
     from PIL import Image

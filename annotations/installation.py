@@ -19,21 +19,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from relaionet.manifests.errors import BadInput, Unavailable
+from relaionet.pipeline.machine import find_home
 
 STUDIO_VERSION = "1.23.2"
 _MARKER = ".relaionet-complete"
 _EMPTY = "empty.sqlite3"
-
-
-def find_home(home: Path | None = None) -> Path:
-    """Folder for what is made once per machine: `home`, else RELAIONET_HOME, else the user's cache folder."""
-    if home is not None:
-        return home
-    if os.environ.get("RELAIONET_HOME"):
-        return Path(os.environ["RELAIONET_HOME"])
-    from platformdirs import user_cache_dir
-
-    return Path(user_cache_dir("relaionet"))
 
 
 def studio_folder(home: Path | None = None) -> Path:

@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relaionet.annotations.guard import STOP_S
 from relaionet.annotations.installation import (
     STUDIO_VERSION,
     empty_database,
@@ -32,6 +31,7 @@ from relaionet.annotations.installation import (
 from relaionet.annotations.server_settings import read_credentials, server_environment
 from relaionet.annotations.upgrade import note_version, prepare_folder
 from relaionet.manifests.errors import BadInput, Unavailable
+from relaionet.pipeline.child_process import STOP_S
 
 _POLL_S = 0.25
 
@@ -213,7 +213,7 @@ def _launch(folder: Path, credentials: dict[str, str], port: int, timeout_s: flo
     _copy_database(folder / "data", home)
     with log.open("ab") as out:
         guard = subprocess.Popen(
-            [sys.executable, "-m", "relaionet.annotations.guard", *command],
+            [sys.executable, "-m", "relaionet.pipeline.child_process", *command],
             stdin=subprocess.PIPE, stdout=out, stderr=out, cwd=folder, env=server_environment(folder, credentials),
             start_new_session=True,
         )  # fmt: skip

@@ -11,13 +11,13 @@ import numpy as np
 
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable, nearest_name
 from relaionet.manifests.files import digest_of, file_sha256
-from relaionet.pipeline.import_strings import call_factory, find_factory, is_factory
+from relaionet.pipeline.factories import call_factory, find_factory, is_factory
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-    from relaionet.pipeline.encoders import Encoder
+    from relaionet.pipeline.embeddings.encoders import Encoder
 
 VERSION = "1"
 GROUP = "relaionet.extractors"
@@ -119,7 +119,7 @@ class EncoderExtractor:
     """An image-text encoder as an extractor; its features are unit rows.
 
     Args:
-        encoder: as `relaionet.pipeline.encoders.load_encoder` gives it.
+        encoder: as `relaionet.pipeline.embeddings.encoders.load_encoder` gives it.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -219,7 +219,7 @@ def load_extractor(name: str, device: str = "cpu", **options: Any) -> Extractor:
         weights = options.get("weights")
         return DinoExtractor(Path(weights).expanduser() if weights else None, device)
     if name.startswith("encoder:"):
-        from relaionet.pipeline.encoders import load_encoder
+        from relaionet.pipeline.embeddings.encoders import load_encoder
 
         return EncoderExtractor(load_encoder(name.removeprefix("encoder:"), device, **options))
     if is_factory(name, GROUP):
@@ -234,7 +234,7 @@ def load_extractor(name: str, device: str = "cpu", **options: Any) -> Extractor:
 
 def _load_miniature() -> Extractor:
     from relaionet.evaluators.miniature.classifier import load_classifier
-    from relaionet.pipeline.miniature.world import CLASSES
+    from relaionet.pipeline.miniature.drawings.pictures import CLASSES
 
     classifier = load_classifier()
     return MiniatureExtractor(classifier, _weights_fingerprint(classifier.state_dict()), tuple(CLASSES))

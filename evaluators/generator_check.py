@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaionet.evaluators.generators import Generator, GeneratorDied, Info, Request, Settings, check_settings
-from relaionet.evaluators.peak_memory import peak_memory_bytes
 from relaionet.evaluators.requests import make_seed
 from relaionet.evaluators.sample_check import Sample, ask_generator
 from relaionet.evaluators.set_labels import count_steps
 from relaionet.manifests.labels import read_labels
+from relaionet.pipeline.machine import peak_memory_bytes
 
 COUNT = 4
 Verdict = Literal["ok", "note", "problem"]

@@ -13,7 +13,7 @@ from relaionet.manifests.errors import BadInput, nearest_name
 from relaionet.manifests.files import digest_of
 
 if TYPE_CHECKING:
-    from relaionet.pipeline.encoders import Encoder
+    from relaionet.pipeline.embeddings.encoders import Encoder
 
 
 class Models:
@@ -76,7 +76,7 @@ def load_models(
         BadInput: a name or file is wrong.
         Unavailable: weights must be fetched and cannot be; the message says which file to put where.
     """
-    from relaionet.pipeline.encoders import load_encoder
+    from relaionet.pipeline.embeddings.encoders import load_encoder
 
     wanted = [find_extra(name) for name in dict.fromkeys([*protocol.extras, *extras])]
     known = {protocol.fd_extractor, protocol.classifier, "inception", "pickscore", "dinov2"}

@@ -44,7 +44,7 @@ class Protocol:
         classifier: whose `logits` give the Inception Score and the accuracy.
         class_order: what the classifier's outputs stand for: `imagenet` class_index, `own` list of wnids, or `none`
             where they are no ImageNet labels (accuracy is then left out).
-        alignment: encoder of the CLIP Score, by a name `relaionet.pipeline.encoders.load_encoder` knows.
+        alignment: encoder of the CLIP Score, by a name `relaionet.pipeline.embeddings.encoders.load_encoder` knows.
         preference: preference model of the PickScore; None leaves it and psFD, psIS out.
         prompt: text the image is compared with; `{class}` is the requested class.
         is_splits: parts of the Inception Score, whose values are averaged.

@@ -112,7 +112,7 @@ def load_aesthetic(device: str, weights: str, encoder_name: str) -> tuple[str, S
     import torch
     from PIL import Image
 
-    from relaionet.pipeline.encoders import load_encoder
+    from relaionet.pipeline.embeddings.encoders import load_encoder
 
     layers = torch.load(weights, weights_only=True, map_location="cpu")
     names = sorted((name for name in layers if name.endswith(".weight")), key=lambda name: int(name.split(".")[1]))

@@ -20,7 +20,6 @@ import numpy as np
 import polars as pl
 
 from relaionet.evaluators.generators import Generator, Info, Request, Settings, check_settings
-from relaionet.evaluators.peak_memory import peak_memory_bytes
 from relaionet.evaluators.requests import check_classes
 from relaionet.evaluators.sample_check import Sample, ask_generator, failed
 from relaionet.evaluators.sample_shards import drop_others, is_done, read_shard_images, write_images
@@ -28,6 +27,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, SAMPLES, count_statuses
+from relaionet.pipeline.machine import peak_memory_bytes
 
 VERSION = "2"
 PACKAGES = ("numpy", "torch", "pillow")

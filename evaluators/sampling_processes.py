@@ -18,7 +18,6 @@ from typing import Any
 import polars as pl
 
 from relaionet.evaluators.generators import GeneratorDied, Info, Request, Settings
-from relaionet.evaluators.peak_memory import largest, peak_memory_bytes
 from relaionet.evaluators.sample_shards import drop_others
 from relaionet.evaluators.sampling import (
     Progress,
@@ -32,6 +31,7 @@ from relaionet.evaluators.sampling import (
 from relaionet.manifests.errors import BadInput, Corrupt, ReLAIONetError, Unavailable
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import SAMPLES
+from relaionet.pipeline.machine import largest, peak_memory_bytes
 
 LOADING_LIMIT_S = 3600.0
 ALONE = ""  # an id that was in a batch that hung: asked for alone, to find out which it is

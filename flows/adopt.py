@@ -17,8 +17,7 @@ from relaionet.manifests.release.sentences import plain_text
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables.adoption import ADOPTED, PICTURES
 from relaionet.manifests.tables.schema import check_table, count_statuses
-from relaionet.pipeline import picture_files
-from relaionet.pipeline.adopt import (
+from relaionet.pipeline.adoption.adopt import (
     AdoptConfig,
     Adoption,
     explain_unclear,
@@ -26,8 +25,9 @@ from relaionet.pipeline.adopt import (
     make_adopted_manifest,
     plan_adoption,
 )
-from relaionet.pipeline.adopt_mapping import write_template
-from relaionet.pipeline.picture_files import Place, read_pictures
+from relaionet.pipeline.adoption.mapping import write_template
+from relaionet.pipeline.images import files as picture_files
+from relaionet.pipeline.images.files import Place, read_pictures
 
 SHOWN = 5
 

@@ -19,10 +19,10 @@ from relaionet.manifests.files import digest_of, file_sha256, read_json, write_a
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.store import Receipt
 from relaionet.manifests.tables import CANDIDATES, EMBEDDINGS, TEXT_MATCHES, VERDICTS
-from relaionet.pipeline import calibration as calibrations
-from relaionet.pipeline.calibration import Calibration, check_calibration, read_calibration, uncalibrated
-from relaionet.pipeline.calibration_fit import fit_calibration
-from relaionet.pipeline.encoders import logit_scale_of
+from relaionet.pipeline.embeddings.encoders import logit_scale_of
+from relaionet.pipeline.proposals import calibration as calibrations
+from relaionet.pipeline.proposals.calibration import Calibration, check_calibration, read_calibration, uncalibrated
+from relaionet.pipeline.proposals.calibration_fit import fit_calibration
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe

@@ -22,17 +22,18 @@ from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
 from relaionet.manifests.store import Receipt
 from relaionet.manifests.tables import CANDIDATES, NEIGHBOURS, PASSED_OVER
-from relaionet.pipeline import candidates, lemma_match
-from relaionet.pipeline.candidate_stream import (
+from relaionet.pipeline.candidates import judge as candidates
+from relaionet.pipeline.candidates.judge import CandidatesConfig
+from relaionet.pipeline.candidates.searched_rows import gather_neighbours
+from relaionet.pipeline.candidates.stream import (
     CandidateShard,
     ReadState,
     keeps_all,
     stream_candidates,
     stream_neighbours,
-)  # fmt: skip
-from relaionet.pipeline.candidates import CandidatesConfig
-from relaionet.pipeline.neighbour_merge import gather_neighbours
-from relaionet.pipeline.sources import Source, open_source
+)
+from relaionet.pipeline.captions import lemma_match
+from relaionet.pipeline.sources.read import Source, open_source
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe

@@ -23,8 +23,8 @@ from relaionet.manifests.tables import (
     TEXT_MATCHES,
     alive,
 )  # fmt: skip
-from relaionet.pipeline import choose
-from relaionet.pipeline.embedding_store import keep_embeddings
+from relaionet.pipeline.candidates import choice as choose
+from relaionet.pipeline.embeddings.store import keep_embeddings
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe

@@ -18,7 +18,7 @@ from relaionet.flows.class_counts import LOSSES, count_classes, read_published_c
 from relaionet.flows.stage import Run, StageCount
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.tables import CANDIDATES, CHOSEN, TEXT_MATCHES
-from relaionet.pipeline.choose import ChooseConfig
+from relaionet.pipeline.candidates.choice import ChooseConfig
 
 PAGE, TABLE = "candidates.html", "candidates_by_class"
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 426.0, 32.0, 256.0

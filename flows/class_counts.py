@@ -11,7 +11,7 @@ from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_table, read_labels
 from relaionet.manifests.tables import ALIVE, CANDIDATES, CHOSEN, TEXT_MATCHES, Table
-from relaionet.pipeline.choose import ChooseConfig, share_out
+from relaionet.pipeline.candidates.choice import ChooseConfig, share_out
 
 LOSSES = {
     "two_labels": "naming another class too",

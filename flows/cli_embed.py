@@ -37,7 +37,7 @@ def embed(
     """
     start(ctx)
     from relaionet.flows.embed_dataset import EmbedRecipe, run_embed
-    from relaionet.pipeline.embed_dataset import DatasetConfig
+    from relaionet.pipeline.embeddings.dataset import DatasetConfig
 
     options = {"device": device} | ({"precision": precision} if precision != "auto" else {})
     dataset = DatasetConfig(batch_size=batch_size, threads=threads)
@@ -58,8 +58,8 @@ def encoders() -> None:
 def encoders_list(ctx: click.Context, word: str) -> None:
     """List the encoders open_clip knows, one name/tag a line; with WORD those that hold it (siglip2, mobileclip, …)."""
     start(ctx)
-    from relaionet.pipeline.encoders import BUILT_IN
-    from relaionet.pipeline.open_clip_encoder import list_open_clip
+    from relaionet.pipeline.embeddings.encoders import BUILT_IN
+    from relaionet.pipeline.embeddings.open_clip import list_open_clip
 
     names = [*BUILT_IN, *(f"{model}/{tag}" for model, tags in list_open_clip() for tag in tags)]
     for name in names:
@@ -74,8 +74,8 @@ def encoders_list(ctx: click.Context, word: str) -> None:
 def encoders_show(ctx: click.Context, name: str, device: str) -> None:
     """Load an encoder and say what it is: size of its rows and input, precision, fingerprint, softmax or sigmoid."""
     start(ctx)
-    from relaionet.pipeline.embed import input_side_px
-    from relaionet.pipeline.encoders import load_encoder, logit_bias_of, logit_scale_of
+    from relaionet.pipeline.embeddings.embed import input_side_px
+    from relaionet.pipeline.embeddings.encoders import load_encoder, logit_bias_of, logit_scale_of
 
     encoder = load_encoder(name, device)
     bias = logit_bias_of(encoder)

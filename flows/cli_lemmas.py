@@ -10,7 +10,7 @@ import click
 from relaionet.flows.cli_start import start
 
 if TYPE_CHECKING:
-    from relaionet.pipeline.lemma_match import Rule
+    from relaionet.pipeline.captions.lemma_match import Rule
 
 
 @click.group()
@@ -81,7 +81,7 @@ def lemmas_check(ctx: click.Context, source: str, encoder: str, rows: int, min_c
     """
     start(ctx)
     from relaionet.flows.lemma_text import check_words
-    from relaionet.pipeline.text_encoders import load_text_encoder
+    from relaionet.pipeline.captions.text_encoders import load_text_encoder
 
     for line in check_words(source, rows, load_text_encoder(encoder), min_captions):
         click.echo(line)

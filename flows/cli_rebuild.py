@@ -78,7 +78,7 @@ def rebuild(
     if form_out is not None and form is None:
         raise click.UsageError("--form-out is where --form writes to; say which form.")
     from relaionet.flows.rebuild import run_rebuild
-    from relaionet.pipeline.download import DownloadConfig
+    from relaionet.pipeline.downloads.fetch import DownloadConfig
 
     download = DownloadConfig(proxy=proxy, threads=threads, timeout_s=timeout)
     run_rebuild(

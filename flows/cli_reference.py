@@ -48,7 +48,7 @@ def reference_add(
     start(ctx)
     from relaionet.flows.console import Reporter
     from relaionet.flows.references import add_to_store
-    from relaionet.pipeline.embed import EmbedConfig
+    from relaionet.pipeline.embeddings.embed import EmbedConfig
 
     config = EmbedConfig(batch_size=batch_size, threads=threads)
     added = add_to_store(folder, name, encoder, store, config, Reporter())

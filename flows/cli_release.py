@@ -152,7 +152,7 @@ def adopt(
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     start(ctx)
     from relaionet.flows.adopt import run_adopt
-    from relaionet.pipeline.adopt import AdoptConfig
+    from relaionet.pipeline.adoption.adopt import AdoptConfig
 
     about = {key: value for key, value in (("licence", licence), ("cite", cite), ("homepage", homepage)) if value}
     run_adopt(source, out, AdoptConfig(name=name, kind=kind, mapping=mapping, devkit=devkit), about)

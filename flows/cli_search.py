@@ -61,7 +61,7 @@ def search(
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     start(ctx)
     from relaionet.flows.store_search import Question, search_store
-    from relaionet.pipeline.retrieve import RetrieveConfig
+    from relaionet.pipeline.retrieval.search import RetrieveConfig
 
     question = Question(texts=texts, images=images, candidate_ids=candidate_ids)
     config = RetrieveConfig(device=device, memory_bytes=memory)
@@ -108,7 +108,7 @@ def index_build(
     """
     start(ctx)
     from relaionet.flows.store_search import make_store_index
-    from relaionet.pipeline.index_plan import IndexConfig
+    from relaionet.pipeline.retrieval.index_plan import IndexConfig
 
     config = IndexConfig(kind=kind, wanted_recall=recall, cells_count=cells, seed=seed, memory_bytes=memory)
     make_store_index(store, config, encoder=encoder)

@@ -9,7 +9,7 @@ import click
 from relaionet.flows.cli_start import start
 
 if TYPE_CHECKING:
-    from relaionet.pipeline.candidates import RULE
+    from relaionet.pipeline.candidates.judge import RULE
 
 
 @click.command()
@@ -39,7 +39,7 @@ def source(
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     from relaionet.flows.source_preview import preview_source
     from relaionet.manifests.errors import BadInput
-    from relaionet.pipeline.candidates import CandidatesConfig
+    from relaionet.pipeline.candidates.judge import CandidatesConfig
 
     start(ctx)
     wrong = next((text for text in columns if not all(text.partition("="))), None)

@@ -30,19 +30,19 @@ from relaionet.flows.text_stages import calibrate_texts
 from relaionet.flows.vectors import get_encoder, wants_gpu
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, PROPOSALS, TEXT_MATCHES
-from relaionet.pipeline.calibration_fit import CalibrateConfig
-from relaionet.pipeline.candidates import CandidatesConfig
-from relaionet.pipeline.choose import ChooseConfig
-from relaionet.pipeline.download import DownloadConfig
-from relaionet.pipeline.embed import EmbedConfig
-from relaionet.pipeline.embedding_store import embedding_shards
-from relaionet.pipeline.neighbour_queries import NeighboursConfig, check_neighbours
-from relaionet.pipeline.propose import ProposeConfig
-from relaionet.pipeline.retrieve import RetrieveConfig
-from relaionet.pipeline.route import RouteConfig
-from relaionet.pipeline.screen_config import ScreenConfig, check_screens, place_heads
-from relaionet.pipeline.source_files import check_address
-from relaionet.pipeline.text_match import TextMatchConfig
+from relaionet.pipeline.candidates.choice import ChooseConfig
+from relaionet.pipeline.candidates.judge import CandidatesConfig
+from relaionet.pipeline.captions.text_match import TextMatchConfig
+from relaionet.pipeline.downloads.fetch import DownloadConfig
+from relaionet.pipeline.embeddings.embed import EmbedConfig
+from relaionet.pipeline.embeddings.store import embedding_shards
+from relaionet.pipeline.neighbours.queries import NeighboursConfig, check_neighbours
+from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig
+from relaionet.pipeline.proposals.propose import ProposeConfig
+from relaionet.pipeline.proposals.review_budget import RouteConfig
+from relaionet.pipeline.retrieval.search import RetrieveConfig
+from relaionet.pipeline.screens.config import ScreenConfig, check_screens, place_heads
+from relaionet.pipeline.sources.files import check_address
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,8 @@ from relaionet.manifests.tables import (
     EMBEDDINGS,
     HITS,
 )  # fmt: skip
-from relaionet.pipeline import retrieve
-from relaionet.pipeline.embedding_store import embeddings_digest
+from relaionet.pipeline.embeddings.store import embeddings_digest
+from relaionet.pipeline.retrieval import search as retrieve
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe

@@ -38,7 +38,7 @@ from relaionet.manifests.store import Receipt
 from relaionet.manifests.tables import TASKS, VERDICTS
 from relaionet.pipeline.miniature.server import serve_world
 from relaionet.pipeline.miniature.world import World, WorldConfig, make_world, open_world
-from relaionet.pipeline.split import SplitConfig
+from relaionet.pipeline.splits.plan import SplitConfig
 
 REVIEWERS = ReviewersConfig(accuracies=(0.97, 0.95, 0.93, 0.96, 0.9), seed=0)
 ROUNDS = 3

@@ -13,8 +13,8 @@ from relaionet.flows.console import Advance
 from relaionet.flows.stage import Run
 from relaionet.manifests.files import digest_of, write_atomic
 from relaionet.manifests.tables import CANDIDATES, CHOSEN, DOWNLOADS, alive
-from relaionet.pipeline import download
-from relaionet.pipeline.download import WORK_PREFIX
+from relaionet.pipeline.downloads import fetch as download
+from relaionet.pipeline.downloads.fetch import WORK_PREFIX
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe

@@ -17,12 +17,12 @@ from relaionet.flows.vectors import get_encoder, wants_gpu
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.manifests.tables.embeddings import EMBEDDED
-from relaionet.pipeline import embed_dataset
-from relaionet.pipeline.embed_batches import usable_cores
-from relaionet.pipeline.embed_dataset import DatasetConfig
-from relaionet.pipeline.embedding_store import has_embeddings, keep_embeddings
-from relaionet.pipeline.encoders import Encoder
-from relaionet.pipeline.webdataset import Shard, count_samples, find_shards
+from relaionet.pipeline.embeddings import dataset as embed_dataset
+from relaionet.pipeline.embeddings.batches import usable_cores
+from relaionet.pipeline.embeddings.dataset import DatasetConfig
+from relaionet.pipeline.embeddings.encoders import Encoder
+from relaionet.pipeline.embeddings.store import has_embeddings, keep_embeddings
+from relaionet.pipeline.images.webdataset import Shard, count_samples, find_shards
 
 ENCODER_FILE = "encoder.json"
 

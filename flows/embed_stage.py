@@ -14,10 +14,11 @@ from relaionet.flows.vectors import get_encoder
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, alive
 from relaionet.manifests.tables.embeddings import PUBLISHED
-from relaionet.pipeline import embed, published_embeddings
-from relaionet.pipeline.embed_batches import usable_cores
-from relaionet.pipeline.embedding_store import has_embeddings, write_embeddings
-from relaionet.pipeline.neighbour_folder import folder_digest
+from relaionet.pipeline.embeddings import embed
+from relaionet.pipeline.embeddings import published as published_embeddings
+from relaionet.pipeline.embeddings.batches import usable_cores
+from relaionet.pipeline.embeddings.store import has_embeddings, write_embeddings
+from relaionet.pipeline.neighbours.folder_search import folder_digest
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe

@@ -10,7 +10,7 @@ from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.set_labels import count_steps
 from relaionet.flows.evaluate_plan import EvaluateRecipe, GeneratorEntry, check_recipe, sets_of
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.split import read_split
+from relaionet.pipeline.splits.build import read_split
 
 WIDTH = 110
 

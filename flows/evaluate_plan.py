@@ -18,7 +18,7 @@ from relaionet.flows.generator_shelf import Shelf, device_of
 from relaionet.flows.recipe import find_recipe, read_recipe
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json
-from relaionet.pipeline.split import read_split
+from relaionet.pipeline.splits.build import read_split
 
 
 @dataclass(frozen=True, kw_only=True)

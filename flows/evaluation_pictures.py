@@ -21,7 +21,7 @@ from relaionet.flows.scored_sets import StoredEvaluation, StoredSet
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json
 from relaionet.manifests.labels import find_label
-from relaionet.pipeline.split import read_split
+from relaionet.pipeline.splits.build import read_split
 
 if TYPE_CHECKING:
     from relaionet.evaluators.sample_shards import ShardedImages

@@ -11,9 +11,9 @@ from relaionet.flows.folder_lock import hold_folder
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release.info import INFO_FILE as RELEASE_FILE
 from relaionet.manifests.release.release import check_release
-from relaionet.pipeline.forms import FormConfig, export_split
 from relaionet.pipeline.hub import HubAddress, check_name, push_folder
-from relaionet.pipeline.split import read_split
+from relaionet.pipeline.splits.build import read_split
+from relaionet.pipeline.splits.export import FormConfig, export_split
 
 SHARE_FLAG = "--yes-i-may-share-these-images"
 

@@ -109,7 +109,7 @@ def try_generator(
     Raises:
         BadInput: it is not there, or cannot honour the settings.
     """
-    from relaionet.pipeline.encoders import pick_device
+    from relaionet.pipeline.embeddings.encoders import pick_device
 
     generator = load_generator(name, device=pick_device(device), **options)
     default = default_settings(generator.info)

@@ -11,13 +11,13 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, nearest_name
 from relaionet.manifests.labels import labels_by_wnid, read_labels
-from relaionet.pipeline.embed import embed_labels
-from relaionet.pipeline.lemma_compare import OUTCOMES, REASONS, compare_rules
-from relaionet.pipeline.lemma_match import Rule, name_classes
-from relaionet.pipeline.lemma_words import Form, fold_text, lemma_forms
-from relaionet.pipeline.sources import open_source, read_batches
-from relaionet.pipeline.text_encoders import TextEncoder
-from relaionet.pipeline.text_match import TEMPLATE, TextMatchConfig, compare_texts
+from relaionet.pipeline.captions.lemma_forms import Form, fold_text, lemma_forms
+from relaionet.pipeline.captions.lemma_match import Rule, name_classes
+from relaionet.pipeline.captions.rule_comparison import OUTCOMES, REASONS, compare_rules
+from relaionet.pipeline.captions.text_encoders import TextEncoder
+from relaionet.pipeline.captions.text_match import TEMPLATE, TextMatchConfig, compare_texts
+from relaionet.pipeline.embeddings.class_texts import embed_labels
+from relaionet.pipeline.sources.read import open_source, read_batches
 
 if TYPE_CHECKING:
     import numpy as np

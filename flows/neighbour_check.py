@@ -10,11 +10,11 @@ import polars as pl
 
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import alive
-from relaionet.pipeline.encoders import load_encoder
-from relaionet.pipeline.neighbour_queries import NeighboursConfig, Query
-from relaionet.pipeline.neighbour_rows import read_result, settle_rows
-from relaionet.pipeline.neighbours import knn_request
-from relaionet.pipeline.retrieval_service import NoAnswer, RetrievalService
+from relaionet.pipeline.embeddings.encoders import load_encoder
+from relaionet.pipeline.neighbours.queries import NeighboursConfig, Query
+from relaionet.pipeline.neighbours.rows import read_result, settle_rows
+from relaionet.pipeline.neighbours.service import NoAnswer, RetrievalService
+from relaionet.pipeline.neighbours.service_search import knn_request
 
 RESULTS_COUNT = 20
 SAME_FRAC = 0.8

@@ -16,10 +16,10 @@ from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import Label, find_label, read_labels
 from relaionet.manifests.tables import NEIGHBOURS
-from relaionet.pipeline import neighbours
-from relaionet.pipeline.encoders import Encoder
-from relaionet.pipeline.neighbour_folder import folder_digest
-from relaionet.pipeline.neighbour_queries import NeighboursConfig, make_queries, picture_digests
+from relaionet.pipeline.embeddings.encoders import Encoder
+from relaionet.pipeline.neighbours import service_search as neighbours
+from relaionet.pipeline.neighbours.folder_search import folder_digest
+from relaionet.pipeline.neighbours.queries import NeighboursConfig, make_queries, picture_digests
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe

@@ -14,10 +14,10 @@ from relaionet.flows.vectors import get_encoder, vectors_of
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import CANDIDATES, EMBEDDINGS, TEXT_MATCHES, VERDICTS, alive
-from relaionet.pipeline import embed
-from relaionet.pipeline.calibration_captions import Captions
-from relaionet.pipeline.calibration_fit import CalibrateConfig, Examples
-from relaionet.pipeline.caption_evidence import read_words
+from relaionet.pipeline.embeddings import embed
+from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig, Examples
+from relaionet.pipeline.proposals.caption_errors import Captions
+from relaionet.pipeline.proposals.caption_evidence import read_words
 
 if TYPE_CHECKING:
     import numpy as np

@@ -20,11 +20,11 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, PROPOSALS, ROUTED, VERDICTS, alive
-from relaionet.pipeline.calibration import Calibration
-from relaionet.pipeline.embed import stored_path
-from relaionet.pipeline.image_bytes import BrokenImage, open_image
-from relaionet.pipeline.reliability import Reliability, measure_reliability
-from relaionet.pipeline.route import RouteConfig, describe_routing, describe_sample
+from relaionet.pipeline.images.decode import BrokenImage, open_image
+from relaionet.pipeline.images.files import stored_path
+from relaionet.pipeline.proposals.calibration import Calibration
+from relaionet.pipeline.proposals.reliability import Reliability, measure_reliability
+from relaionet.pipeline.proposals.review_budget import RouteConfig, describe_routing, describe_sample
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe

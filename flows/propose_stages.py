@@ -26,8 +26,9 @@ from relaionet.manifests.tables import (
     TASKS,
     alive,
 )  # fmt: skip
-from relaionet.pipeline import propose, route
-from relaionet.pipeline.calibration import calibration_digest
+from relaionet.pipeline.proposals import propose
+from relaionet.pipeline.proposals import review_budget as route
+from relaionet.pipeline.proposals.calibration import calibration_digest
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe

@@ -8,7 +8,8 @@ from pathlib import Path
 from relaionet.evaluators.report_board import gather_doubts
 from relaionet.evaluators.report_tables import make_leaderboard
 from relaionet.evaluators.score_tables import format_board
-from relaionet.flows.prefect_server import is_temporary, server_address
+from relaionet.flows.environment import server_address
+from relaionet.flows.prefect_server import is_temporary
 from relaionet.flows.scored_sets import read_sets
 
 

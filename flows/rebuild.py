@@ -15,11 +15,12 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json
 from relaionet.manifests.release.release import Release, check_release
 from relaionet.manifests.tables import DOWNLOADS, SPLIT
-from relaionet.pipeline.download import DownloadConfig, check_proxy
-from relaionet.pipeline.forms import FormConfig
+from relaionet.pipeline.downloads.fetch import DownloadConfig, check_proxy
 from relaionet.pipeline.hub import is_address
-from relaionet.pipeline.split import INFO_FILE, POLICIES, Policy, SplitConfig, SplitPlan, carry_out, plan_split
-from relaionet.pipeline.split_vectors import read_vectors
+from relaionet.pipeline.splits.build import carry_out
+from relaionet.pipeline.splits.export import FormConfig
+from relaionet.pipeline.splits.plan import INFO_FILE, POLICIES, Policy, SplitConfig, SplitPlan, plan_split
+from relaionet.pipeline.splits.vectors import read_vectors
 
 if TYPE_CHECKING:
     from relaionet.flows.stage import Run
@@ -65,7 +66,7 @@ def run_rebuild(
     checked = check_release(locate_release(str(release), reporter))
     vectors = None
     if encoder is not None:
-        from relaionet.pipeline.encoders import load_encoder
+        from relaionet.pipeline.embeddings.encoders import load_encoder
 
         vectors = read_vectors(checked, load_encoder(encoder))
     with hold_folder(out):
@@ -111,8 +112,8 @@ def locate_release(release: str, reporter: Reporter) -> Path:
     """The folder of a release; one on the Hugging Face Hub is fetched and checked first."""
     if not is_address(release):
         return Path(release)
-    from relaionet.annotations.installation import find_home
-    from relaionet.pipeline.hub_release import fetch_release
+    from relaionet.pipeline.machine import find_home
+    from relaionet.pipeline.splits.hub_release import fetch_release
 
     found = fetch_release(release, find_home() / "releases")
     reporter.say(f"Fetched {release}: every byte is as listed; kept in {found}")

@@ -9,7 +9,7 @@ from relaionet.flows.console import Reporter
 from relaionet.manifests.labels import labels_by_wnid
 
 if TYPE_CHECKING:
-    from relaionet.pipeline.split import SplitPlan
+    from relaionet.pipeline.splits.plan import SplitPlan
 
 REASONS_SHOWN, CLASSES_SHOWN = 5, 5
 REASONS_TOLD_OF = ("changed", "gone")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relaionet.annotations.installation import find_home
 from relaionet.flows.console import Reporter
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json
-from relaionet.pipeline.embed import EmbedConfig
-from relaionet.pipeline.encoders import Encoder
-from relaionet.pipeline.reference_store import (
+from relaionet.pipeline.embeddings.embed import EmbedConfig
+from relaionet.pipeline.embeddings.encoders import Encoder
+from relaionet.pipeline.machine import find_home
+from relaionet.pipeline.screens.references import (
     SET_FILE,
     StoredReference,
     add_reference,
@@ -21,7 +21,7 @@ from relaionet.pipeline.reference_store import (
     list_pictures,
     open_reference,
     set_folder,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe
@@ -95,7 +95,7 @@ def add_to_store(
     Raises:
         BadInput: no pictures, a wrong name or encoder, or another process adds to the same set.
     """
-    from relaionet.pipeline.encoders import load_encoder
+    from relaionet.pipeline.embeddings.encoders import load_encoder
 
     check_name(name)
     files = len(list_pictures(folder))

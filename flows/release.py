@@ -73,7 +73,7 @@ def release_run(run: Run, recipe: CurateRecipe, *, vectors: bool = False, **note
 def released_vectors(run: Run, recipe: CurateRecipe, manifest: pl.DataFrame) -> pl.DataFrame:
     """PICTURE_VECTORS of the released rows, from the run's embeddings."""
     from relaionet.flows.vectors import get_encoder, vectors_of
-    from relaionet.pipeline.split_vectors import make_vectors
+    from relaionet.pipeline.splits.vectors import make_vectors
 
     encoder, ids = get_encoder(recipe), manifest["candidate_id"]
     return make_vectors(ids.to_list(), vectors_of(run, run.store.shards(EMBEDDINGS), encoder, ids), encoder)

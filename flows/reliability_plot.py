@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 
-from relaionet.pipeline.reliability import Reliability
+from relaionet.pipeline.proposals.reliability import Reliability
 
 COLORS = ("#1f6fb2", "#c2571a", "#4c8c4a")
 GREY = "#8a8a8a"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from relaionet.annotations.accounts import add_account, invitation_link, list_accounts, remove_account
 from relaionet.annotations.decisions import pseudonym
-from relaionet.annotations.server import find_studio, read_credentials
+from relaionet.annotations.server import find_studio
+from relaionet.annotations.server_settings import read_credentials
 from relaionet.annotations.studio import StudioClient, connect_studio
 from relaionet.flows.console import Reporter
 from relaionet.flows.review import KEY, URL

@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 
 from relaionet.annotations.projects import list_projects
-from relaionet.annotations.server import find_studio, read_credentials
+from relaionet.annotations.server import find_studio
+from relaionet.annotations.server_settings import read_credentials
 from relaionet.annotations.status import review_status
 from relaionet.annotations.studio import StudioClient, connect_studio
 from relaionet.flows.folder_lock import hold_folder

@@ -11,7 +11,6 @@ from typing import Any
 import polars as pl
 
 from relaionet.evaluators.generators import Generator, Info, Request, Settings
-from relaionet.evaluators.peak_memory import largest, peak_memory_bytes
 from relaionet.evaluators.registry import load_generator
 from relaionet.evaluators.sample_shards import drop_others
 from relaionet.evaluators.sampling import (
@@ -29,6 +28,7 @@ from relaionet.flows.stage import Run, run_shards
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
 from relaionet.manifests.tables import SAMPLES
+from relaionet.pipeline.machine import largest, peak_memory_bytes
 
 REQUESTS = "requests.parquet"
 WORKERS = "workers"

@@ -24,10 +24,11 @@ from relaionet.manifests.tables import (
     TEXTS_READ,
     alive,
 )  # fmt: skip
-from relaionet.pipeline import picture_measures, screen, text_reading
-from relaionet.pipeline.embedding_store import embeddings_digest
-from relaionet.pipeline.picture_scores import load_scorers
-from relaionet.pipeline.screen_config import screens_asked
+from relaionet.pipeline.embeddings.store import embeddings_digest
+from relaionet.pipeline.screens import pixel_measures as picture_measures
+from relaionet.pipeline.screens import screen, text_reading
+from relaionet.pipeline.screens.config import screens_asked
+from relaionet.pipeline.screens.encoder_scores import load_scorers
 
 if TYPE_CHECKING:
     from relaionet.flows.curate import CurateRecipe

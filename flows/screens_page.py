@@ -14,10 +14,10 @@ import polars as pl
 from relaionet.flows.stage import Run
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, SCREENED, alive, count_statuses
-from relaionet.pipeline.embed import stored_path
-from relaionet.pipeline.image_bytes import BrokenImage, open_image
-from relaionet.pipeline.perceptual_hash import make_upright
-from relaionet.pipeline.screen_config import ScreenConfig, screens_asked
+from relaionet.pipeline.images.decode import BrokenImage, open_image
+from relaionet.pipeline.images.files import stored_path
+from relaionet.pipeline.images.perceptual_hash import make_upright
+from relaionet.pipeline.screens.config import ScreenConfig, screens_asked
 
 if TYPE_CHECKING:
     from PIL import Image

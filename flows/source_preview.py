@@ -9,9 +9,9 @@ import polars as pl
 
 from relaionet.flows.trace import show_value
 from relaionet.manifests.tables import ALIVE, CANDIDATES
-from relaionet.pipeline.candidate_stream import ReadState, stream_candidates
-from relaionet.pipeline.candidates import CandidatesConfig
-from relaionet.pipeline.sources import Source, open_source
+from relaionet.pipeline.candidates.judge import CandidatesConfig
+from relaionet.pipeline.candidates.stream import ReadState, stream_candidates
+from relaionet.pipeline.sources.read import Source, open_source
 
 EXAMPLES_COUNT, ALIVE_EXAMPLES_COUNT = 3, 8
 

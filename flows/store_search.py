@@ -13,12 +13,12 @@ from relaionet.flows.console import Reporter
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
-from relaionet.pipeline.class_texts import embed_class_texts
-from relaionet.pipeline.encoders import Encoder, load_encoder
-from relaionet.pipeline.index_files import RECEIPT_FILE, build_index, load_index, read_receipt
-from relaionet.pipeline.index_plan import IndexConfig, plan_index
-from relaionet.pipeline.retrieve import RetrieveConfig, search_rows
-from relaionet.pipeline.search_store import SearchStore, open_store
+from relaionet.pipeline.embeddings.class_texts import embed_class_texts
+from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder
+from relaionet.pipeline.retrieval.index import RECEIPT_FILE, build_index, load_index, read_receipt
+from relaionet.pipeline.retrieval.index_plan import IndexConfig, plan_index
+from relaionet.pipeline.retrieval.search import RetrieveConfig, search_rows
+from relaionet.pipeline.retrieval.searchable_store import SearchStore, open_store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,7 +165,7 @@ def _embed_question(question: Question, store: SearchStore, encoder: str | None)
 
 
 def _embed_files(paths: Sequence[Path], encoder: Encoder) -> np.ndarray:
-    from relaionet.pipeline.embed import EmbedConfig, embed_images
+    from relaionet.pipeline.embeddings.embed import EmbedConfig, embed_images
 
     parts = []
     for path in paths:  # one by one: they may lie in different folders

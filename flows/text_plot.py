@@ -6,14 +6,14 @@ import io
 from typing import TYPE_CHECKING
 
 from relaionet.manifests.files import write_atomic
-from relaionet.pipeline.text_calibration import BINS_PER_UNIT
+from relaionet.pipeline.captions.text_threshold import BINS_PER_UNIT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
 
-    from relaionet.pipeline.text_calibration import Calibration, Cosines
+    from relaionet.pipeline.captions.text_threshold import Calibration, Cosines
 
 WRONG, NAMED, DOUBTFUL = "#8a8a8a", "#1f6fb2", "#c2571a"
 

@@ -18,9 +18,15 @@ from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, read_json, write_atomic
 from relaionet.manifests.store import Receipt
 from relaionet.manifests.tables import CANDIDATES
-from relaionet.pipeline import text_calibration, text_match
-from relaionet.pipeline.text_calibration import Calibration, calibrate_threshold, read_calibration, sample_captions
-from relaionet.pipeline.text_encoders import TextEncoder, load_text_encoder, share_encoder
+from relaionet.pipeline.captions import text_match
+from relaionet.pipeline.captions import text_threshold as text_calibration
+from relaionet.pipeline.captions.text_encoders import TextEncoder, load_text_encoder, share_encoder
+from relaionet.pipeline.captions.text_threshold import (
+    Calibration,
+    calibrate_threshold,
+    read_calibration,
+    sample_captions,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,10 +12,10 @@ import polars as pl
 from relaionet.flows.stage import Run
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import read_labels
-from relaionet.pipeline import class_texts
-from relaionet.pipeline.embedding_store import embedding_shards, read_embeddings
-from relaionet.pipeline.encoders import Encoder, load_encoder
-from relaionet.pipeline.vector_shards import VectorShards, as_shards, map_files
+from relaionet.pipeline.embeddings import class_texts
+from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder
+from relaionet.pipeline.embeddings.store import embedding_shards, read_embeddings
+from relaionet.pipeline.retrieval.shards import VectorShards, as_shards, map_files
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from relaionet.manifests.labels import read_labels
-from relaionet.pipeline.encoders import Encoder, load_encoder
+from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder
 from tests.bench.embedding import write_weights
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "real" / "photos"

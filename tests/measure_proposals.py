@@ -22,15 +22,15 @@ import polars as pl
 from relaionet.flows.calibration_stage import group_name
 from relaionet.flows.reliability_plot import draw_reliability
 from relaionet.manifests.labels import read_labels
-from relaionet.pipeline.calibration import Calibration, uncalibrated
-from relaionet.pipeline.calibration_captions import Captions
-from relaionet.pipeline.calibration_fit import CalibrateConfig, Examples, fit_calibration
-from relaionet.pipeline.caption_evidence import read_words
-from relaionet.pipeline.embed import embed_labels
-from relaionet.pipeline.encoders import load_encoder, logit_scale_of
-from relaionet.pipeline.lemma_match import name_classes
-from relaionet.pipeline.propose import ProposeConfig, propose_labels
-from relaionet.pipeline.reliability import Reliability, measure_reliability
+from relaionet.pipeline.captions.lemma_match import name_classes
+from relaionet.pipeline.embeddings.class_texts import embed_labels
+from relaionet.pipeline.embeddings.encoders import load_encoder, logit_scale_of
+from relaionet.pipeline.proposals.calibration import Calibration, uncalibrated
+from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig, Examples, fit_calibration
+from relaionet.pipeline.proposals.caption_errors import Captions
+from relaionet.pipeline.proposals.caption_evidence import read_words
+from relaionet.pipeline.proposals.propose import ProposeConfig, propose_labels
+from relaionet.pipeline.proposals.reliability import Reliability, measure_reliability
 
 REAL = (Path(__file__).resolve().parents[2] / "shared" / "real").resolve()
 ENCODER = f"{REAL / 'encoder' / 'conse.py'}:ConseEncoder"

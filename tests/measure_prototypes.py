@@ -17,9 +17,9 @@ import polars as pl
 
 from relaionet.manifests.labels import find_label, read_labels
 from relaionet.manifests.tables import alive
-from relaionet.pipeline.class_texts import embed_class_texts, make_prototypes
-from relaionet.pipeline.embed import EmbedConfig, embed_images
-from relaionet.pipeline.encoders import Encoder, load_encoder
+from relaionet.pipeline.embeddings.class_texts import embed_class_texts, make_prototypes
+from relaionet.pipeline.embeddings.embed import EmbedConfig, embed_images
+from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder
 
 REAL = (Path(__file__).resolve().parents[2] / "shared" / "real").resolve()
 WEIGHTS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)

@@ -27,7 +27,7 @@ from relaionet.flows.demo import ANSWERS, REVIEWERS
 from relaionet.flows.stage import Run
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import PROPOSALS, SCREENED, alive
-from relaionet.pipeline.route import RouteConfig, route_rows
+from relaionet.pipeline.proposals.review_budget import RouteConfig, route_rows
 
 OVERLAP = 3
 ROUNDS = 3

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from relaionet.pipeline.perceptual_hash import phash_distance, phash_hex
-from relaionet.pipeline.picture_match import match_prints, take_print
-from relaionet.pipeline.picture_measures import measure_picture
-from relaionet.pipeline.same_pictures import SamePictureConfig
-from relaionet.pipeline.screen_config import DrawingConfig
+from relaionet.pipeline.images.perceptual_hash import phash_distance, phash_hex
+from relaionet.pipeline.screens.config import DrawingConfig
+from relaionet.pipeline.screens.pixel_measures import measure_picture
+from relaionet.pipeline.screens.registration import match_prints, take_print
+from relaionet.pipeline.screens.same_pictures import SamePictureConfig
 from tests.measure_verdicts import encode, patch, photo_files, to_side, write
 
 Picture = Image.Image

@@ -19,10 +19,10 @@ from pathlib import Path
 import polars as pl
 
 from relaionet.flows.text_plot import draw_calibration
-from relaionet.pipeline.lemma_match import name_classes
-from relaionet.pipeline.text_calibration import BINS_PER_UNIT, Calibration, calibrate_threshold, sample_captions
-from relaionet.pipeline.text_encoders import load_text_encoder
-from relaionet.pipeline.text_match import TextMatchConfig, embed_classes, match_texts
+from relaionet.pipeline.captions.lemma_match import name_classes
+from relaionet.pipeline.captions.text_encoders import load_text_encoder
+from relaionet.pipeline.captions.text_match import TextMatchConfig, embed_classes, match_texts
+from relaionet.pipeline.captions.text_threshold import BINS_PER_UNIT, Calibration, calibrate_threshold, sample_captions
 
 REAL = (Path(__file__).resolve().parents[2] / "shared" / "real").resolve()
 SHARES = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)

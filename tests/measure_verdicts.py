@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from relaionet.pipeline.perceptual_hash import phash_distance, phash_hex
-from relaionet.pipeline.split_verdicts import VerdictConfig
-from relaionet.pipeline.thumbprint import thumbprint_contrast, thumbprint_distances, thumbprint_hex
+from relaionet.pipeline.images.perceptual_hash import phash_distance, phash_hex
+from relaionet.pipeline.images.thumbnail_hash import thumbprint_contrast, thumbprint_distances, thumbprint_hex
+from relaionet.pipeline.splits.verdicts import VerdictConfig
 
 PHOTOS = (Path(__file__).resolve().parents[2] / "shared" / "real" / "photos").resolve()
 Picture = Image.Image
@@ -231,7 +231,7 @@ def main() -> None:
     asked = parser.parse_args()
     encoder = None
     if asked.encoder:
-        from relaionet.pipeline.encoders import load_encoder
+        from relaionet.pipeline.embeddings.encoders import load_encoder
 
         encoder = load_encoder(asked.encoder)
     photos = read_photos(asked.photos)

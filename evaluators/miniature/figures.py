@@ -23,7 +23,7 @@ from relaionet.evaluators.miniature.pictures import CLASS_INDICES, HELD_OUT_SEED
 from relaionet.evaluators.registry import load_generator
 from relaionet.evaluators.requests import make_requests
 from relaionet.manifests.files import read_json, write_atomic
-from relaionet.pipeline.miniature.world import CLASSES
+from relaionet.pipeline.miniature.drawings.pictures import CLASSES
 
 REFERENCE_PER_CLASS = 100
 STEPS = (1, 2, 4, 8)

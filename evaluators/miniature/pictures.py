@@ -19,7 +19,7 @@ from PIL import Image
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label
-from relaionet.pipeline.miniature.world import CLASSES, draw_picture
+from relaionet.pipeline.miniature.drawings.pictures import CLASSES, draw_picture
 
 SIZE_PX = 32
 DRAWN_PX = 96  # drawn larger and shrunk, as the pictures of a split are: their grain shrinks too

@@ -6,7 +6,7 @@ from random import Random
 
 from relaionet.manifests.errors import BadInput, nearest_name
 from relaionet.manifests.labels import find_label
-from relaionet.pipeline.miniature.pictures import CLASSES
+from relaionet.pipeline.miniature.drawings.pictures import CLASSES
 
 CAPTION_KINDS = ("right", "wrong", "none", "ambiguous")
 BIRD_CRANE, MACHINE_CRANE = "n02012849", "n03126707"

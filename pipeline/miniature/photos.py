@@ -9,7 +9,14 @@ from random import Random
 from PIL import Image
 
 from relaionet.manifests.labels import find_label
-from relaionet.pipeline.miniature.pictures import CLASSES, draw_clutter, draw_pair, draw_picture, draw_word, rng_of
+from relaionet.pipeline.miniature.drawings.pictures import (
+    CLASSES,
+    draw_clutter,
+    draw_pair,
+    draw_picture,
+    draw_word,
+    rng_of,
+)
 from relaionet.pipeline.miniature.rows import Row
 
 HTML = b"<!DOCTYPE html><html><head><title>Not here</title></head><body><h1>This picture has moved</h1></body></html>"

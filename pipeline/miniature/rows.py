@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from relaionet.pipeline.miniature.captions import write_caption
-from relaionet.pipeline.miniature.pictures import CLASSES, WORLD_SEEDS, rng_of
+from relaionet.pipeline.miniature.drawings.pictures import CLASSES, WORLD_SEEDS, rng_of
 
 HOST = "http://miniature.invalid"
 # what is wrong with a row -> how many rows of a whole world have it

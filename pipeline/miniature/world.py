@@ -14,8 +14,7 @@ import polars as pl
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.pipeline.miniature.captions import write_caption
-from relaionet.pipeline.miniature.photos import encode_picture, leaked_reference, make_bytes, make_later_bytes
-from relaionet.pipeline.miniature.pictures import (
+from relaionet.pipeline.miniature.drawings.pictures import (
     CLASSES,
     WORLD_SEEDS,
     draw_array,
@@ -25,6 +24,7 @@ from relaionet.pipeline.miniature.pictures import (
     draw_word,
     rng_of,
 )
+from relaionet.pipeline.miniature.photos import encode_picture, leaked_reference, make_bytes, make_later_bytes
 from relaionet.pipeline.miniature.rows import NO_BYTES, Row, plan_rows
 
 __all__ = [

@@ -72,7 +72,7 @@ def read(source: Path, out: Path, rows_count: int) -> None:
     from relaionet.flows.curate import CurateRecipe
     from relaionet.flows.stage import Run
     from relaionet.manifests.tables import CANDIDATES
-    from relaionet.pipeline.candidates import CandidatesConfig
+    from relaionet.pipeline.candidates.judge import CandidatesConfig
 
     files = [source / "small" / "million.parquet"]
     if rows_count > MILLION:

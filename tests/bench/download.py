@@ -17,7 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from relaionet.pipeline.download import DownloadConfig, fetch_images
+from relaionet.pipeline.downloads.fetch import DownloadConfig, fetch_images
 from tests.bench.picture_server import serve_pictures
 from tests.bench.row import Row
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import torch
 
-from relaionet.pipeline.embed import decode_picture, input_side_px
-from relaionet.pipeline.embed_batches import CPU_BATCH, Decoded, embed_batches
-from relaionet.pipeline.embed_dataset import DatasetConfig
-from relaionet.pipeline.encoders import load_encoder
-from relaionet.pipeline.webdataset import Sample, find_shards, read_samples
+from relaionet.pipeline.embeddings.batches import CPU_BATCH, Decoded, embed_batches
+from relaionet.pipeline.embeddings.dataset import DatasetConfig
+from relaionet.pipeline.embeddings.embed import decode_picture, input_side_px
+from relaionet.pipeline.embeddings.encoders import load_encoder
+from relaionet.pipeline.images.webdataset import Sample, find_shards, read_samples
 from tests.bench.embedding import write_shards, write_weights
 from tests.bench.row import Row
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from relaionet.manifests.labels import read_labels
-from relaionet.pipeline.retrieve import RetrieveConfig, nearest_rows, search_index
-from relaionet.pipeline.vector_shards import as_shards, map_files
+from relaionet.pipeline.retrieval.search import RetrieveConfig, nearest_rows, search_index
+from relaionet.pipeline.retrieval.shards import as_shards, map_files
 from tests.bench.row import Row
 
 IMAGES_COUNT, DIM, NEIGHBOURS, SHARDS = 200_000, 512, 50, 8

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from relaionet.pipeline.forms import FormConfig, export_split
+from relaionet.pipeline.splits.export import FormConfig, export_split
 from tests.bench.row import Row
 from tests.hub.splits import make_split
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from relaionet.pipeline.cosines import exact_cosines
-from relaionet.pipeline.index_plan import IndexConfig, plan_index
-from relaionet.pipeline.retrieve import RetrieveConfig, nearest_rows
-from relaionet.pipeline.vector_index import make_index
+from relaionet.pipeline.retrieval.cosines import exact_cosines
+from relaionet.pipeline.retrieval.index_plan import IndexConfig, plan_index
+from relaionet.pipeline.retrieval.ivf import make_index
+from relaionet.pipeline.retrieval.search import RetrieveConfig, nearest_rows
 from tests.bench.row import Row
 
 ROWS_COUNT, DIM, CENTRES, QUERIES, K = 300_000, 256, 2000, 2000, 10

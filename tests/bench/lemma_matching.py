@@ -15,7 +15,7 @@ from random import Random
 import polars as pl
 
 from relaionet.manifests.labels import read_labels
-from relaionet.pipeline.lemma_match import name_classes
+from relaionet.pipeline.captions.lemma_match import name_classes
 from tests.bench.laionet_loop import loop_matches, made_captions, tight_loop_matches
 from tests.bench.row import Row
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import faiss
 import numpy as np
 
-from relaionet.pipeline.hash_search import HashIndex
-from relaionet.pipeline.reference_store import BLOCK_ROWS
+from relaionet.pipeline.retrieval.hashes import HashIndex
+from relaionet.pipeline.screens.references import BLOCK_ROWS
 from tests.bench.row import Row
 
 BASE_COUNT, CANDIDATES_COUNT, SEARCHED_COUNT = 1_300_000, 200_000, 20_000

@@ -29,10 +29,11 @@ from PIL import Image
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.release.release import check_release, make_release
 from relaionet.manifests.tables import MANIFEST
-from relaionet.pipeline.download import DownloadConfig
-from relaionet.pipeline.perceptual_hash import phash_hex
-from relaionet.pipeline.split import SplitConfig, build_split
-from relaionet.pipeline.thumbprint import thumbprint_hex
+from relaionet.pipeline.downloads.fetch import DownloadConfig
+from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.images.thumbnail_hash import thumbprint_hex
+from relaionet.pipeline.splits.build import build_split
+from relaionet.pipeline.splits.plan import SplitConfig
 from tests.bench.row import Row
 
 IMAGES_COUNT, DISTINCT, CLASSES = 1500, 60, 100

@@ -84,7 +84,7 @@ def write_run(root: Path, made: dict[str, np.ndarray]) -> None:
     """All tables that the comparison reads, in shards."""
     from relaionet.manifests.store import Store
     from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, EMBEDDINGS, MEASURED, PROPOSALS, shape_table
-    from relaionet.pipeline.embedding_store import write_embeddings
+    from relaionet.pipeline.embeddings.store import write_embeddings
 
     store = Store(root)
     for start in range(0, ROWS_COUNT, PER_SHARD):
@@ -121,8 +121,8 @@ def measure_rates(folder: Path) -> tuple[float, float]:
     """Pictures per second measured, and merely decoded, both on all cores."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from relaionet.pipeline.image_bytes import open_image
-    from relaionet.pipeline.picture_measures import measure_pictures
+    from relaionet.pipeline.images.decode import open_image
+    from relaionet.pipeline.screens.pixel_measures import measure_pictures
 
     rows, threads = write_pictures(folder), os.cpu_count() or 1
     started = time.perf_counter()
@@ -143,9 +143,9 @@ def compare(root: Path) -> dict[str, float]:
     from relaionet.flows.curate import CurateRecipe
     from relaionet.flows.stage import Run
     from relaionet.manifests.tables import SCREENED, count_statuses
-    from relaionet.pipeline.compare_pictures import Reference
-    from relaionet.pipeline.retrieve import RetrieveConfig, nearest_rows
-    from relaionet.pipeline.same_pictures import Pictures
+    from relaionet.pipeline.retrieval.search import RetrieveConfig, nearest_rows
+    from relaionet.pipeline.screens.duplicates import Reference
+    from relaionet.pipeline.screens.same_pictures import Pictures
 
     class Named(Reference):
         digest = "made"
@@ -178,8 +178,8 @@ def embedding_rate(folder: Path) -> float:
     """Pictures per second that ViT-B-32 embeds on all cores, in fp32, decoding left out."""
     import torch
 
-    from relaionet.pipeline.embed_batches import Decoded, embed_batches
-    from relaionet.pipeline.encoders import load_encoder
+    from relaionet.pipeline.embeddings.batches import Decoded, embed_batches
+    from relaionet.pipeline.embeddings.encoders import load_encoder
     from tests.bench.embedding import write_weights
 
     encoder = load_encoder(f"ViT-B-32/{write_weights(folder, 'ViT-B-32')}", "cpu")

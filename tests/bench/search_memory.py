@@ -34,8 +34,8 @@ def write_rows(folder: Path) -> list[Path]:
 
 
 def search(paths: list[Path], queries_count: int, budget: int) -> int:
-    from relaionet.pipeline.retrieve import RetrieveConfig, nearest_rows
-    from relaionet.pipeline.vector_shards import map_files
+    from relaionet.pipeline.retrieval.search import RetrieveConfig, nearest_rows
+    from relaionet.pipeline.retrieval.shards import map_files
 
     queries = np.random.default_rng(99).standard_normal((queries_count, DIM), dtype=np.float32)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)

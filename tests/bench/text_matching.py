@@ -11,9 +11,9 @@ import time
 import polars as pl
 
 from relaionet.manifests.labels import read_labels
-from relaionet.pipeline.sentence_encoder import SentenceEncoder
-from relaionet.pipeline.text_encoders import load_text_encoder
-from relaionet.pipeline.text_match import TextMatchConfig, embed_classes, match_texts
+from relaionet.pipeline.captions.sentence_encoder import SentenceEncoder
+from relaionet.pipeline.captions.text_encoders import load_text_encoder
+from relaionet.pipeline.captions.text_match import TextMatchConfig, embed_classes, match_texts
 from tests.bench.row import Row
 from tests.measure_texts import REAL
 

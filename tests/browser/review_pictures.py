@@ -19,7 +19,7 @@ from relaionet.annotations.studio import connect_studio
 from relaionet.annotations.task_push import PushConfig, push_tasks
 from relaionet.annotations.tasks import make_tasks
 from relaionet.manifests.labels import read_labels
-from relaionet.pipeline.miniature.pictures import draw_picture
+from relaionet.pipeline.miniature.drawings.pictures import draw_picture
 from tests.browser.conftest import Page
 from tests.browser.test_review_page import keys, log_in, show_task
 

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from relaionet.evaluators.report import Picture, Report, SampleRow, SetFacts, set_label, write_report
+from relaionet.evaluators.report import Picture, Report, SampleRow, SetFacts, write_report
+from relaionet.evaluators.set_labels import set_label
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES, shape_table
 
 pytestmark = pytest.mark.browser

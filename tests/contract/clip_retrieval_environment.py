@@ -24,7 +24,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from relaionet.annotations.installation import find_home
+from relaionet.pipeline.machine import find_home
 
 VERSION = "2.45.0"
 LOCK = Path(__file__).with_name("clip_retrieval.lock")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from relaionet.annotations.installation import find_home
+from relaionet.pipeline.machine import find_home
 
 VERSION = "0.8.5"
 OLD_ORBAX = "0.4.4"

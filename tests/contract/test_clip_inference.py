@@ -12,11 +12,11 @@ import torch
 import webdataset
 from safetensors.torch import save_file
 
-from relaionet.pipeline.embed_dataset import DatasetConfig, embed_samples
-from relaionet.pipeline.embedding_store import read_embeddings
-from relaionet.pipeline.encoders import load_encoder
-from relaionet.pipeline.miniature.world import CLASSES, draw_picture
-from relaionet.pipeline.webdataset import find_shards
+from relaionet.pipeline.embeddings.dataset import DatasetConfig, embed_samples
+from relaionet.pipeline.embeddings.encoders import load_encoder
+from relaionet.pipeline.embeddings.store import read_embeddings
+from relaionet.pipeline.images.webdataset import find_shards
+from relaionet.pipeline.miniature.drawings.pictures import CLASSES, draw_picture
 from tests.contract.clip_retrieval_environment import NotHere, environment_variables, install_clip_retrieval
 
 pytestmark = [pytest.mark.clip_retrieval, pytest.mark.slow]

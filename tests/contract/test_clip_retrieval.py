@@ -20,13 +20,13 @@ from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.tables import NEIGHBOURS, check_table
-from relaionet.pipeline.embedding_store import write_embeddings
-from relaionet.pipeline.encoders import MINIATURE_WEIGHTS, load_encoder
-from relaionet.pipeline.miniature.world import CLASSES, draw_picture
-from relaionet.pipeline.neighbour_folder import search_folder
-from relaionet.pipeline.neighbour_queries import NeighboursConfig, embed_queries, make_queries
-from relaionet.pipeline.neighbours import search_service
-from relaionet.pipeline.retrieval_service import NoAnswer, RetrievalService
+from relaionet.pipeline.embeddings.encoders import MINIATURE_WEIGHTS, load_encoder
+from relaionet.pipeline.embeddings.store import write_embeddings
+from relaionet.pipeline.miniature.drawings.pictures import CLASSES, draw_picture
+from relaionet.pipeline.neighbours.folder_search import search_folder
+from relaionet.pipeline.neighbours.queries import NeighboursConfig, embed_queries, make_queries
+from relaionet.pipeline.neighbours.service import NoAnswer, RetrievalService
+from relaionet.pipeline.neighbours.service_search import search_service
 from tests.contract.clip_retrieval_environment import NotHere, environment_variables, install_clip_retrieval
 
 pytestmark = [pytest.mark.clip_retrieval, pytest.mark.slow]

@@ -19,10 +19,10 @@ from relaionet.flows.export import run_export
 from relaionet.flows.rebuild import locate_release
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 from relaionet.manifests.release.release import read_release
-from relaionet.pipeline.forms import FORMS, FormConfig, export_split
 from relaionet.pipeline.hub import HubAddress, fetch_snapshot, parse_address
-from relaionet.pipeline.hub_release import fetch_release
-from relaionet.pipeline.split import read_split
+from relaionet.pipeline.splits.build import read_split
+from relaionet.pipeline.splits.export import FORMS, FormConfig, export_split
+from relaionet.pipeline.splits.hub_release import fetch_release
 from tests.hub.server import Hub, serve_hub
 from tests.hub.splits import make_split
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.pipeline.download import DownloadConfig, fetch_images
+from relaionet.pipeline.downloads.fetch import DownloadConfig, fetch_images
 from tests.faults.catalogue import DECODE_S, FAULTS, MAX_BYTES, MAX_PIXELS, TIMEOUT_S, answers, urls
 from tests.faults.server import serve_faults
 

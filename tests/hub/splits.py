@@ -16,10 +16,10 @@ from relaionet.manifests.labels import read_labels
 from relaionet.manifests.release.release import make_release, read_release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import MANIFEST, SPLIT
-from relaionet.pipeline.perceptual_hash import phash_hex
-from relaionet.pipeline.split import SplitConfig
-from relaionet.pipeline.split_card import write_split_card
-from relaionet.pipeline.split_facts import describe_split
+from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.splits.card import write_split_card
+from relaionet.pipeline.splits.facts import describe_split
+from relaionet.pipeline.splits.plan import SplitConfig
 
 CLASSES = (7, 134, 517)
 FORMATS = ("JPEG", "PNG", "WEBP")

@@ -11,9 +11,10 @@ from PIL import Image
 from relaionet.flows.adopt import run_adopt
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.release.release import check_release
-from relaionet.pipeline.adopt import AdoptConfig
-from relaionet.pipeline.download import DownloadConfig
-from relaionet.pipeline.split import SplitConfig, carry_out, plan_split
+from relaionet.pipeline.adoption.adopt import AdoptConfig
+from relaionet.pipeline.downloads.fetch import DownloadConfig
+from relaionet.pipeline.splits.build import carry_out
+from relaionet.pipeline.splits.plan import SplitConfig, plan_split
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "real" / "photos"
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not PHOTOS.is_dir(), reason="needs ../shared/real/photos")]

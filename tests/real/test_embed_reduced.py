@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from relaionet.pipeline.embed import decode_picture, input_side_px
-from relaionet.pipeline.embed_dataset import DatasetConfig
-from relaionet.pipeline.encoders import load_encoder
+from relaionet.pipeline.embeddings.dataset import DatasetConfig
+from relaionet.pipeline.embeddings.embed import decode_picture, input_side_px
+from relaionet.pipeline.embeddings.encoders import load_encoder
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 COUNT = 40

@@ -42,17 +42,20 @@ from relaionet.manifests.tables import (
     check_table,
     count_statuses,
 )  # fmt: skip
-from relaionet.pipeline.calibration import Calibration, uncalibrated
-from relaionet.pipeline.calibration_captions import Captions
-from relaionet.pipeline.calibration_fit import CalibrateConfig, Examples, fit_calibration
-from relaionet.pipeline.candidates import CandidatesConfig, read_candidates
-from relaionet.pipeline.caption_evidence import read_words
-from relaionet.pipeline.download import DownloadConfig, fetch_images
-from relaionet.pipeline.embed import EmbedConfig, embed_images, embed_labels
-from relaionet.pipeline.encoders import Encoder, load_encoder, logit_scale_of
-from relaionet.pipeline.propose import ProposeConfig, propose_labels
-from relaionet.pipeline.retrieve import RetrieveConfig, search_index
-from relaionet.pipeline.screen import ScreenConfig, screen_images
+from relaionet.pipeline.candidates.judge import CandidatesConfig
+from relaionet.pipeline.candidates.stream import read_candidates
+from relaionet.pipeline.downloads.fetch import DownloadConfig, fetch_images
+from relaionet.pipeline.embeddings.class_texts import embed_labels
+from relaionet.pipeline.embeddings.embed import EmbedConfig, embed_images
+from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder, logit_scale_of
+from relaionet.pipeline.proposals.calibration import Calibration, uncalibrated
+from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig, Examples, fit_calibration
+from relaionet.pipeline.proposals.caption_errors import Captions
+from relaionet.pipeline.proposals.caption_evidence import read_words
+from relaionet.pipeline.proposals.propose import ProposeConfig, propose_labels
+from relaionet.pipeline.retrieval.search import RetrieveConfig, search_index
+from relaionet.pipeline.screens.config import ScreenConfig
+from relaionet.pipeline.screens.screen import screen_images
 
 REAL = (Path(__file__).resolve().parents[3] / "shared" / "real").resolve()
 ENCODER = f"{REAL / 'encoder' / 'conse.py'}:ConseEncoder"

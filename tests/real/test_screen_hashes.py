@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from relaionet.pipeline.perceptual_hash import phash_hex
-from relaionet.pipeline.same_pictures import Pictures, SamePictureConfig, find_same
+from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.screens.same_pictures import Pictures, SamePictureConfig, find_same
 from tests.measure_screens import DAMAGE, print_of
 from tests.measure_verdicts import PHOTOS, encode, read_photos
 

@@ -22,11 +22,12 @@ from PIL import Image
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.release.release import make_release, read_release
 from relaionet.manifests.tables import MANIFEST
-from relaionet.pipeline.download import DownloadConfig
-from relaionet.pipeline.perceptual_hash import phash_hex
-from relaionet.pipeline.split import SplitConfig, build_split
-from relaionet.pipeline.split_verdicts import VerdictConfig
-from relaionet.pipeline.thumbprint import thumbprint_hex
+from relaionet.pipeline.downloads.fetch import DownloadConfig
+from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.images.thumbnail_hash import thumbprint_hex
+from relaionet.pipeline.splits.build import build_split
+from relaionet.pipeline.splits.plan import SplitConfig
+from relaionet.pipeline.splits.verdicts import VerdictConfig
 from tests.measure_verdicts import CHANGED, SAME, Damage, is_same, measure, photo_files
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"

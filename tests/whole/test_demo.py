@@ -15,7 +15,7 @@ import pytest
 from relaionet.manifests.release.release import check_release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import CANDIDATES, SCORES, TABLES
-from relaionet.pipeline.split import read_split
+from relaionet.pipeline.splits.build import read_split
 from tests.whole.conftest import Command, FinishedDemo
 
 pytestmark = [pytest.mark.slow, pytest.mark.studio, pytest.mark.timeout(1200)]

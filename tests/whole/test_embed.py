@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from relaionet.pipeline.embedding_store import read_embeddings
-from relaionet.pipeline.miniature.world import CLASSES, draw_picture
+from relaionet.pipeline.embeddings.store import read_embeddings
+from relaionet.pipeline.miniature.drawings.pictures import CLASSES, draw_picture
 from tests.unit.pipeline.test_embed_dataset import sample, write_shard
 from tests.whole.conftest import Command
 
@@ -42,7 +42,7 @@ def test_embed_continues_and_keeps_encoders_apart(relaionet: Command, tmp_path: 
     for wnid in CLASSES[:2]:
         draw_picture(wnid, 1, 96).save(tmp_path / "photos" / f"{wnid}.png")
     (tmp_path / "other.py").write_text(
-        "from relaionet.pipeline.encoders import load_encoder\n"
+        "from relaionet.pipeline.embeddings.encoders import load_encoder\n"
         "def make():\n    e = load_encoder('miniature')\n    e.fingerprint = 'another'\n    return e\n"
     )
     done = relaionet(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relaionet.pipeline.image_bytes import open_image
-from relaionet.pipeline.perceptual_hash import make_upright, phash_hex
+from relaionet.pipeline.images.decode import open_image
+from relaionet.pipeline.images.perceptual_hash import make_upright, phash_hex
 from tests.faults.catalogue import FAULTS, MAX_PIXELS, UNUSUAL, Fault
 from tests.faults.pictures import base_picture
 from tests.faults.table import fetch_faults, render_table, stored_table

@@ -20,12 +20,13 @@ import pytest
 from PIL import Image
 
 from relaionet.manifests.release.release import make_release, read_release
-from relaionet.pipeline.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
-from relaionet.pipeline.download import DownloadConfig
+from relaionet.pipeline.adoption.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
+from relaionet.pipeline.downloads.fetch import DownloadConfig
+from relaionet.pipeline.images.files import PictureLimits, read_pictures
 from relaionet.pipeline.miniature.server import serve_world
 from relaionet.pipeline.miniature.world import World, WorldConfig, make_world
-from relaionet.pipeline.picture_files import PictureLimits, read_pictures
-from relaionet.pipeline.split import SplitConfig, build_split
+from relaionet.pipeline.splits.build import build_split
+from relaionet.pipeline.splits.plan import SplitConfig
 from tests.whole.conftest import Command, clean_environment
 
 pytestmark = [

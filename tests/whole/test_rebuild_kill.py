@@ -27,8 +27,8 @@ from PIL import Image
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.release.release import make_release
 from relaionet.manifests.tables import MANIFEST
-from relaionet.pipeline.perceptual_hash import phash_hex
-from relaionet.pipeline.thumbprint import thumbprint_hex
+from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.images.thumbnail_hash import thumbprint_hex
 
 IMAGES_COUNT, THREADS, KILLS, SEED, DELAY_S = 60, 2, 20, 7, 0.02
 TOLD_ALIKE = ("verdicts", "classes", "reasons", "digest", "kept_count", "coverage_frac", "policy", "release_digest")

@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from relaionet.pipeline.embed_dataset import DatasetConfig, embed_samples
-from relaionet.pipeline.encoders import load_encoder
-from relaionet.pipeline.webdataset import find_shards
+from relaionet.pipeline.embeddings.dataset import DatasetConfig, embed_samples
+from relaionet.pipeline.embeddings.encoders import load_encoder
+from relaionet.pipeline.images.webdataset import find_shards
 
 
 def main(few: str, tars: str, out: str, model: str, precision: str) -> None:

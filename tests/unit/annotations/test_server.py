@@ -9,9 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from relaionet.annotations.installation import find_home, install_studio, is_installed, studio_command, studio_folder
-from relaionet.annotations.server import read_credentials, start_studio
+from relaionet.annotations.installation import install_studio, is_installed, studio_command, studio_folder
+from relaionet.annotations.server import start_studio
+from relaionet.annotations.server_settings import read_credentials
 from relaionet.manifests.errors import BadInput
+from relaionet.pipeline.machine import find_home
 
 
 def test_credentials_are_random_private_and_kept(tmp_path):
@@ -64,7 +66,7 @@ def start_guard(tmp_path, stdin=subprocess.PIPE):
     note = tmp_path / "pid"
     child = f"import os, pathlib, time; pathlib.Path({str(note)!r}).write_text(str(os.getpid())); time.sleep(300)"
     guard = subprocess.Popen(
-        [sys.executable, "-m", "relaionet.annotations.guard", sys.executable, "-c", child],
+        [sys.executable, "-m", "relaionet.pipeline.child_process", sys.executable, "-c", child],
         stdin=stdin, start_new_session=True,
     )  # fmt: skip
     for _ in range(400):

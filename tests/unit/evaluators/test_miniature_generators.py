@@ -24,8 +24,7 @@ from relaionet.evaluators.miniature.pictures import (
 )
 from relaionet.evaluators.registry import load_generator
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.miniature.pictures import ENCODER_CHECK_SEEDS, ENCODER_SEEDS, WORLD_SEEDS
-from relaionet.pipeline.miniature.world import CLASSES
+from relaionet.pipeline.miniature.drawings.pictures import CLASSES, ENCODER_CHECK_SEEDS, ENCODER_SEEDS, WORLD_SEEDS
 
 PER_CLASS = 6
 

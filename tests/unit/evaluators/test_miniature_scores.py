@@ -13,7 +13,7 @@ from relaionet.evaluators.metrics import score_generator, score_mmhm, score_real
 from relaionet.evaluators.miniature.pictures import HELD_OUT_SEED, WORLD_SEED, draw_small
 from relaionet.evaluators.models import Models, load_models
 from relaionet.evaluators.protocols import find_protocol
-from relaionet.pipeline.miniature.world import CLASSES, draw_picture
+from relaionet.pipeline.miniature.drawings.pictures import CLASSES, draw_picture
 
 COUNT = 120
 WNIDS = [CLASSES[index % len(CLASSES)] for index in range(COUNT)]

@@ -95,7 +95,7 @@ def test_a_silent_rater_is_not_waited_for_for_ever(tmp_path: Path) -> None:
 def test_the_aesthetic_command_is_the_linear_layers_on_the_encoders_row(tmp_path: Path) -> None:
     """Made layers on the miniature's encoder, run as a command of its own."""
     from relaionet.evaluators.extractors import EncoderExtractor
-    from relaionet.pipeline.encoders import load_encoder
+    from relaionet.pipeline.embeddings.encoders import load_encoder
 
     encoder = load_encoder("miniature")
     rng = np.random.default_rng(0)

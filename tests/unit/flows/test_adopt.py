@@ -13,7 +13,7 @@ from relaionet.flows import adopt as flow
 from relaionet.flows.cli import main
 from relaionet.manifests.release.release import check_release
 from relaionet.manifests.tables.adoption import ADOPTED
-from relaionet.pipeline.adopt import AdoptConfig
+from relaionet.pipeline.adoption.adopt import AdoptConfig
 
 
 def draw(path: Path, seed: int) -> None:
@@ -119,8 +119,9 @@ def test_nothing_to_adopt_is_said(tmp_path: Path) -> None:
 
 
 def test_the_release_is_rebuilt_from_a_copy_and_read_as_a_split(source: Path, tmp_path: Path) -> None:
-    from relaionet.pipeline.download import DownloadConfig
-    from relaionet.pipeline.split import SplitConfig, carry_out, plan_split, read_split
+    from relaionet.pipeline.downloads.fetch import DownloadConfig
+    from relaionet.pipeline.splits.build import carry_out, read_split
+    from relaionet.pipeline.splits.plan import SplitConfig, plan_split
 
     run(source, "--name", "drawn", "--out", tmp_path / "out")
     copy = tmp_path / "copy"

@@ -22,7 +22,7 @@ from relaionet.flows.curate import CurateRecipe, check_recipe, read_curate_recip
 from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import CANDIDATES, NEIGHBOURS, PASSED_OVER
-from relaionet.pipeline.candidates import CandidatesConfig
+from relaionet.pipeline.candidates.judge import CandidatesConfig
 from tests.unit.pipeline.test_neighbour_merge import neighbours
 
 ROW_TABLES = (CANDIDATES.name, PASSED_OVER.name)

@@ -19,8 +19,8 @@ from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import CANDIDATES, CHOSEN
-from relaionet.pipeline.candidates import CandidatesConfig
-from relaionet.pipeline.choose import ChooseConfig
+from relaionet.pipeline.candidates.choice import ChooseConfig
+from relaionet.pipeline.candidates.judge import CandidatesConfig
 
 CAPTIONS = [
     "a tench", "another tench", "tench in a tank of goldfish", "a goldfish", "goldfish <b>bowl</b>", "nothing at all",

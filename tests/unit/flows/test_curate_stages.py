@@ -23,8 +23,8 @@ from relaionet.flows.stage import Run
 from relaionet.flows.vectors import get_encoder, get_label_vectors
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, TASKS, Table
-from relaionet.pipeline.candidates import CandidatesConfig
-from relaionet.pipeline.embedding_store import write_embeddings
+from relaionet.pipeline.candidates.judge import CandidatesConfig
+from relaionet.pipeline.embeddings.store import write_embeddings
 
 ROWS = 7
 IDS = [f"{number:064x}" for number in range(ROWS)]

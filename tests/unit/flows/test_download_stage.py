@@ -15,7 +15,7 @@ from relaionet.flows.curate import CurateRecipe
 from relaionet.flows.download_stage import download_shard, set_shards_aside
 from relaionet.flows.stage import Run
 from relaionet.manifests.tables import CANDIDATES, CHOSEN, DOWNLOADS, Table
-from relaionet.pipeline.download import DownloadConfig
+from relaionet.pipeline.downloads.fetch import DownloadConfig
 from tests.unit.pipeline.conftest import FaultServer, picture, running_server
 
 HOST = "http://pictures.invalid"

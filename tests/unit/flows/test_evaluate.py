@@ -21,10 +21,11 @@ from relaionet.flows.cli import main
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.release.release import make_release, read_release
 from relaionet.manifests.tables import SCORES
-from relaionet.pipeline.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
-from relaionet.pipeline.download import DownloadConfig
-from relaionet.pipeline.picture_files import PictureLimits, read_pictures
-from relaionet.pipeline.split import SplitConfig, build_split
+from relaionet.pipeline.adoption.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
+from relaionet.pipeline.downloads.fetch import DownloadConfig
+from relaionet.pipeline.images.files import PictureLimits, read_pictures
+from relaionet.pipeline.splits.build import build_split
+from relaionet.pipeline.splits.plan import SplitConfig
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from relaionet.flows.curate import CurateRecipe, check_calibrate, place_calibrate
 from relaionet.flows.proposal_evidence import list_labelled
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.calibration_fit import CalibrateConfig
-from relaionet.pipeline.caption_evidence import read_words
+from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig
+from relaionet.pipeline.proposals.caption_evidence import read_words
 
 
 def test_labels_are_read_from_file_names_then_folders(tmp_path: Path) -> None:

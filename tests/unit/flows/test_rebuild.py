@@ -19,10 +19,11 @@ from relaionet.flows.rebuild import policy_of, run_rebuild
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.release.manifest_check import adopted_id
 from relaionet.manifests.release.release import Release, make_release, read_release
-from relaionet.pipeline.download import DownloadConfig
-from relaionet.pipeline.perceptual_hash import phash_hex
-from relaionet.pipeline.split import SplitConfig, build_split, plan_split, read_split
-from relaionet.pipeline.thumbprint import thumbprint_hex
+from relaionet.pipeline.downloads.fetch import DownloadConfig
+from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.images.thumbnail_hash import thumbprint_hex
+from relaionet.pipeline.splits.build import build_split, read_split
+from relaionet.pipeline.splits.plan import SplitConfig, plan_split
 from tests.unit.manifests.conftest import manifest_rows
 from tests.unit.pipeline.conftest import FaultServer, picture
 
@@ -214,7 +215,7 @@ def test_a_damaged_release_is_said_before_anything_is_fetched(web: Web, tmp_path
 
 
 def test_a_split_is_citable_without_a_single_image(tmp_path: Path) -> None:
-    from relaionet.pipeline.split_facts import describe_split
+    from relaionet.pipeline.splits.facts import describe_split
 
     release = read_release(make_release(manifest_rows(0), tmp_path, notes={"miniature": True}))
     table = build_split(release, SplitConfig(), tmp_path / "out", DownloadConfig())

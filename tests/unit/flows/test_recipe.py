@@ -13,7 +13,7 @@ from relaionet.flows.provenance import write_run_record
 from relaionet.flows.recipe import build, demo_recipe_file, find_recipe, read_recipe
 from relaionet.flows.review import read_run_recipe
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.calibration_fit import CalibrateConfig
+from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,11 +21,12 @@ from relaionet.flows.evaluate_inputs import RaterEntry, read_groups
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release.release import make_release, read_release
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES, check_table
-from relaionet.pipeline.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
-from relaionet.pipeline.download import DownloadConfig
-from relaionet.pipeline.miniature.world import CLASSES
-from relaionet.pipeline.picture_files import PictureLimits, read_pictures
-from relaionet.pipeline.split import SplitConfig, build_split
+from relaionet.pipeline.adoption.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
+from relaionet.pipeline.downloads.fetch import DownloadConfig
+from relaionet.pipeline.images.files import PictureLimits, read_pictures
+from relaionet.pipeline.miniature.drawings.pictures import CLASSES
+from relaionet.pipeline.splits.build import build_split
+from relaionet.pipeline.splits.plan import SplitConfig
 
 USED = tuple(CLASSES)[:6]
 EACH = 8

@@ -39,13 +39,14 @@ from relaionet.manifests.tables import (
     Table,
     count_statuses,
 )  # fmt: skip
-from relaionet.pipeline import screen_config, text_reading
-from relaionet.pipeline.embed import EmbedConfig, embed_images
-from relaionet.pipeline.embedding_store import write_embeddings
-from relaionet.pipeline.encoders import Encoder, load_encoder
-from relaionet.pipeline.image_bytes import read_facts
-from relaionet.pipeline.screen_config import ScreenConfig, UnsafeConfig
-from relaionet.pipeline.text_reading import TextConfig, has_reader
+from relaionet.pipeline.embeddings.embed import EmbedConfig, embed_images
+from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder
+from relaionet.pipeline.embeddings.store import write_embeddings
+from relaionet.pipeline.images.decode import read_facts
+from relaionet.pipeline.screens import config as screen_config
+from relaionet.pipeline.screens import text_reading
+from relaionet.pipeline.screens.config import ScreenConfig, UnsafeConfig
+from relaionet.pipeline.screens.text_reading import TextConfig, has_reader
 
 HUMMINGBIRD = "n01833805"
 HOSTILE = "<script>alert(1)</script> & co"

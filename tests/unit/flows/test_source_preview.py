@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from relaionet.flows.cli_source import source
 from relaionet.flows.source_preview import preview_source
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.candidates import CandidatesConfig, read_candidates
+from relaionet.pipeline.candidates.judge import CandidatesConfig
+from relaionet.pipeline.candidates.stream import read_candidates
 
 CAPTIONS = ["a goldfish", "tench and goldfish", "a crane", "nothing\x1b[31m", None]
 

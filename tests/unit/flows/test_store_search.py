@@ -13,9 +13,9 @@ from PIL import Image
 
 from relaionet.flows.cli import main
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.pipeline.embedding_store import write_embeddings
-from relaionet.pipeline.encoders import load_encoder
-from relaionet.pipeline.search_store import open_store
+from relaionet.pipeline.embeddings.encoders import load_encoder
+from relaionet.pipeline.embeddings.store import write_embeddings
+from relaionet.pipeline.retrieval.searchable_store import open_store
 
 COLOURS = ("red", "green", "blue", "yellow", "black", "white", "orange", "purple")
 

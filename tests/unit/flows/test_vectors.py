@@ -11,8 +11,8 @@ import polars as pl
 
 from relaionet.flows.stage import Run
 from relaionet.flows.vectors import map_vectors
-from relaionet.pipeline.embedding_store import write_embeddings
-from relaionet.pipeline.search_store import open_store
+from relaionet.pipeline.embeddings.store import write_embeddings
+from relaionet.pipeline.retrieval.searchable_store import open_store
 
 ENCODER = SimpleNamespace(dim=8)
 

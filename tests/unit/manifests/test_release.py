@@ -8,13 +8,9 @@ import polars as pl
 import pytest
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.release.release import (
-    check_manifest,
-    check_release,
-    content_digest,
-    make_release,
-    read_release,
-)
+from relaionet.manifests.release.digest import content_digest
+from relaionet.manifests.release.manifest_check import check_manifest
+from relaionet.manifests.release.release import check_release, make_release, read_release
 from relaionet.manifests.tables import MANIFEST
 
 Make = Callable[[int], pl.DataFrame]

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.pipeline.sources import BATCH_SCHEMA, open_source, read_batches
+from relaionet.pipeline.sources.read import BATCH_SCHEMA, open_source, read_batches
 
 
 def url(number: int) -> str:

@@ -15,10 +15,10 @@ from relaionet.manifests.labels import labels_by_wnid, read_labels
 from relaionet.manifests.release.manifest_check import check_manifest
 from relaionet.manifests.tables.adoption import ADOPTED
 from relaionet.manifests.tables.schema import check_table
-from relaionet.pipeline.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
-from relaionet.pipeline.adopt_mapping import read_mapping, write_template
-from relaionet.pipeline.adopt_names import Unclear, find_by_name, fold_name
-from relaionet.pipeline.picture_files import PictureLimits, list_pictures, read_pictures
+from relaionet.pipeline.adoption.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
+from relaionet.pipeline.adoption.class_names import Unclear, find_by_name, fold_name
+from relaionet.pipeline.adoption.mapping import read_mapping, write_template
+from relaionet.pipeline.images.files import PictureLimits, list_pictures, read_pictures
 
 WNIDS = [label.wnid for label in read_labels()]
 

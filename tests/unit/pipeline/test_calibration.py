@@ -10,16 +10,16 @@ import pytest
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
-from relaionet.pipeline.calibration import (
+from relaionet.pipeline.proposals.calibration import (
     Calibration,
     calibration_digest,
     check_calibration,
     read_calibration,
     uncalibrated,
-)  # fmt: skip
-from relaionet.pipeline.calibration_captions import Captions
-from relaionet.pipeline.calibration_fit import CalibrateConfig, Examples, fit_calibration
-from relaionet.pipeline.probabilities import log_probabilities, probability_blocks
+)
+from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig, Examples, fit_calibration
+from relaionet.pipeline.proposals.caption_errors import Captions
+from relaionet.pipeline.proposals.probabilities import log_probabilities, probability_blocks
 
 LABELS = read_labels()[:40]
 WNIDS = [label.wnid for label in LABELS]

@@ -12,17 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaionet.manifests.tables import CANDIDATES, PASSED_OVER, check_table
-from relaionet.pipeline.candidate_stream import (
+from relaionet.pipeline.candidates.judge import CandidatesConfig
+from relaionet.pipeline.candidates.searched_rows import gather_neighbours
+from relaionet.pipeline.candidates.seen_urls import SeenUrls
+from relaionet.pipeline.candidates.stream import (
     CandidateShard,
     ReadState,
     keeps_all,
+    read_candidates,
     stream_candidates,
     stream_neighbours,
 )
-from relaionet.pipeline.candidates import CandidatesConfig, read_candidates
-from relaionet.pipeline.neighbour_merge import gather_neighbours
-from relaionet.pipeline.seen_urls import SeenUrls
-from relaionet.pipeline.sources import open_source
+from relaionet.pipeline.sources.read import open_source
 from tests.unit.pipeline.test_neighbour_merge import neighbours
 
 COLUMNS = {"URL": pl.String, "TEXT": pl.String, "WIDTH": pl.Int64, "punsafe": pl.Float32}

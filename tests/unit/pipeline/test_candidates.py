@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import CANDIDATES, check_table, count_statuses
-from relaionet.pipeline.candidates import CandidatesConfig, read_candidates
+from relaionet.pipeline.candidates.judge import CandidatesConfig
+from relaionet.pipeline.candidates.stream import read_candidates
 
 LAION_2B = {
     "URL": pl.String, "TEXT": pl.String, "WIDTH": pl.Int64, "HEIGHT": pl.Int64, "punsafe": pl.Float32,

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import CHOSEN, alive, check_table
-from relaionet.pipeline.choose import FULL, FULL_UNNAMED, ChooseConfig, choose_candidates, make_keys, share_out
+from relaionet.pipeline.candidates.choice import (
+    FULL,
+    FULL_UNNAMED,
+    ChooseConfig,
+    choose_candidates,
+    make_keys,
+    share_out,
+)
 
 WNIDS = ["n01440764", "n01443537", "n02012849", None]
 rows_of = st.lists(

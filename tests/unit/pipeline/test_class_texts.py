@@ -9,13 +9,13 @@ import pytest
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, read_labels
-from relaionet.pipeline.class_texts import (
+from relaionet.pipeline.embeddings.class_texts import (
     Prototypes,
     distinct_label,
     embed_class_texts,
     expand_templates,
     make_prototypes,
-)  # fmt: skip
+)
 
 REAL_CLIP = (Path(__file__).resolve().parents[4] / "shared" / "real" / "clip" / "clip_vitb32.npz").resolve()
 LABELS = read_labels()
@@ -106,7 +106,7 @@ def test_pictures_move_only_the_classes_that_have_some() -> None:
 @pytest.mark.real
 @pytest.mark.skipif(not REAL_CLIP.is_file(), reason="needs the real material at ../shared/real")
 def test_real_clip_texts_are_searched_like_a_full_sort() -> None:
-    from relaionet.pipeline.retrieve import RetrieveConfig, nearest_rows
+    from relaionet.pipeline.retrieval.search import RetrieveConfig, nearest_rows
 
     real = np.load(REAL_CLIP)
     images, texts = real["image_embeddings"], real["openai_text_1000"].astype(np.float32)

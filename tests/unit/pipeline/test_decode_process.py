@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from relaionet.pipeline.decode_process import Decoder, read_picture
-from relaionet.pipeline.image_bytes import BrokenImage
+from relaionet.pipeline.downloads.decoder import Decoder, read_picture
+from relaionet.pipeline.images.decode import BrokenImage
 from tests.faults.pictures import jpeg, many_scans_jpeg, png_claiming
 
 MAX_PIXELS = 4_000_000

@@ -18,9 +18,9 @@ from PIL import Image
 
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.tables import DOWNLOADS, check_table
-from relaionet.pipeline.download import DownloadConfig, _check_complete, fetch_images
-from relaionet.pipeline.perceptual_hash import phash_hex
-from relaionet.pipeline.web_rules import NO_NAME
+from relaionet.pipeline.downloads.fetch import DownloadConfig, _check_complete, fetch_images
+from relaionet.pipeline.downloads.web_rules import NO_NAME
+from relaionet.pipeline.images.perceptual_hash import phash_hex
 
 HOST = "http://pictures.invalid"
 
@@ -335,7 +335,7 @@ def test_config_is_checked() -> None:
 
 
 def test_environment_of_the_process_is_quiet_and_has_no_other_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    from relaionet.pipeline.fetch_process import _environment
+    from relaionet.pipeline.downloads.process import _environment
 
     monkeypatch.setenv("HTTPS_PROXY", "http://elsewhere:1")
     env = _environment("http://127.0.0.1:5")
@@ -353,7 +353,7 @@ def test_a_resolver_that_knows_no_name_at_all_is_no_verdict(
 ) -> None:
     rows = pl.DataFrame({"candidate_id": ["a", "b", "c"]})
     done = {key: {"offline": False, "status": "gone", "reason": NO_NAME} for key in rows["candidate_id"]}
-    monkeypatch.setattr("relaionet.pipeline.download._resolves", lambda _name: others_resolve)
+    monkeypatch.setattr("relaionet.pipeline.downloads.fetch._resolves", lambda _name: others_resolve)
     (tmp_path / "work").mkdir()
     if others_resolve:
         _check_complete(rows, done, tmp_path / "work")

@@ -18,10 +18,11 @@ from PIL import Image
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import EMBEDDINGS, check_table, count_statuses
-from relaionet.pipeline.embed import EmbedConfig, decode_picture, embed_images, embed_labels, input_side_px
-from relaionet.pipeline.embed_batches import Decoded, embed_batches
-from relaionet.pipeline.image_bytes import BrokenImage, open_image
-from relaionet.pipeline.perceptual_hash import phash_hex
+from relaionet.pipeline.embeddings.batches import Decoded, embed_batches
+from relaionet.pipeline.embeddings.class_texts import embed_labels
+from relaionet.pipeline.embeddings.embed import EmbedConfig, decode_picture, embed_images, input_side_px
+from relaionet.pipeline.images.decode import BrokenImage, open_image
+from relaionet.pipeline.images.perceptual_hash import phash_hex
 
 
 class Pixels:

@@ -17,9 +17,9 @@ from PIL import Image
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables.embeddings import EMBEDDED
 from relaionet.manifests.tables.schema import check_table
-from relaionet.pipeline.embed_dataset import DatasetConfig, embed_samples
-from relaionet.pipeline.embedding_store import read_embeddings
-from relaionet.pipeline.webdataset import count_samples, find_shards, read_samples
+from relaionet.pipeline.embeddings.dataset import DatasetConfig, embed_samples
+from relaionet.pipeline.embeddings.store import read_embeddings
+from relaionet.pipeline.images.webdataset import count_samples, find_shards, read_samples
 from tests.unit.pipeline.test_embed import Pixels
 
 
@@ -164,7 +164,7 @@ def test_a_damaged_archive_is_never_half_a_shard(shards: Path, tmp_path: Path) -
 
 
 def test_nothing_leaves_an_archive_and_nothing_large_enters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relaionet.pipeline.webdataset.MAX_BYTES", 1000)
+    monkeypatch.setattr("relaionet.pipeline.images.webdataset.MAX_BYTES", 1000)
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         for name, data in (("../../out.jpg", picture(1)), ("big.jpg", picture(2, size=(300, 200)))):
             info = tarfile.TarInfo(name)

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.embedding_heads import load_head
+from relaionet.pipeline.screens.heads import load_head
 
 
 @dataclass

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.pipeline.embedding_store import read_embeddings, write_embeddings
+from relaionet.pipeline.embeddings.store import read_embeddings, write_embeddings
 
 
 def shard(start: int, count: int) -> tuple[np.ndarray, pl.DataFrame]:

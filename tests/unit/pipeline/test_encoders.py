@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from relaionet.manifests.errors import BadInput, Unavailable
-from relaionet.pipeline.encoders import DEFAULT_LOGIT_SCALE, Encoder, load_encoder, logit_scale_of
+from relaionet.pipeline.embeddings.encoders import DEFAULT_LOGIT_SCALE, Encoder, load_encoder, logit_scale_of
 
 CONFIG = {
     "model_cfg": {
@@ -118,7 +118,7 @@ def test_fingerprint_covers_weights_and_preprocessing(encoder: Encoder, folder: 
         ("local-dir:/nowhere/at/all", "open_clip_config.json"),
         ("/nowhere/encoder.py:Factory", "does not exist"),
         ("no_such_package_here:Factory", "could not be imported"),
-        ("relaionet.pipeline.encoders:load_encodr", "Did you mean 'load_encoder'"),
+        ("relaionet.pipeline.embeddings.encoders:load_encodr", "Did you mean 'load_encoder'"),
     ],
 )
 def test_a_wrong_name_says_what_would_be_right(name: str, says: str) -> None:

@@ -21,8 +21,8 @@ from PIL import Image
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import file_sha256
 from relaionet.manifests.labels import read_labels
-from relaionet.pipeline.forms import FORMS, FormConfig, export_split, plan_shards
-from relaionet.pipeline.split import read_split
+from relaionet.pipeline.splits.build import read_split
+from relaionet.pipeline.splits.export import FORMS, FormConfig, export_split, plan_shards
 from tests.hub.splits import make_split
 
 COUNT = 13
@@ -334,8 +334,8 @@ def test_a_lost_shard_is_said(split: Path, tmp_path: Path) -> None:
 
 def test_memory_does_not_grow_with_the_split(split: Path, tmp_path: Path) -> None:
     """A shard of many times the size of the largest image is written with far less than itself in memory."""
-    from relaionet.pipeline import form_webdataset
-    from relaionet.pipeline.form_pictures import Picture
+    from relaionet.pipeline.exports import webdataset as form_webdataset
+    from relaionet.pipeline.exports.pictures import Picture
 
     data = bytes(200_000)
     pictures = (

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaionet.pipeline.host_manners import HostGate, Manners, spread_hosts
-from relaionet.pipeline.web_rules import Failure, HostRests
+from relaionet.pipeline.downloads.rate_limits import HostGate, Manners, spread_hosts
+from relaionet.pipeline.downloads.web_rules import Failure, HostRests
 
 BUSY = Failure(status="gone", reason="HTTP 503 Busy", may_come_back=True)
 LOST = Failure(status="gone", reason="HTTP 404 Not Found")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from relaionet.pipeline.image_bytes import FORMATS, BrokenImage, ImageFacts, open_image, read_facts
+from relaionet.pipeline.images.decode import FORMATS, BrokenImage, ImageFacts, open_image, read_facts
 
 LIMIT_PIXELS = 1_000_000
 

@@ -16,8 +16,8 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.exif_position import clear_position
-from relaionet.pipeline.image_privacy import strip_position
+from relaionet.pipeline.images.location import strip_position
+from relaionet.pipeline.images.location_exif import clear_position
 
 # values nobody writes by chance: their bytes must be gone from the file
 LATITUDE = ((48, 1), (51, 1), (123457, 4001))

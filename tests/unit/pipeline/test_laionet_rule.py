@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.pipeline.laionet_rule import find_laionet_lemmas, laionet_lemmas
-from relaionet.pipeline.lemma_match import name_classes
+from relaionet.pipeline.captions.laionet_rule import find_laionet_lemmas, laionet_lemmas
+from relaionet.pipeline.captions.lemma_match import name_classes
 from tests.bench.laionet_loop import loop_matches, made_captions, unique_lemmas
 
 REAL_ROWS = Path(__file__).resolve().parents[4] / "shared" / "real" / "rows.parquet"

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaionet.pipeline.lemma_compare import OUTCOMES, REASONS, compare_rules
-from relaionet.pipeline.lemma_match import name_classes
+from relaionet.pipeline.captions.lemma_match import name_classes
+from relaionet.pipeline.captions.rule_comparison import OUTCOMES, REASONS, compare_rules
 from tests.bench.laionet_loop import made_captions
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_by_wnid, read_labels
-from relaionet.pipeline.lemma_match import _fold_captions, find_lemmas, name_classes
-from relaionet.pipeline.lemma_words import lemma_forms
+from relaionet.pipeline.captions.lemma_forms import lemma_forms
+from relaionet.pipeline.captions.lemma_match import _fold_captions, find_lemmas, name_classes
 
 BIRD, MACHINE = "n02012849", "n03126707"
 
@@ -221,10 +221,10 @@ def test_padding_with_no_letters_changes_nothing(caption: str, padding: str) -> 
 def test_threads_and_slices_agree_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
     captions = pl.Series([f"{words} {number}" for number, words in enumerate(FORMS)] + [None, ""])
     whole = name_classes(captions)
-    monkeypatch.setattr("relaionet.pipeline.lemma_match.MIN_ROWS_PER_THREAD", 10)
+    monkeypatch.setattr("relaionet.pipeline.captions.lemma_match.MIN_ROWS_PER_THREAD", 10)
     assert name_classes(captions).equals(whole)
     assert name_classes(captions[3000:]).equals(whole[3000:])
-    monkeypatch.setattr("relaionet.pipeline.lemma_match.MAX_SLICE_BYTES", 20)
+    monkeypatch.setattr("relaionet.pipeline.captions.lemma_match.MAX_SLICE_BYTES", 20)
     assert name_classes(captions[3000:3200]).equals(whole[3000:3200])
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaionet.manifests.labels import read_labels
-from relaionet.pipeline.lemma_words import (
+from relaionet.pipeline.captions.lemma_forms import (
     fold_text,
     lemma_forms,
     plural_forms,

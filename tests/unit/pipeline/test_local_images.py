@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import DOWNLOADS, check_table
-from relaionet.pipeline.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
-from relaionet.pipeline.local_images import collect_images
-from relaionet.pipeline.picture_files import PictureLimits, read_pictures
+from relaionet.pipeline.adoption.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
+from relaionet.pipeline.images.files import PictureLimits, read_pictures
+from relaionet.pipeline.splits.local_images import collect_images
 
 PIXELS = 10_000_000
 
@@ -143,7 +143,7 @@ def test_the_set_is_only_read(source: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_that_shrinks_while_it_is_read_has_a_status(source: Path, tmp_path: Path) -> None:
-    from relaionet.pipeline import local_images
+    from relaionet.pipeline.splits import local_images
 
     rows = manifest_of(source)
     row = {"from": "tench/1.jpg", "image_sha256": "0" * 64, "candidate_id": rows["candidate_id"][0], "url": None,

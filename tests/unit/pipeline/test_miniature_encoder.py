@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from relaionet.pipeline.encoders import MINIATURE_WEIGHTS, load_encoder
-from relaionet.pipeline.miniature import train_encoder
-from relaionet.pipeline.miniature.check_encoder import check_encoder
-from relaionet.pipeline.miniature.train_encoder import TrainConfig, train
+from relaionet.pipeline.embeddings.encoders import MINIATURE_WEIGHTS, load_encoder
+from relaionet.pipeline.miniature.training import encoder as train_encoder
+from relaionet.pipeline.miniature.training.encoder import train
+from relaionet.pipeline.miniature.training.encoder_card import check_encoder
+from relaionet.pipeline.miniature.training.samples import TrainConfig
 
 
 def test_it_reaches_what_its_card_says() -> None:

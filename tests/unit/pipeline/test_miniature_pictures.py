@@ -13,7 +13,7 @@ from PIL import Image
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label
-from relaionet.pipeline.miniature.world import (
+from relaionet.pipeline.miniature.drawings.pictures import (
     CLASSES,
     draw_array,
     draw_clutter,

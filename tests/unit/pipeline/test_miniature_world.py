@@ -13,11 +13,12 @@ from PIL import Image, UnidentifiedImageError
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import file_sha256
-from relaionet.pipeline.lemma_match import name_classes
+from relaionet.pipeline.captions.lemma_match import name_classes
+from relaionet.pipeline.images.perceptual_hash import phash_distance, phash_hex
 from relaionet.pipeline.miniature.captions import CAPTION_KINDS, write_caption
+from relaionet.pipeline.miniature.drawings.pictures import CLASSES
 from relaionet.pipeline.miniature.rows import FAULT_COUNTS, NO_BYTES, plan_rows
-from relaionet.pipeline.miniature.world import CLASSES, World, WorldConfig, make_world, open_world
-from relaionet.pipeline.perceptual_hash import phash_distance, phash_hex
+from relaionet.pipeline.miniature.world import World, WorldConfig, make_world, open_world
 
 SMALL = WorldConfig(seed=1, per_class_count=3, faults_scale=0.25, reference_per_class_count=1)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaionet.manifests.tables import NEIGHBOURS, check_table
-from relaionet.pipeline.neighbour_merge import gather_neighbours, merge_neighbours
+from relaionet.pipeline.candidates.searched_rows import gather_neighbours, merge_neighbours
 
 
 def neighbours(*rows: tuple[int, str, str, float | None], status: str = "ok") -> pl.DataFrame:

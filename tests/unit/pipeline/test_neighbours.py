@@ -23,12 +23,12 @@ from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import CANDIDATES, NEIGHBOURS, alive, check_table
-from relaionet.pipeline.embedding_store import write_embeddings
-from relaionet.pipeline.neighbour_folder import search_folder
-from relaionet.pipeline.neighbour_queries import NeighboursConfig, check_neighbours
-from relaionet.pipeline.neighbour_rows import read_result, settle_rows
-from relaionet.pipeline.neighbours import search_neighbours, search_service
-from relaionet.pipeline.retrieval_service import NoAnswer, RetrievalService
+from relaionet.pipeline.embeddings.store import write_embeddings
+from relaionet.pipeline.neighbours.folder_search import search_folder
+from relaionet.pipeline.neighbours.queries import NeighboursConfig, check_neighbours
+from relaionet.pipeline.neighbours.rows import read_result, settle_rows
+from relaionet.pipeline.neighbours.service import NoAnswer, RetrievalService
+from relaionet.pipeline.neighbours.service_search import search_neighbours, search_service
 
 LABELS = read_labels()[:6]
 ABOUT = {"wnid": LABELS[0].wnid, "query": "text_search", "asked": "a photo", "source": "made"}
@@ -452,7 +452,7 @@ def test_a_folder_gives_what_brute_force_gives(tmp_path, monkeypatch, count, sha
     assert rows["url"].to_list() == [f"http://a.example/{row}.jpg" for row in order.ravel()]
     assert rows["caption"].to_list() == [f"c{row}" for row in order.ravel()]
     np.testing.assert_allclose(rows["cosine"], np.take_along_axis(cosines, order, axis=1).ravel(), atol=1e-5)
-    monkeypatch.setattr("relaionet.pipeline.neighbour_folder.BLOCK_ROWS", 7)
+    monkeypatch.setattr("relaionet.pipeline.neighbours.folder_search.BLOCK_ROWS", 7)
     assert search_folder(LABELS, config, encoder).equals(rows)
 
 

@@ -12,8 +12,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.encoders import Encoder, load_encoder, logit_bias_of, logit_scale_of
-from relaionet.pipeline.open_clip_encoder import list_open_clip, pick_precision
+from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder, logit_bias_of, logit_scale_of
+from relaionet.pipeline.embeddings.open_clip import list_open_clip, pick_precision
 
 WORDS = ["[UNK]", "</s>", "a", "photo", "of", "crane", "lemon", "the", "large", "bird"]
 SMALL_TEXT = {"width": 16, "heads": 2, "layers": 1}
@@ -198,7 +198,7 @@ def test_packed_products_change_no_row_by_more_than_a_unit_of_float16(
     }
     name = names[family] if family in names else write_small(tmp_path / "model", made[family])
     packed = load_encoder(name, "cpu")
-    monkeypatch.setattr("relaionet.pipeline.open_clip_encoder.can_pack", lambda _dtype: False)
+    monkeypatch.setattr("relaionet.pipeline.embeddings.open_clip.can_pack", lambda _dtype: False)
     plain = load_encoder(name, "cpu")
     assert any("Packed" in type(module).__name__ for module in packed._model.modules())
     assert not any("Packed" in type(module).__name__ for module in plain._model.modules())

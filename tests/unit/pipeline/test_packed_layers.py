@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from relaionet.pipeline.packed_layers import (
+from relaionet.pipeline.embeddings.packed_layers import (
     PackedAttention,
     PackedLinear,
     PackedPatches,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from relaionet.pipeline.perceptual_hash import HASH_BITS, phash_distance, phash_hex
+from relaionet.pipeline.images.perceptual_hash import HASH_BITS, phash_distance, phash_hex
 
 
 def smooth(seed: int) -> Image.Image:

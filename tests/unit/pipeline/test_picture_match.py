@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageOps
 
-from relaionet.pipeline.picture_match import match_prints, take_print
-from relaionet.pipeline.same_pictures import SamePictureConfig
+from relaionet.pipeline.screens.registration import match_prints, take_print
+from relaionet.pipeline.screens.same_pictures import SamePictureConfig
 
 SAME = SamePictureConfig()
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, read_labels
 from relaionet.manifests.tables import HITS, PROPOSALS, check_table, count_statuses
-from relaionet.pipeline.calibration import Calibration
-from relaionet.pipeline.propose import ProposeConfig, propose_labels
-from relaionet.pipeline.thresholds import Thresholds
+from relaionet.pipeline.proposals.calibration import Calibration
+from relaionet.pipeline.proposals.propose import ProposeConfig, propose_labels
+from relaionet.pipeline.proposals.thresholds import Thresholds
 
 LABELS = [read_labels()[index] for index in (4, 134, 517, 9, 700, 20)]
 AXES = np.eye(6, dtype=np.float32)

@@ -12,13 +12,8 @@ import pytest
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables.embeddings import PUBLISHED
 from relaionet.manifests.tables.schema import check_table
-from relaionet.pipeline.embed import EmbedConfig, embed_images
-from relaionet.pipeline.published_embeddings import (
-    check_same_encoder,
-    embed_with_published,
-    find_published,
-    take_rows,
-)
+from relaionet.pipeline.embeddings.embed import EmbedConfig, embed_images
+from relaionet.pipeline.embeddings.published import check_same_encoder, embed_with_published, find_published, take_rows
 from tests.unit.pipeline.test_embed import Pixels, write_picture
 
 COUNT = 20

@@ -13,11 +13,11 @@ from PIL import Image
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import REFERENCES
-from relaionet.pipeline import reference_store
-from relaionet.pipeline.embed import EmbedConfig
-from relaionet.pipeline.perceptual_hash import phash_hex
-from relaionet.pipeline.picture_match import take_print
-from relaionet.pipeline.reference_store import add_reference, open_reference
+from relaionet.pipeline.embeddings.embed import EmbedConfig
+from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.screens import references as reference_store
+from relaionet.pipeline.screens.references import add_reference, open_reference
+from relaionet.pipeline.screens.registration import take_print
 
 CONFIG = EmbedConfig(batch_size=4, threads=2)
 PICTURES = 11

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaionet.pipeline.reliability import measure_reliability
+from relaionet.pipeline.proposals.reliability import measure_reliability
 
 
 def draw(count: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

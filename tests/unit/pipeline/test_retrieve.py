@@ -12,19 +12,12 @@ from hypothesis import strategies as st
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import HITS, check_table
-from relaionet.pipeline.cosines import error_bound
-from relaionet.pipeline.exact_search import SPARE_COUNT, SearchSizes, fit_memory, search_exact
-from relaionet.pipeline.perceptual_hash import phash_distance
-from relaionet.pipeline.retrieve import (
-    RetrieveConfig,
-    exact_cosines,
-    near_hashes,
-    nearest_images,
-    search_index,
-    search_rows,
-    top_labels,
-)  # fmt: skip
-from relaionet.pipeline.vector_shards import as_shards, map_files
+from relaionet.pipeline.images.perceptual_hash import phash_distance
+from relaionet.pipeline.retrieval.cosines import error_bound, exact_cosines
+from relaionet.pipeline.retrieval.exact import SPARE_COUNT, SearchSizes, fit_memory, search_exact
+from relaionet.pipeline.retrieval.hashes import near_hashes
+from relaionet.pipeline.retrieval.search import RetrieveConfig, nearest_images, search_index, search_rows, top_labels
+from relaionet.pipeline.retrieval.shards import as_shards, map_files
 
 CPU = RetrieveConfig(device="cpu")
 

@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import ROUTED, check_table
-from relaionet.pipeline.acceptance import bound_wrong, sample_size
-from relaionet.pipeline.route import RouteConfig, answers_needed, describe_routing, information_bits, route_rows
+from relaionet.pipeline.proposals.acceptance import bound_wrong, sample_size
+from relaionet.pipeline.proposals.review_budget import (
+    RouteConfig,
+    answers_needed,
+    describe_routing,
+    information_bits,
+    route_rows,
+)
 
 
 def make_rows(count: int, seed: int = 0) -> pl.DataFrame:

@@ -15,12 +15,12 @@ from PIL import Image, ImageOps
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import SCREENED, check_table, count_statuses
-from relaionet.pipeline.compare_pictures import Reference
-from relaionet.pipeline.perceptual_hash import phash_distance, phash_hex
-from relaionet.pipeline.picture_match import take_print
-from relaionet.pipeline.same_pictures import Pictures, SamePictureConfig
-from relaionet.pipeline.screen import screen_images
-from relaionet.pipeline.screen_config import DrawingConfig, ScreenConfig, UnsafeConfig, screens_asked
+from relaionet.pipeline.images.perceptual_hash import phash_distance, phash_hex
+from relaionet.pipeline.screens.config import DrawingConfig, ScreenConfig, UnsafeConfig, screens_asked
+from relaionet.pipeline.screens.duplicates import Reference
+from relaionet.pipeline.screens.registration import take_print
+from relaionet.pipeline.screens.same_pictures import Pictures, SamePictureConfig
+from relaionet.pipeline.screens.screen import screen_images
 
 CPU = ScreenConfig(device="cpu", threads=2)
 Set = tuple[Path, pl.DataFrame, np.ndarray]

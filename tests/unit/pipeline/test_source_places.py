@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from relaionet.manifests.errors import BadInput, Unavailable
-from relaionet.pipeline import sources
-from relaionet.pipeline.source_files import check_address, list_files
-from relaionet.pipeline.sources import open_source, read_batches
+from relaionet.pipeline.sources import read as sources
+from relaionet.pipeline.sources.files import check_address, list_files
+from relaionet.pipeline.sources.read import open_source, read_batches
 from tests.hub.server import serve_hub
 from tests.unit.pipeline.source_servers import serve_files
 from tests.unit.pipeline.source_tables import rows_of, table, url

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.source_parquet import ParquetTable
-from relaionet.pipeline.source_schemas import SCHEMAS, find_schema, name_columns
-from relaionet.pipeline.sources import open_source
+from relaionet.pipeline.sources.parquet import ParquetTable
+from relaionet.pipeline.sources.read import open_source
+from relaionet.pipeline.sources.schemas import SCHEMAS, find_schema, name_columns
 from tests.unit.pipeline.source_tables import rows_of, table, url
 
 COLUMNS = {

@@ -20,11 +20,12 @@ from relaionet.manifests.labels import read_labels
 from relaionet.manifests.release.release import Release, make_release, read_release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import DOWNLOADS, MANIFEST, SPLIT, check_table
-from relaionet.pipeline.download import DownloadConfig
-from relaionet.pipeline.perceptual_hash import phash_hex
-from relaionet.pipeline.split import SplitConfig, build_split, plan_split, read_split
-from relaionet.pipeline.split_verdicts import VerdictConfig
-from relaionet.pipeline.thumbprint import thumbprint_hex
+from relaionet.pipeline.downloads.fetch import DownloadConfig
+from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.images.thumbnail_hash import thumbprint_hex
+from relaionet.pipeline.splits.build import build_split, read_split
+from relaionet.pipeline.splits.plan import SplitConfig, plan_split
+from relaionet.pipeline.splits.verdicts import VerdictConfig
 from tests.unit.pipeline.conftest import FaultServer
 
 HOST = "http://pictures.invalid"

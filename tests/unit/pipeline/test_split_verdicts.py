@@ -11,10 +11,10 @@ from PIL import Image
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release.release import check_release, make_release
-from relaionet.pipeline.perceptual_hash import phash_hex
-from relaionet.pipeline.split_vectors import PictureVectors, make_vectors, read_vectors
-from relaionet.pipeline.split_verdicts import VerdictConfig, compare_pictures, judge_rows
-from relaionet.pipeline.thumbprint import thumbprint_hex
+from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.images.thumbnail_hash import thumbprint_hex
+from relaionet.pipeline.splits.vectors import PictureVectors, make_vectors, read_vectors
+from relaionet.pipeline.splits.verdicts import VerdictConfig, compare_pictures, judge_rows
 from tests.measure_verdicts import CHANGED, SAME
 from tests.unit.manifests.conftest import manifest_rows
 

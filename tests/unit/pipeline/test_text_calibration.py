@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaionet.manifests.labels import read_labels
-from relaionet.pipeline.text_calibration import (
+from relaionet.pipeline.captions.text_encoders import TextEncoder
+from relaionet.pipeline.captions.text_match import TextMatchConfig, embed_classes
+from relaionet.pipeline.captions.text_threshold import (
     calibrate_threshold,
     count_cosines,
     least_cosine,
@@ -23,8 +25,6 @@ from relaionet.pipeline.text_calibration import (
     read_calibration,
     sample_captions,
 )
-from relaionet.pipeline.text_encoders import TextEncoder
-from relaionet.pipeline.text_match import TextMatchConfig, embed_classes
 
 CONFIG = TextMatchConfig(encoder="trigrams", sample_count=40)
 SIZE = 20_001

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput, Unavailable
-from relaionet.pipeline import sentence_encoder
-from relaionet.pipeline.encoders import load_encoder
-from relaionet.pipeline.sentence_encoder import SentenceEncoder, fingerprint_folder, plan_batches
-from relaionet.pipeline.text_encoders import TextEncoder, load_text_encoder, share_encoder
+from relaionet.pipeline.captions import sentence_encoder
+from relaionet.pipeline.captions.sentence_encoder import SentenceEncoder, fingerprint_folder, plan_batches
+from relaionet.pipeline.captions.text_encoders import TextEncoder, load_text_encoder, share_encoder
+from relaionet.pipeline.embeddings.encoders import load_encoder
 from tests.hub.models import make_sentence_model, make_text_model
 from tests.hub.server import Hub, serve_hub
 

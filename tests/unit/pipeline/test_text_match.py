@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.tables import TEXT_MATCHES, check_table
-from relaionet.pipeline.embed import embed_labels
-from relaionet.pipeline.text_encoders import TextEncoder, load_text_encoder
-from relaionet.pipeline.text_match import TextMatchConfig, Thresholds, fold_captions, match_texts
+from relaionet.pipeline.captions.text_encoders import TextEncoder, load_text_encoder
+from relaionet.pipeline.captions.text_match import TextMatchConfig, Thresholds, fold_captions, match_texts
+from relaionet.pipeline.embeddings.class_texts import embed_labels
 
 JAY, BIRD, MACHINE, CARDIGAN, CORGI, GOLDFISH = (
     "n01580077", "n02012849", "n03126707", "n02963159", "n02113186", "n01443537",
@@ -176,7 +176,7 @@ class Counting:
 def test_equal_captions_are_encoded_once_whatever_their_spaces(
     encoder: TextEncoder, classes: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relaionet.pipeline.text_match.TEXTS_PER_BLOCK", 2)
+    monkeypatch.setattr("relaionet.pipeline.captions.text_match.TEXTS_PER_BLOCK", 2)
     counting = Counting(encoder)
     captions = ["a goldfish", " a  goldfish\n", "a\x00goldfish", "goldfish", "no goldfish", "my goldfish", "a goldfish"]
     rows = a_frame([(caption, GOLDFISH, [], []) for caption in captions])

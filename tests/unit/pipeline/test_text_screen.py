@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import TEXTS_READ, check_table
-from relaionet.pipeline import text_reading
-from relaionet.pipeline.text_naming import name_texts
-from relaionet.pipeline.text_reading import RapidReader, TextConfig, TextLine, has_reader, read_texts
+from relaionet.pipeline.screens import text_reading
+from relaionet.pipeline.screens.text_naming import name_texts
+from relaionet.pipeline.screens.text_reading import RapidReader, TextConfig, TextLine, has_reader, read_texts
 
 HUMMINGBIRD, BANANA, CRANE, CRANE_BIRD = "n01833805", "n07753592", "n03126707", "n02012849"
 CONFIG = TextConfig(read=True)

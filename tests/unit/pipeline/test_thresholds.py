@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from relaionet.pipeline.thresholds import HIGHEST, find_thresholds
+from relaionet.pipeline.proposals.thresholds import HIGHEST, find_thresholds
 
 
 def draw(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

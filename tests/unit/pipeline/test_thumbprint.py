@@ -6,8 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from relaionet.pipeline.perceptual_hash import make_upright, phash_hex
-from relaionet.pipeline.thumbprint import HEX_DIGITS, thumbprint_contrast, thumbprint_distances, thumbprint_hex
+from relaionet.pipeline.images.perceptual_hash import make_upright, phash_hex
+from relaionet.pipeline.images.thumbnail_hash import (
+    HEX_DIGITS,
+    thumbprint_contrast,
+    thumbprint_distances,
+    thumbprint_hex,
+)
 
 prints = st.binary(min_size=HEX_DIGITS // 2, max_size=HEX_DIGITS // 2).map(bytes.hex)
 

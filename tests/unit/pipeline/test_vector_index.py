@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.pipeline import index_files
-from relaionet.pipeline.cosines import exact_cosines
-from relaionet.pipeline.index_files import build_index, load_index, read_receipt
-from relaionet.pipeline.index_plan import IndexConfig, IndexPlan, plan_index
-from relaionet.pipeline.retrieve import RetrieveConfig, nearest_rows
-from relaionet.pipeline.vector_index import VectorIndex, make_index, train_index
-from relaionet.pipeline.vector_shards import as_shards, map_files
+from relaionet.pipeline.retrieval import index as index_files
+from relaionet.pipeline.retrieval.cosines import exact_cosines
+from relaionet.pipeline.retrieval.index import build_index, load_index, read_receipt
+from relaionet.pipeline.retrieval.index_plan import IndexConfig, IndexPlan, plan_index
+from relaionet.pipeline.retrieval.ivf import VectorIndex, make_index, train_index
+from relaionet.pipeline.retrieval.search import RetrieveConfig, nearest_rows
+from relaionet.pipeline.retrieval.shards import as_shards, map_files
 
 GIB = 1 << 30
 DIM = 16

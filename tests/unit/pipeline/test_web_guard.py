@@ -7,9 +7,9 @@ import urllib.request
 
 import pytest
 
-from relaionet.pipeline.host_manners import Manners
-from relaionet.pipeline.web_guard import Limits, WebGuard
-from relaionet.pipeline.web_rules import RefusedUrl
+from relaionet.pipeline.downloads.rate_limits import Manners
+from relaionet.pipeline.downloads.web_guard import Limits, WebGuard
+from relaionet.pipeline.downloads.web_rules import RefusedUrl
 
 PRIVATE = ["127.0.0.1", "10.0.0.7", "169.254.169.254", "::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "fd00:ec2::254"]
 

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaionet.manifests.tables import DOWNLOADS
-from relaionet.pipeline.web_rules import (
+from relaionet.pipeline.downloads.web_rules import (
     encode_url,
     explain_failure,
     forbidding_directive,
     is_public,
     read_retry_after,
     refuse_url,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Adoption: an image set of one's own turned into a release."""

@@ -1,0 +1,180 @@
+"""An image set on a disk -> the rows of a release: read once, labelled by what the set itself says, nothing guessed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.labels import labels_table
+from relaionet.manifests.release.info import NAME
+from relaionet.manifests.release.manifest_check import MAX_PATH_CHARS, NO_PATH, adopted_id
+from relaionet.manifests.tables import MANIFEST
+from relaionet.manifests.tables.adoption import ADOPTED
+from relaionet.manifests.tables.schema import ALIVE, shape_table
+from relaionet.pipeline.adoption.class_names import Unclear
+from relaionet.pipeline.adoption.layouts import Kind, Layout, find_layout
+from relaionet.pipeline.adoption.mapping import SKIP, apply_mapping, read_mapping
+from relaionet.pipeline.images.files import PictureLimits, Place, list_pictures
+
+VERSION = "1"
+UNCLEAR_SHOWN = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdoptConfig:
+    """How an image set is adopted.
+
+    Attributes:
+        name: of the release.
+        kind: how the set says its classes; "auto" looks and takes only what fits whole.
+        mapping: CSV or TOML that says which class a folder is, where its name does not.
+        devkit: folder of the ILSVRC2012 devkit; None looks into the set's own folder.
+        limits: how much of one file is looked at.
+        rows_per_shard: pictures read between two points a stopped run continues from.
+    """
+
+    name: str
+    kind: Kind | Literal["auto"] = "auto"
+    mapping: Path | None = None
+    devkit: Path | None = None
+    limits: PictureLimits = field(default_factory=PictureLimits)
+    rows_per_shard: int = 500
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise BadInput(f"release name '{self.name}': expected lower-case letters, digits, '.', '_' and '-'.")
+        if self.rows_per_shard <= 0:
+            raise BadInput(f"rows_per_shard = {self.rows_per_shard}: expected more than 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adoption:
+    """What is to be adopted, before any picture is read.
+
+    Attributes:
+        source: folder of the set.
+        layout: how it says its classes.
+        places: files that may be pictures, in order.
+        others: paths that by their name are none.
+        classes: group -> wnid or `skip`.
+        unclear: groups nobody knows the class of; nothing is adopted while there are any.
+        mapping: what the mapping file says.
+    """
+
+    source: Path
+    layout: Layout
+    places: tuple[Place, ...]
+    others: tuple[str, ...]
+    classes: dict[str, str]
+    unclear: tuple[Unclear, ...]
+    mapping: dict[str, str]
+
+
+def plan_adoption(source: Path, config: AdoptConfig) -> Adoption:
+    """Look at a set's names and say what each picture's class would be; reads no picture.
+
+    Raises:
+        BadInput: the folder, the layout or the mapping file is not what it should be.
+    """
+    mapping = read_mapping(config.mapping) if config.mapping is not None else {}
+    places, others = list_pictures(source)
+    odd = [place.path for place in places if len(place.path) > MAX_PATH_CHARS or re.search(NO_PATH, place.path)]
+    if odd:
+        raise BadInput(
+            f"{source}: {len(odd)} paths cannot stand in a manifest (longer than {MAX_PATH_CHARS} characters, or with "
+            f"`\\` or `C:`), first {odd[0][:80]}; rename them."
+        )
+    layout = find_layout(source, [place.path for place in places], config.kind, config.devkit)
+    found = apply_mapping(layout.found, mapping, config.mapping)
+    return Adoption(
+        source=source, layout=layout, places=tuple(places), others=tuple(others), mapping=mapping,
+        classes={group: wnid for group, wnid in found.items() if isinstance(wnid, str)},
+        unclear=tuple(what for what in found.values() if isinstance(what, Unclear)),
+    )  # fmt: skip
+
+
+def explain_unclear(adoption: Adoption) -> str:
+    """The folders nobody knows the class of, with the classes each fits or is near to."""
+    several = [one for one in adoption.unclear if one.fits]
+    lines = [f"  {one}" for one in (*several, *(one for one in adoption.unclear if not one.fits))]
+    rest = len(lines) - UNCLEAR_SHOWN
+    shown = lines[:UNCLEAR_SHOWN] + ([f"  … and {rest} more"] if rest > 0 else [])
+    return (
+        f"{adoption.source}: {len(lines)} of {len(adoption.layout.found):,} folders fit two classes or none:\n"
+        + "\n".join(shown)
+    )
+
+
+def label_pictures(pictures: pl.DataFrame, adoption: Adoption) -> pl.DataFrame:
+    """Say of every file of a set what became of it.
+
+    Args:
+        pictures: PICTURES of the set, whole.
+        adoption: from `plan_adoption`.
+
+    Returns:
+        ADOPTED: one row per file of the set, by path.
+    """
+    groups = pl.DataFrame(
+        {"path": list(adoption.layout.groups), "folder": list(adoption.layout.groups.values())},
+        schema={"path": pl.String, "folder": pl.String},
+    )
+    classes = pl.DataFrame(
+        {"folder": list(adoption.classes), "class": list(adoption.classes.values())},
+        schema={"folder": pl.String, "class": pl.String},
+    )
+    rows = pictures.join(groups, on="path", how="left").join(classes, on="folder", how="left")
+    skipped, lost = pl.col("class") == SKIP, pl.col("class").is_null()
+    broken = pl.col("status") != ALIVE
+    rows = rows.with_columns(
+        status=pl.when(broken).then("status").when(lost).then(pl.lit("unlabelled"))
+        .when(skipped).then(pl.lit("skipped")).otherwise("status"),
+        reason=pl.when(broken).then("reason").when(lost).then(pl.lit("it is in no class folder, or has no label"))
+        .when(skipped).then(pl.lit("the mapping file says skip")).otherwise(None),
+    )  # fmt: skip
+    others = pl.DataFrame({"path": adoption.others}, schema={"path": pl.String}).with_columns(
+        status=pl.lit("skipped"), reason=pl.lit("no picture by its name, hidden, or a link")
+    )
+    rows = pl.concat([rows, others], how="diagonal").sort("path")
+    rows = rows.with_columns(wnid=pl.when(pl.col("status") == ALIVE).then("class"))
+    rows = rows.join(labels_table().select("wnid", "class_index"), on="wnid", how="left", maintain_order="left")
+    return shape_table(_name_ids(_find_same_bytes(rows)), ADOPTED)
+
+
+def _name_ids(rows: pl.DataFrame) -> pl.DataFrame:
+    known = rows.select("wnid", "image_sha256", "path").iter_rows()
+    ids = [adopted_id(sha256, path) if wnid is not None else None for wnid, sha256, path in known]
+    return rows.with_columns(pl.Series("candidate_id", ids, dtype=pl.String))
+
+
+def _find_same_bytes(rows: pl.DataFrame) -> pl.DataFrame:
+    """Name for each adopted file the first one with its bytes, and that one's class where it is another."""
+    there = pl.col("wnid").is_not_null()
+    first = rows.filter(there).unique("image_sha256", keep="first", maintain_order=True)
+    first = first.select("image_sha256", first_path="path", first_wnid="wnid")
+    rows = rows.join(first, on="image_sha256", how="left", maintain_order="left")
+    again = there & (pl.col("first_path") != pl.col("path"))
+    return rows.with_columns(
+        same_bytes_as=pl.when(again).then("first_path"),
+        same_bytes_wnid=pl.when(again & (pl.col("first_wnid") != pl.col("wnid"))).then("first_wnid"),
+    )
+
+
+def make_adopted_manifest(pictures: pl.DataFrame, adopted: pl.DataFrame) -> pl.DataFrame:
+    """MANIFEST rows of what was adopted; nobody was asked about them, so the votes are empty.
+
+    Args:
+        pictures: PICTURES.
+        adopted: ADOPTED of the same set.
+    """
+    kept = adopted.filter(pl.col("status") == ALIVE).select("path", "candidate_id", "wnid", "class_index")
+    rows = kept.join(pictures, on="path", how="left", maintain_order="left")
+    names = labels_table().select("wnid", class_name="name")
+    rows = rows.join(names, on="wnid", how="left", maintain_order="left").with_columns(votes_count=0, yes_count=0)
+    empty = {name: pl.lit(None, dtype) for name, dtype in MANIFEST.schema.items() if name not in rows.columns}
+    return shape_table(rows.with_columns(**empty).with_columns(reviewers=pl.lit([], pl.List(pl.String))), MANIFEST)

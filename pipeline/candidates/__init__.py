@@ -1,0 +1,1 @@
+"""Candidates: source rows judged, counted once, put in an order."""

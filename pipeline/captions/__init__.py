@@ -1,0 +1,1 @@
+"""What a caption says: words and senses matched to classes, and texts compared by an encoder."""

@@ -1,0 +1,1 @@
+"""Downloads: bytes of strangers' servers, fetched once, politely, within bounds."""

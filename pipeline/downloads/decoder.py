@@ -1,0 +1,154 @@
+"""Strangers' pictures decoded in a process of their own: bytes made to crash, hang or bloat a decoder end there.
+
+The process reads one JSON line per picture and answers with one. The kernel ends it when a picture takes too long or
+too much memory; whoever asked gets a status for that picture and a new process for the next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from relaionet.pipeline.images.decode import TOO_MUCH_MEMORY, BrokenImage, ImageFacts, facts_of, open_image
+from relaionet.pipeline.images.perceptual_hash import phash_hex
+
+# of decoded pixels (4 bytes), a copy turned upright, one in grey, and what a decoder holds besides
+BYTES_PER_PIXEL, BASE_BYTES = 24, 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """What decoding told: the facts, and the perceptual hash (16 hex digits)."""
+
+    facts: ImageFacts
+    phash: str
+
+
+def read_picture(data: bytes, max_pixels: int) -> Picture:
+    """Decode a picture in this process.
+
+    Args:
+        data: bytes from anywhere.
+        max_pixels: width × height at most.
+
+    Raises:
+        BrokenImage: as for `image_bytes.open_image`.
+    """
+    with open_image(data, max_pixels) as image:
+        return Picture(facts=facts_of(image, data), phash=phash_hex(image))
+
+
+class Decoder:
+    """A decoding process, started when it is first needed and again after it was ended; for one thread at a time.
+
+    Args:
+        max_pixels: width × height at most.
+        timeout_s: seconds one picture may take.
+    """
+
+    def __init__(self, max_pixels: int, timeout_s: float) -> None:
+        self._max_pixels, self._timeout_s = max_pixels, timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def read(self, path: Path) -> Picture:
+        """Decode a file.
+
+        Raises:
+            BrokenImage: no picture within the limits, or the decoder came to its end over it.
+        """
+        answer = self._ask(path)
+        if answer is None:
+            answer = {"error": self._explain_end()}
+        if answer.get("error") == TOO_MUCH_MEMORY:
+            self.close()
+        if "error" in answer:
+            raise BrokenImage(answer["error"])
+        return Picture(facts=ImageFacts(**answer["facts"]), phash=answer["phash"])
+
+    def _ask(self, path: Path) -> dict[str, Any] | None:
+        if self._process is None:
+            command = [sys.executable, "-P", "-m", __name__, str(self._max_pixels), str(self._timeout_s)]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise RuntimeError("the decoding process has no pipes.")
+        try:
+            stdin.write(json.dumps(str(path)).encode() + b"\n")
+            stdin.flush()
+            line = stdout.readline()
+        except BrokenPipeError:
+            return None
+        return dict(json.loads(line)) if line.endswith(b"\n") else None
+
+    def _explain_end(self) -> str:
+        process, self._process = self._process, None
+        if process is None:
+            return "the decoder ended"
+        _close(process)
+        if process.returncode == -signal.SIGALRM:
+            return f"decoding takes more than {self._timeout_s:g} s"
+        if process.returncode == -signal.SIGKILL:
+            return TOO_MUCH_MEMORY
+        return f"the decoder crashed on it (exit code {process.returncode})"
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            _close(self._process)
+            self._process = None
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except BrokenPipeError:  # what was left to write
+                continue
+    process.wait()
+
+
+def _limit_memory(max_pixels: int) -> None:
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = BASE_BYTES + BYTES_PER_PIXEL * max_pixels
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    except (ValueError, OSError):  # a system without such limits
+        return
+
+
+def serve_pictures(max_pixels: int, timeout_s: float) -> None:
+    """Answer until the pipe closes; the main function of the decoding process."""
+    import imagehash  # noqa: F401  loaded before the clock runs
+
+    _limit_memory(max_pixels)
+    for line in sys.stdin.buffer:
+        # the signal's default action ends the process even inside a decoder's own code
+        signal.setitimer(signal.ITIMER_REAL, timeout_s)
+        try:
+            picture = read_picture(Path(json.loads(line)).read_bytes(), max_pixels)
+            answer: dict[str, Any] = {"facts": asdict(picture.facts), "phash": picture.phash}
+        except BrokenImage as error:
+            answer = {"error": str(error)}
+        except MemoryError:
+            answer = {"error": TOO_MUCH_MEMORY}
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+        sys.stdout.buffer.flush()
+        if answer.get("error") == TOO_MUCH_MEMORY:
+            return  # what is left of it must not be held against the next picture
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    serve_pictures(int(sys.argv[1]), float(sys.argv[2]))

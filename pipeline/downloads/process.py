@@ -1,0 +1,113 @@
+"""The process images are fetched in, seen from outside: started clean, followed through its ledger, ended with us."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from relaionet.manifests.errors import Unavailable
+from relaionet.manifests.files import write_atomic, write_json
+from relaionet.pipeline.downloads.ledger import SETTLED_MARK, error_of_exit
+from relaionet.pipeline.downloads.rate_limits import spread_hosts
+from relaionet.pipeline.downloads.web_rules import encode_url, host_of
+
+POLL_S = 0.1
+
+
+def _environment(proxy: str | None) -> dict[str, str]:
+    """Environment of the fetching process: quiet, calling nobody, with the proxy asked for."""
+    env = {name: value for name, value in os.environ.items() if proxy is None or "proxy" not in name.lower()}
+    if proxy is not None:
+        env |= {"http_proxy": proxy, "https_proxy": proxy, "no_proxy": ""}
+    quiet = {"DO_NOT_TRACK": "1", "NO_ALBUMENTATIONS_UPDATE": "1", "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    return env | quiet
+
+
+def run_fetcher(
+    rows: pl.DataFrame,
+    settings: Mapping[str, Any],
+    proxy: str | None,
+    images: Path,
+    work: Path,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Fetch rows with img2dataset in a process that ends when this one does.
+
+    Args:
+        rows: candidate_id and url.
+        settings: fields of `DownloadConfig` but for the proxy: they are written to a file, and it may hold a password.
+        proxy: "http://host:port" all requests go through; None takes what the environment says.
+        images: absolute folder of the images.
+        work: absolute folder of the ledgers; left as it is, so that another call can continue.
+        progress: called with the number of rows done since the last call.
+
+    Raises:
+        Unavailable: the process failed; what it had done stays in the ledger.
+        OSError: it could not store what it fetched: a full disk, no permission.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    _drop_parts(work)
+    attempt = len(list(work.glob("ledger-*.jsonl")))
+    ledger = work / f"ledger-{attempt:03d}.jsonl"
+    ledger.touch()
+    urls = [encode_url(url) for url in rows["url"]]
+    order = spread_hosts([host_of(url) for url in urls])
+    table = pl.DataFrame({"candidate_id": rows["candidate_id"], "url": pl.Series(urls, dtype=pl.String)})[order]
+    write_rows(table, work / "rows.arrow")
+    write_json(work / "job.json", {"settings": dict(settings), "images": str(images), "ledger": str(ledger)})
+    command = [sys.executable, "-P", "-m", "relaionet.pipeline.downloads.worker", str(work / "job.json")]
+    with (work / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=_environment(proxy), start_new_session=True
+        )
+        try:
+            _follow(process, ledger, progress)
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+            _drop_parts(work)
+    storage_error = error_of_exit(process.returncode, images)
+    if storage_error is not None:
+        raise storage_error
+    if process.returncode != 0:
+        lines = (work / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise Unavailable(
+            f"img2dataset stopped with exit code {process.returncode} ({lines[-1][:300] if lines else 'no word'}); "
+            f"run again to continue; its log is {work / 'log.txt'}."
+        )
+
+
+def _follow(process: subprocess.Popen[bytes], ledger: Path, progress: Callable[[int], None] | None) -> None:
+    with ledger.open("rb") as lines:
+        ended = False
+        while not ended:
+            try:
+                process.wait(POLL_S)
+                ended = True
+            except subprocess.TimeoutExpired:
+                ended = False
+            count = lines.read().count(SETTLED_MARK)
+            if count and progress is not None:
+                progress(count)
+
+
+def write_rows(rows: pl.DataFrame, path: Path) -> None:
+    """Write rows as img2dataset reads them: an Arrow file."""
+    data = io.BytesIO()  # polars words a full disk in many ways, Python's own files in one
+    rows.write_ipc(data, compression="uncompressed")
+    write_atomic(path, data.getbuffer())
+
+
+def _drop_parts(work: Path) -> None:
+    """Remove files that were being written when a process was killed."""
+    for part in work.glob("*.part"):
+        part.unlink(missing_ok=True)

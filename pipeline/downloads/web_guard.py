@@ -1,0 +1,275 @@
+"""Bounds on what a stranger's URL may do to us, put under urllib so that whoever calls it (img2dataset) is bound too.
+
+Only http and https, only public addresses, checked when connecting and again at every redirect; at most so many bytes,
+seconds and redirects; hosts are asked with manners. What happened to each URL is kept for the reason of its row.
+"""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import Message
+from typing import IO, Any
+
+from relaionet.pipeline.downloads.rate_limits import HostGate, Manners
+from relaionet.pipeline.downloads.web_connections import Connector, make_handler
+from relaionet.pipeline.downloads.web_rules import (
+    NO_PICTURE_CODES,
+    Failure,
+    HostRests,
+    NoPicture,
+    RefusedUrl,
+    TooManyBytes,
+    explain_failure,
+    forbidding_directive,
+    host_of,
+    read_retry_after,
+    refuse_url,
+)
+
+CHUNK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one URL may cost.
+
+    Attributes:
+        timeout_s: seconds from connecting to the last byte, redirects included.
+        max_bytes: length of the body.
+        max_redirects: redirects followed.
+        allow_private: let hosts be loopback, private or link-local addresses (for servers of one's own).
+    """
+
+    timeout_s: float
+    max_bytes: int
+    max_redirects: int = 5
+    allow_private: bool = False
+
+
+@dataclass(kw_only=True)
+class Visit:
+    """What became of one URL.
+
+    Attributes:
+        http_code: the last that came; 0 where none did.
+        content_type: as declared, lower case; empty where none was.
+        content_encoding: as declared, lower case; empty where none was.
+        final_url: where the redirects led; None where nothing answered.
+        tries_count: requests made.
+        seconds: they took, without waiting for the host's turn.
+        failure: why there are no bytes; None where they came.
+        asked: a request was made this time.
+    put_off: the host rests for a while; the URL may be asked for later.
+    """
+
+    http_code: int = 0
+    content_type: str = ""
+    content_encoding: str = ""
+    final_url: str | None = None
+    tries_count: int = 0
+    seconds: float = 0.0
+    failure: Failure | None = None
+    asked: bool = False
+    put_off: bool = False
+
+
+@dataclass(kw_only=True)
+class _Request:
+    """The request a thread is at; redirects are part of it."""
+
+    visit: Visit
+    host: str = ""  # whose turn the thread holds; empty for none
+    started: float = 0.0
+    deadline: float = 0.0
+    retry_after_s: float | None = None
+
+
+class _Body:
+    """A response whose body is bounded in bytes and time; the part of it that img2dataset uses."""
+
+    def __init__(
+        self,
+        response: http.client.HTTPResponse,
+        deadline: float,
+        max_bytes: int,
+        end: Callable[[Exception | None], None],
+    ) -> None:
+        self._response, self._deadline, self._max_bytes, self._end = response, deadline, max_bytes, end
+        self.headers: Message = response.headers
+
+    def __enter__(self) -> _Body:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._response.close()
+        self._end(None)
+
+    def read(self) -> bytes:
+        try:
+            return self._read_all()
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self._end(error)
+            raise
+
+    def _read_all(self) -> bytes:
+        chunks: list[bytes] = []
+        total = 0
+        while chunk := self._response.read1(CHUNK_BYTES):
+            chunks.append(chunk)
+            total += len(chunk)
+            if total > self._max_bytes:
+                raise TooManyBytes(f"more than {self._max_bytes} bytes")
+        if self._response.length:
+            raise http.client.IncompleteRead(b"", self._response.length)
+        if time.monotonic() > self._deadline:
+            raise TimeoutError("timed out")
+        return b"".join(chunks)
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    def __init__(self, limits: Limits, note_code: Callable[[int], None]) -> None:
+        self.max_redirections = limits.max_redirects  # type: ignore[misc]
+        self._allow_private, self._note_code = limits.allow_private, note_code
+
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        fp.read = lambda *_: b""  # urllib would read a redirect's body to its end, however long
+        self._note_code(code)
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302  # type: ignore[assignment]
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        why = refuse_url(newurl, allow_private=self._allow_private)
+        if why is not None:
+            raise RefusedUrl(f"redirected to where {why}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+class _Thread(threading.local):
+    request: _Request | None = None
+
+
+class WebGuard(urllib.request.OpenerDirector):
+    """An opener for `urllib.request.install_opener` that keeps to limits and remembers each visit.
+
+    Args:
+        limits: for every URL.
+        manners: towards every host.
+        agent: the name we go by; X-Robots-Tag headers that forbid it are obeyed.
+        agent_header: the User-Agent header; None leaves the caller's.
+
+    Proxies are those of the environment.
+    """
+
+    def __init__(
+        self, limits: Limits, manners: Manners | None = None, agent: str = "relaionet", agent_header: str | None = None
+    ) -> None:
+        super().__init__()
+        self.limits = limits
+        self.gate = HostGate(manners or Manners())
+        self.visits: dict[str, Visit] = {}
+        self._agent, self._agent_header = agent, agent_header
+        self._thread = _Thread()
+        connector = Connector(allow_private=limits.allow_private, deadline=self._deadline)
+        for handler in (
+            urllib.request.ProxyHandler(), urllib.request.UnknownHandler(), urllib.request.HTTPDefaultErrorHandler(),
+            urllib.request.HTTPErrorProcessor(), _Redirects(limits, self._note_code), make_handler(connector, "http"),
+            make_handler(connector, "https"),
+        ):  # fmt: skip
+            self.add_handler(handler)
+
+    def _deadline(self) -> float:
+        request = self._thread.request
+        return request.deadline if request is not None else time.monotonic() + self.limits.timeout_s
+
+    def _note_code(self, code: int) -> None:
+        if self._thread.request is not None:
+            self._thread.request.visit.http_code = code
+
+    def open(self, fullurl: Any, data: Any = None, timeout: Any = None) -> Any:
+        """Open a request; as urllib's, but bounded, and always by the limits' own time."""
+        url = fullurl if isinstance(fullurl, str) else fullurl.full_url
+        if self._thread.request is not None:  # urllib follows a redirect
+            self._take_turn(self._thread.request, host_of(url))
+            return super().open(fullurl, data, self.limits.timeout_s)
+        before = self.visits.get(url, Visit())
+        visit = self.visits[url] = Visit(tries_count=before.tries_count, seconds=before.seconds)
+        request = self._thread.request = _Request(visit=visit)
+        try:
+            why = refuse_url(url, allow_private=self.limits.allow_private)
+            if why is not None:
+                raise RefusedUrl(why)
+            self._take_turn(request, host_of(url))
+            visit.tries_count, visit.asked = visit.tries_count + 1, True
+            if self._agent_header is not None and not isinstance(fullurl, str):
+                fullurl.headers["User-agent"] = self._agent_header
+            response = super().open(fullurl, data, self.limits.timeout_s)
+            if time.monotonic() > request.deadline:  # what reads as headers may have been cut off
+                response.close()
+                raise TimeoutError("timed out")
+            self._look_at(response, visit)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self._end(request, error)
+            raise
+        return _Body(response, request.deadline, self.limits.max_bytes, lambda error: self._end(request, error))
+
+    def _take_turn(self, request: _Request, host: str) -> None:
+        """Wait for a host's turn; the wait is no part of the request's time."""
+        if request.host:
+            self.gate.leave(request.host, None)
+            request.host = ""
+        asked = time.monotonic()
+        self.gate.enter(host)
+        request.host, now = host, time.monotonic()
+        if not request.started:
+            request.started, request.deadline = now, now + self.limits.timeout_s
+        else:
+            request.started += now - asked
+            request.deadline += now - asked
+
+    def _look_at(self, response: http.client.HTTPResponse, visit: Visit) -> None:
+        """Note what came, and go no further where it is nothing to keep."""
+        visit.http_code, visit.final_url = response.status, response.url
+        visit.content_type = response.headers.get_content_type()
+        visit.content_encoding = str(response.headers.get("Content-Encoding", "")).strip().lower()
+        forbidden = forbidding_directive(response.headers.get_all("X-Robots-Tag", []), self._agent)
+        try:
+            if forbidden is not None:
+                raise RefusedUrl(f"the server's X-Robots-Tag header says {forbidden}")
+            if response.status in NO_PICTURE_CODES:
+                raise NoPicture(f"HTTP {response.status} {response.reason}: no whole body")
+        except OSError:
+            response.close()
+            raise
+
+    def _end(self, request: _Request, error: Exception | None) -> None:
+        """The request is over: note its failure, where it has one, and give the host's turn back."""
+        if request is not self._thread.request:  # ended by a failure before its body was closed
+            return
+        self._thread.request = None
+        visit = request.visit
+        if request.started:
+            visit.seconds += time.monotonic() - request.started
+        if isinstance(error, HostRests):
+            visit.failure, visit.put_off = error.failure, error.failure is None
+        elif error is not None:
+            visit.failure = self._explain(request, error)
+        if request.host:
+            self.gate.leave(request.host, visit.failure, visit.http_code, request.retry_after_s)
+
+    def _explain(self, request: _Request, error: Exception) -> Failure:
+        if isinstance(error, urllib.error.HTTPError):
+            request.visit.http_code, request.visit.final_url = error.code, error.url
+            request.retry_after_s = read_retry_after(error.headers.get("Retry-After"), time.time())
+            error.close()
+        elif request.deadline and time.monotonic() > request.deadline:
+            error = TimeoutError("timed out")
+        return explain_failure(error, self.limits.timeout_s)

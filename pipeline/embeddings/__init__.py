@@ -1,0 +1,1 @@
+"""Embeddings: pictures and texts as unit rows of an image-text encoder."""

@@ -1,0 +1,1 @@
+"""Export formats: a split written as other tools want it."""

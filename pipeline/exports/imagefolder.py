@@ -1,0 +1,96 @@
+"""Image folder by wnid with a metadata file, so that label ids are class_index even where classes are missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relaionet.manifests.files import file_sha256
+from relaionet.pipeline.exports.features import TEXTS, arrow_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from relaionet.pipeline.exports.pictures import Picture
+
+IMAGES_FOLDER = "images"
+METADATA = f"{IMAGES_FOLDER}/metadata.parquet"
+
+
+class ImageFolderWriter:
+    """Writes image files; a shard's list of them stands in for it until the end."""
+
+    def file_name(self, number: int, count: int) -> str:
+        """The list of a shard's files."""
+        return f".receipts/{number:05d}.parquet"
+
+    def write_shard(self, out: Path, file: Path, pictures: Iterator[Picture]) -> None:
+        """Place the files of one shard, then list them."""
+        rows = []
+        for picture in pictures:
+            name = f"{picture.wnid}/{picture.candidate_id}.{picture.format}"
+            _place(picture, out / IMAGES_FOLDER / name, file.with_suffix(".part"))
+            told = {text: getattr(picture, text) for text in TEXTS}
+            rows.append({"file_name": name, "label": picture.class_index} | told)
+        write_metadata(file, rows)
+
+    def finish(self, out: Path, shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Join the lists into `images/metadata.parquet`."""
+        import pyarrow.parquet as pq
+
+        file = out / METADATA
+        _write_tables(file, (pq.read_table(out / shard["file"]) for shard in shards))
+        told = {"file": METADATA, "rows_count": sum(shard["rows_count"] for shard in shards)}
+        return [told | {"bytes_count": file.stat().st_size, "sha256": file_sha256(file)}]
+
+
+def find_missing(out: Path) -> list[str]:
+    """Images that a finished folder lists and does not hold, relative to it."""
+    import pyarrow.parquet as pq
+
+    names = pq.read_table(out / METADATA, columns=["file_name"])["file_name"].to_pylist()
+    return [f"{IMAGES_FOLDER}/{name}" for name in names if not (out / IMAGES_FOLDER / name).is_file()]
+
+
+def write_metadata(file: Path, rows: list[dict[str, Any]]) -> None:
+    """Write a folder's list of images with their labels, atomically.
+
+    Args:
+        file: to write.
+        rows: file_name (relative to the file's folder), label and the columns of `form_features.TEXTS`.
+    """
+    import pyarrow as pa
+
+    _write_tables(file, [pa.Table.from_pylist(rows, arrow_schema("file_name"))])
+
+
+def _write_tables(file: Path, tables: Iterable[pa.Table]) -> None:
+    import pyarrow.parquet as pq
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.part")
+    with part.open("wb") as target:
+        with pq.ParquetWriter(target, arrow_schema("file_name"), compression="zstd") as writer:
+            for table in tables:
+                writer.write_table(table)
+        target.flush()
+        os.fsync(target.fileno())
+    part.replace(file)
+
+
+def _place(picture: Picture, target: Path, part: Path) -> None:
+    """Link the split's file where the bytes are the same, write them where not; whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part.unlink(missing_ok=True)
+    if picture.stored_sha256 != picture.image_sha256:
+        part.write_bytes(picture.data)
+    else:
+        try:
+            os.link(picture.path, part)
+        except OSError:  # another disk, or a file system without links
+            shutil.copyfile(picture.path, part)
+    part.replace(target)
+    part.unlink(missing_ok=True)  # a name of the target's own bytes is not moved but stays

@@ -1,0 +1,67 @@
+"""Parquet with the images' bytes inside: what `datasets`, the Hub's viewer, polars and pyarrow read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relaionet.pipeline.exports.features import TEXTS, arrow_schema
+
+if TYPE_CHECKING:
+    from relaionet.pipeline.exports.pictures import Picture
+
+# readers that want one row read its whole row group
+GROUP_ROWS, GROUP_BYTES = 100, 32 * 2**20
+
+
+class ParquetWriter:
+    """Writes parquet shards of small row groups."""
+
+    def file_name(self, number: int, count: int) -> str:
+        """Such as `data/test-00000-of-00012.parquet`."""
+        return f"data/test-{number:05d}-of-{count:05d}.parquet"
+
+    def write_shard(self, out: Path, file: Path, pictures: Iterator[Picture]) -> None:
+        """Write one parquet file."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema, part = arrow_schema("image"), file.with_name(f"{file.name}.part")
+        # images are compressed already; dictionaries of hashes only cost
+        compression = {"image.bytes": "none", "image.path": "zstd", "label": "zstd"} | dict.fromkeys(TEXTS, "zstd")
+        with part.open("wb") as target:
+            with pq.ParquetWriter(
+                target, schema, compression=compression, use_dictionary=["label", "wnid", "class_name"],
+                write_page_index=True,
+            ) as writer:  # fmt: skip
+                for group in _groups(pictures):
+                    writer.write_table(pa.Table.from_pylist([_row(picture) for picture in group], schema))
+            target.flush()
+            os.fsync(target.fileno())
+        part.replace(file)
+
+    def finish(self, out: Path, shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Nothing lists the shards but `export.json`."""
+        return shards
+
+
+def _row(picture: Picture) -> dict[str, Any]:
+    path = f"{picture.wnid}/{picture.candidate_id}.{picture.format}"
+    return {"image": {"bytes": picture.data, "path": path}, "label": picture.class_index} | {
+        name: getattr(picture, name) for name in TEXTS
+    }
+
+
+def _groups(pictures: Iterator[Picture]) -> Iterator[list[Picture]]:
+    held: list[Picture] = []
+    held_bytes = 0
+    for picture in pictures:
+        held.append(picture)
+        held_bytes += len(picture.data)
+        if len(held) >= GROUP_ROWS or held_bytes >= GROUP_BYTES:
+            yield held
+            held, held_bytes = [], 0
+    if held:
+        yield held

@@ -1,0 +1,1 @@
+"""Pictures: bytes decoded, hashed, found in files of several kinds."""

@@ -1,0 +1,1 @@
+"""How the miniature's encoder is trained and what it reaches."""

@@ -1,0 +1,1 @@
+"""Search among embeddings: exact, by an index, in shards larger than memory."""

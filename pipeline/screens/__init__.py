@@ -1,0 +1,1 @@
+"""Screens: what keeps a picture out, found by measures, heads, references and comparison."""

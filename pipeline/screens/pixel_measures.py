@@ -1,0 +1,171 @@
+"""What the screens measure on a picture's pixels: decoded once, per shard, in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.tables import shape_table
+from relaionet.manifests.tables.screens import MEASURED
+from relaionet.pipeline.images.decode import BrokenImage, open_image
+from relaionet.pipeline.images.files import stored_path
+from relaionet.pipeline.images.perceptual_hash import make_upright, phash_hex
+from relaionet.pipeline.screens.registration import take_print
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+VERSION = "1"
+CONTRAST_SIDE_PX = 64
+STATISTICS_SIDE_PX = 128
+PALETTE_COLOURS = 8
+COLOUR_BITS = 4  # of a channel: 4096 colours
+FLAT_RANGE = 2  # grey values within 3 × 3 pixels: the noise of a photograph is mostly more
+BACKGROUND_FRAC = 0.98  # a picture of one colour has no foreground to judge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """Measured on one picture.
+
+    Attributes:
+        phash_mirrored: perceptual hash of the mirrored picture, 16 hex digits.
+        print: 32 × 32 grey values, 2048 hex digits.
+        contrast: standard deviation of the grey values (0 to 127.5) of the picture reduced to 64 px.
+        palette_frac: share of the foreground in its 8 commonest of 4096 colours, 0 to 1; 0 where there is no
+            foreground. The foreground is what has not the commonest colour of the picture's rim.
+        flat_frac: share of the foreground around which the grey values hardly change, 0 to 1.
+        saturation: mean saturation (HSV) of the foreground, 0 to 1.
+        clear_frac: share of the pixels that are transparent, 0 to 1.
+    """
+
+    phash_mirrored: str
+    print: str
+    contrast: float
+    palette_frac: float
+    flat_frac: float
+    saturation: float
+    clear_frac: float
+
+
+def measure_picture(image: Image.Image) -> Measures:
+    """Measure a decoded picture.
+
+    Args:
+        image: any size, at least 1 × 1, any mode; taken as it is shown, transparent parts on white.
+    """
+    from PIL import Image, ImageOps, ImageStat
+
+    shown, clear_frac = _flatten(make_upright(image))
+    grey = shown.convert("L")
+    grey.thumbnail((CONTRAST_SIDE_PX, CONTRAST_SIDE_PX))
+    small = shown.copy()
+    small.thumbnail((STATISTICS_SIDE_PX, STATISTICS_SIDE_PX), Image.Resampling.BOX)
+    return Measures(
+        phash_mirrored=phash_hex(ImageOps.mirror(make_upright(image))),
+        print=take_print(image).hex(),
+        contrast=ImageStat.Stat(grey).stddev[0],
+        clear_frac=clear_frac,
+        **_foreground_statistics(small),
+    )
+
+
+def _flatten(image: Image.Image) -> tuple[Image.Image, float]:
+    """The picture on white in RGB, and which share of it is transparent."""
+    from PIL import Image
+
+    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
+        return image.convert("RGB"), 0.0
+    layered = image.convert("RGBA")
+    alpha = layered.getchannel("A")
+    ground = Image.new("RGB", image.size, (255, 255, 255))
+    ground.paste(layered.convert("RGB"), mask=alpha)
+    return ground, sum(alpha.histogram()[:128]) / (image.width * image.height)
+
+
+def _foreground_statistics(image: Image.Image) -> dict[str, float]:
+    import numpy as np
+
+    pixels = np.asarray(image)  # [H, W, 3] uint8
+    codes = np.zeros(pixels.shape[:2], dtype=np.int64)
+    for channel in range(3):
+        codes = codes << COLOUR_BITS | pixels[:, :, channel] >> (8 - COLOUR_BITS)
+    rim = np.concatenate([codes[0], codes[-1], codes[:, 0], codes[:, -1]])
+    foreground = codes != np.bincount(rim).argmax()
+    if foreground.mean() < 1 - BACKGROUND_FRAC:
+        return {"palette_frac": 0.0, "flat_frac": 0.0, "saturation": 0.0}
+    commonest = np.sort(np.bincount(codes[foreground]))[-PALETTE_COLOURS:]
+    brightest, darkest = pixels.max(axis=2).astype(np.float64), pixels.min(axis=2)
+    saturation = (brightest - darkest) / np.maximum(brightest, 1)
+    return {
+        "palette_frac": float(commonest.sum() / foreground.sum()),
+        "flat_frac": float(_is_flat(np.asarray(image.convert("L")))[foreground].mean()),
+        "saturation": float(saturation[foreground].mean()),
+    }
+
+
+def _is_flat(grey: np.ndarray) -> np.ndarray:
+    """[H, W]: the 3 × 3 pixels around hardly differ."""
+    import numpy as np
+
+    padded = np.pad(grey.astype(np.int16), 1, mode="edge")
+
+    def over_neighbours(pick: np.ufunc) -> np.ndarray:
+        down = pick(pick(padded[:-2], padded[1:-1]), padded[2:])
+        return np.asarray(pick(pick(down[:, :-2], down[:, 1:-1]), down[:, 2:]))
+
+    return np.asarray(over_neighbours(np.maximum) - over_neighbours(np.minimum) <= FLAT_RANGE)
+
+
+def measure_pictures(
+    rows: pl.DataFrame, images: Path, *, max_pixels: int, threads: int, progress: Callable[[int], None] | None = None
+) -> pl.DataFrame:
+    """Measure a shard's pictures.
+
+    Args:
+        rows: candidate_id, path (relative to `images`), status `ok` all of them.
+        images: folder of the stored bytes.
+        max_pixels: largest picture decoded, width × height.
+        threads: that decode and measure.
+        progress: called with the number of rows just done.
+
+    Returns:
+        MEASURED, the same rows in the same order.
+
+    Raises:
+        BadInput: a path leads out of the folder or cannot be read.
+        Corrupt: a stored picture cannot be decoded any more.
+    """
+    measured = _measure_all([stored_path(images, path) for path in rows["path"]], max_pixels, threads, progress)
+    values = {name: [getattr(found, name) for found in measured] for name in Measures.__annotations__}
+    table = rows.select("candidate_id").with_columns(
+        pl.Series(name, column, dtype=MEASURED.schema[name]) for name, column in values.items()
+    )
+    return shape_table(table, MEASURED)
+
+
+def _measure_all(
+    paths: Sequence[Path], max_pixels: int, threads: int, progress: Callable[[int], None] | None
+) -> list[Measures]:
+    def measure(path: Path) -> Measures:
+        try:
+            return measure_picture(open_image(path.read_bytes(), max_pixels))
+        except (FileNotFoundError, BrokenImage) as error:
+            raise Corrupt(f"{path} was embedded and cannot be read now: {error}; fetch it again.") from error
+        except OSError as error:
+            raise BadInput(f"{path} cannot be read: {error.strerror}; check its permissions.") from error
+
+    found = []
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        for measures in pool.map(measure, paths):
+            found.append(measures)
+            if progress:
+                progress(1)
+    return found

@@ -1,0 +1,1 @@
+"""Metadata tables of strangers: where they lie, how they are read, what their columns mean."""

@@ -1,0 +1,226 @@
+"""Parquet tables, read in parts of bounded size, whatever their texts hold.
+
+pyarrow reads the bytes: it can start at a row group, takes any file that can be sought, and hands out texts unchecked,
+so that one that is not UTF-8 costs its own row and not the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from relaionet.manifests.errors import BadInput
+from relaionet.pipeline.sources.files import SourceFile, explain_errors
+from relaionet.pipeline.sources.schemas import REQUIRED, SourceSchema, find_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow.parquet import FileMetaData, ParquetFile
+
+LOCAL_BUFFER_BYTES, REMOTE_BUFFER_BYTES = 1 << 20, 8 << 20
+BATCH_BYTES = 64 << 20
+FOOTER_TAIL_BYTES = 8
+# indices into a dictionary take no more than this per row; texts written out take more
+INDEX_BYTES = 5
+UTF8_BYTES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParquetTable:
+    """What the footer of a parquet file says.
+
+    Attributes:
+        schema: of its columns.
+        columns: our name -> the table's.
+        group_rows: rows of each row group.
+        row_bytes: bytes of the columns that are used, per row of the row group with the longest rows.
+        repeating: columns whose texts repeat so often that they are stored as indices into a dictionary.
+        footer_sha256: of the footer, which holds sizes, places and smallest and largest values of all parts.
+    """
+
+    schema: SourceSchema
+    columns: Mapping[str, str]
+    group_rows: tuple[int, ...]
+    row_bytes: float
+    repeating: tuple[str, ...]
+    footer_sha256: str
+
+    @property
+    def rows_count(self) -> int:
+        """Rows of the file."""
+        return sum(self.group_rows)
+
+
+def look_at_parquet(file: SourceFile, schema: str | None, columns: Mapping[str, str] | None) -> ParquetTable:
+    """Read the footer of a parquet file.
+
+    Args:
+        file: the table.
+        schema: name of the schema the user says it has, or None.
+        columns: our name -> the table's, for columns the user names.
+
+    Raises:
+        BadInput: it is no parquet file, is cut short, or fits no schema.
+        Unavailable: its server does not answer.
+    """
+    from pyarrow.parquet import ParquetFile
+
+    with closing(file.open()) as raw, explain_errors(file.shown, file.kind):
+        parquet = ParquetFile(raw)
+        found, resolved = find_schema(parquet.schema_arrow.names, schema, columns)
+        for ours, theirs in resolved.items():
+            _check_type(ours, theirs, parquet.schema_arrow.field(theirs).type)
+        footer = parquet.metadata
+        raw.seek(-FOOTER_TAIL_BYTES, 2)
+        length = int.from_bytes(raw.read(FOOTER_TAIL_BYTES)[:4], "little")
+        raw.seek(-FOOTER_TAIL_BYTES - length, 2)
+        sha256 = hashlib.sha256(raw.read(length)).hexdigest()
+    row_bytes, repeating = _sizes(footer, set(resolved.values()))
+    return ParquetTable(
+        schema=found, columns=resolved, row_bytes=row_bytes, repeating=repeating, footer_sha256=sha256,
+        group_rows=tuple(footer.row_group(number).num_rows for number in range(footer.num_row_groups)),
+    )  # fmt: skip
+
+
+def _check_type(ours: str, theirs: str, dtype: pa.DataType) -> None:
+    import pyarrow as pa
+
+    if pa.types.is_nested(dtype):
+        raise BadInput(f"column '{theirs}' holds {dtype}; expected {'text' if ours in REQUIRED else 'a number'}.")
+
+
+def _sizes(footer: FileMetaData, wanted: set[str]) -> tuple[float, tuple[str, ...]]:
+    """Bytes per row, and the columns that are stored as indices."""
+    row_bytes, repeating = 1.0, set()
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        parts = [group.column(place) for place in range(group.num_columns)]
+        parts = [part for part in parts if part.path_in_schema in wanted]
+        row_bytes = max(row_bytes, sum(part.total_uncompressed_size for part in parts) / max(group.num_rows, 1))
+        for part in parts:
+            if part.has_dictionary_page and part.physical_type == "BYTE_ARRAY":
+                index_bytes = part.total_compressed_size - (part.data_page_offset - part.dictionary_page_offset)
+                if index_bytes <= INDEX_BYTES * group.num_rows:
+                    repeating.add(part.path_in_schema)
+    return row_bytes, tuple(sorted(repeating))
+
+
+def read_parquet(
+    file: SourceFile, table: ParquetTable, *, start_row: int = 0, batch_rows: int, max_chars: int
+) -> Iterator[pl.DataFrame]:
+    """Rows of a parquet file, in order.
+
+    Args:
+        file: the table.
+        table: what `look_at_parquet` found.
+        start_row: rows passed over; row groups before them are not read.
+        batch_rows: rows per frame, at most; fewer where they are long.
+        max_chars: longest text kept of a field; longer ones are cut there.
+
+    Yields:
+        A column for each of our names the table has: url and caption as String, the others as they are; and `fault`:
+        `url` or `caption` where that is not UTF-8.
+
+    Raises:
+        BadInput: it is damaged.
+        Unavailable: its server does not answer.
+    """
+    from pyarrow.parquet import ParquetFile
+
+    ends = list(itertools.accumulate(table.group_rows))
+    first = next((number for number, end in enumerate(ends) if end > start_row), len(ends))
+    skip = start_row - (ends[first] - table.group_rows[first]) if first < len(ends) else 0
+    rows = max(1, min(batch_rows, int(BATCH_BYTES / table.row_bytes)))
+    with closing(_open(file)) as raw, explain_errors(file.shown, file.kind):
+        buffer_bytes = LOCAL_BUFFER_BYTES if file.scheme == "file" else REMOTE_BUFFER_BYTES
+        parquet: ParquetFile = ParquetFile(
+            raw, read_dictionary=list(table.repeating), buffer_size=buffer_bytes, pre_buffer=False
+        )
+        wanted = list(dict.fromkeys(table.columns.values()))
+        groups = list(range(first, len(ends)))
+        for batch in parquet.iter_batches(rows, row_groups=groups, columns=wanted) if groups else ():
+            part, skip = batch.slice(min(skip, batch.num_rows)), max(0, skip - batch.num_rows)
+            if part.num_rows:
+                yield _frame(part, table.columns, max_chars)
+
+
+def _open(file: SourceFile) -> Any:
+    """The file, a local one without Python in between, whose buffers would stay with each reading thread."""
+    import pyarrow as pa
+
+    if file.scheme != "file":
+        return file.open()
+    with explain_errors(file.shown, file.kind):
+        return pa.OSFile(file.path)
+
+
+def _frame(batch: pa.RecordBatch, columns: Mapping[str, str], max_chars: int) -> pl.DataFrame:
+    series, faults = {}, {}
+    for ours, theirs in columns.items():
+        values = batch.column(theirs)
+        if ours in REQUIRED:
+            series[ours], faults[ours] = _texts(values, max_chars)
+        else:
+            plain = _plain(values)
+            series[ours] = _texts(plain, max_chars)[0] if _is_bytes(plain.type) else pl.Series(pl.from_arrow(plain))
+    is_bad = [pl.when(pl.lit(faults[ours])).then(pl.lit(ours)) for ours in REQUIRED if faults[ours] is not None]
+    frame = pl.DataFrame(series)
+    return frame.with_columns(pl.coalesce(*is_bad, pl.lit(None, dtype=pl.String)).alias("fault"))
+
+
+def _is_bytes(dtype: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    checks = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view", "fixed_size_binary")
+    return any(getattr(pa.types, f"is_{check}")(dtype) for check in checks)
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
+def _texts(values: pa.Array, max_chars: int) -> tuple[pl.Series, pl.Series | None]:
+    """Texts cut to what is kept, and which of them are not UTF-8 (None where all are)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(values.type):
+        if not _is_bytes(values.type.value_type):
+            return _texts(values.dictionary_decode(), max_chars)
+        texts, faults = _texts(values.dictionary, max_chars)
+        places = pl.Series(pl.from_arrow(values.indices)).cast(pl.UInt32)
+        return texts.gather(places), None if faults is None else faults.gather(places)
+    if not _is_bytes(values.type):
+        return pl.Series(pl.from_arrow(values)).cast(pl.String, strict=False), None
+    most = UTF8_BYTES * max_chars
+    values = values.cast(pa.large_binary())
+    longest = pc.max(pc.binary_length(values)).as_py()
+    if longest is not None and longest > most:
+        values = pc.binary_slice(values, 0, most)
+    raw = pl.Series(pl.from_arrow(values), dtype=pl.Binary)
+    try:
+        return raw.cast(pl.String).str.slice(0, max_chars), None
+    except pl.exceptions.ComputeError:
+        pairs = [_decode(value, most) for value in raw]
+        texts = pl.Series([text for text, _ in pairs], dtype=pl.String).str.slice(0, max_chars)
+        return texts, pl.Series([bad for _, bad in pairs], dtype=pl.Boolean)
+
+
+def _decode(value: bytes | None, most: int) -> tuple[str | None, bool]:
+    """A text, and whether its bytes are not UTF-8; a character cut in two at the end is no fault."""
+    if value is None:
+        return None, False
+    try:
+        return value.decode(), False
+    except UnicodeDecodeError as error:
+        if len(value) == most and error.end == most and most - error.start < UTF8_BYTES:
+            return value[: error.start].decode(), False
+        return value.decode(errors="replace"), True

@@ -1,0 +1,175 @@
+"""Every attempt at the rows of a release, kept for good: what was asked, when, what came, and how it compares.
+
+An attempt is one or more shards of the table of downloads, named `<number>-<kind>`; a row's last attempt counts. The
+shards are only ever added to, so a run that is killed loses no more than the shard it was at, and of that only the
+rows under way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from relaionet.manifests.files import digest_of
+from relaionet.manifests.release.release import Release
+from relaionet.manifests.store import Store
+from relaionet.manifests.tables import ALIVE, COMPARISONS, DOWNLOADS
+from relaionet.pipeline.downloads.fetch import DownloadConfig, fetch_images
+from relaionet.pipeline.splits.files import IMAGES_FOLDER, WORK_FOLDER, find_pictures, picture_places, scan_files
+from relaionet.pipeline.splits.local_images import collect_images
+from relaionet.pipeline.splits.vectors import PictureVectors
+from relaionet.pipeline.splits.verdicts import compare_pictures
+
+VERSION = "1"
+Kind = Literal["first", "repair", "retry"]
+
+
+class Attempts:
+    """The attempts of one split.
+
+    Args:
+        out: folder of the split.
+        release: what is rebuilt.
+    """
+
+    def __init__(self, out: Path, release: Release) -> None:
+        self._out, self._release, self._store = out, release, Store(out)
+        self._origin = digest_of(VERSION, release.info.digest)
+
+    def shards(self) -> list[str]:
+        """Names of the shards that are done and there, in the order of the attempts."""
+        return [shard for shard in self._store.shards(DOWNLOADS) if self._store.path(DOWNLOADS, shard).is_file()]
+
+    def are_of_another_release(self) -> bool:
+        """True where the shards are those of another release."""
+        return any(receipt.digest != self._origin for receipt in self._store.receipts(DOWNLOADS))
+
+    def fetch(
+        self, kind: Kind, ids: pl.Series, download: DownloadConfig, local: Path | None,
+        progress: Callable[[int], None] | None,
+    ) -> None:  # fmt: skip
+        """Fetch some rows and keep what came as a further shard.
+
+        Args:
+            kind: why they are fetched.
+            ids: candidate_id of the rows.
+            download: limits and manners.
+            local: folder the images are taken from; None fetches them.
+            progress: called with the number of rows done since the last call.
+        """
+        started, images = time.perf_counter(), self._out / WORK_FOLDER / IMAGES_FOLDER
+        rows = self._release.manifest.join(ids.to_frame("candidate_id"), on="candidate_id", maintain_order="right")
+        if local is None:
+            fetched = fetch_images(rows.select("candidate_id", "url"), download, images, progress)
+        else:
+            fetched = collect_images(
+                rows, local, images, download.max_pixels, progress, manifest=self._release.manifest
+            )
+        number = max((int(shard.partition("-")[0]) for shard in self._store.shards(DOWNLOADS)), default=-1) + 1
+        seconds = time.perf_counter() - started
+        self._store.write(fetched, DOWNLOADS, self._origin, shard=f"{number:05d}-{kind}", seconds=seconds)
+
+    def state(self) -> pl.DataFrame:
+        """What is known of each row of the manifest, in its order.
+
+        Returns:
+            candidate_id, url, wnid, class_index, expected_sha256, expected_phash, expected_thumbprint; of the last
+            attempt image_sha256, bytes_count, width_px, height_px, format, fetched_path, http_code, may_come_back,
+            fetch_status and fetch_reason; null where there was none.
+        """
+        expected = self._release.manifest.select(
+            "candidate_id", "url", "wnid", "class_index",
+            pl.col("image_sha256", "phash", "thumbprint").name.map(lambda name: _EXPECTED[name]),
+        )  # fmt: skip
+        last = self._read(self.shards()).unique("candidate_id", keep="last")
+        told = last.select(
+            "candidate_id", "image_sha256", "bytes_count", "width_px", "height_px", "format", "http_code",
+            "may_come_back", pl.col("path").alias("fetched_path"), pl.col("status").alias("fetch_status"),
+            pl.col("reason").alias("fetch_reason"),
+        )  # fmt: skip
+        return expected.join(told, on="candidate_id", how="left", maintain_order="left")
+
+    def _read(self, shards: list[str]) -> pl.DataFrame:
+        """DOWNLOADS of some shards; columns an earlier version did not write are null."""
+        parts = [self._store.read(DOWNLOADS, shard) for shard in shards]
+        return pl.concat([DOWNLOADS.empty(), *parts], how="diagonal")
+
+    def compare(self, vectors: PictureVectors | None, max_pixels: int) -> None:
+        """Measure the pictures of every shard that has not been compared yet."""
+        todo = [shard for shard in self.shards() if not self._is_compared(shard, vectors)]
+        if not todo:
+            return
+        state = self.state()
+        places = pl.Series("place", find_pictures(picture_places(state), scan_files(self._out)), dtype=pl.String)
+        state = state.with_columns(places)
+        for shard in todo:
+            started = time.perf_counter()
+            fetched = self._store.read(DOWNLOADS, shard).filter(pl.col("status") == ALIVE)
+            rows = state.join(fetched.select("candidate_id", "image_sha256"), on=["candidate_id", "image_sha256"])
+            found = compare_pictures(rows, self._out, max_pixels, vectors)
+            digest = self._compared_digest(shard) + (f":{vectors.fingerprint}" if vectors is not None else "")
+            seconds = time.perf_counter() - started
+            self._store.write(found, COMPARISONS, digest, shard=shard, seconds=seconds)
+
+    def are_compared(self, vectors: PictureVectors | None) -> bool:
+        """True where nothing is left for `compare`."""
+        return all(self._is_compared(shard, vectors) for shard in self.shards())
+
+    def _is_compared(self, shard: str, vectors: PictureVectors | None) -> bool:
+        receipt = self._store.receipt(COMPARISONS.name, shard)
+        if receipt is None or not self._store.path(COMPARISONS, shard).is_file():
+            return False
+        digest, _, fingerprint = receipt.digest.partition(":")
+        return digest == self._compared_digest(shard) and (vectors is None or fingerprint == vectors.fingerprint)
+
+    def _compared_digest(self, shard: str) -> str:
+        receipt = self._store.receipt(DOWNLOADS.name, shard)
+        return digest_of(VERSION, receipt.sha256 if receipt is not None else None)
+
+    def with_evidence(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Add to each row what its comparison found, null where no bytes came.
+
+        Args:
+            rows: candidate_id and image_sha256, in order.
+        """
+        parts = [self._store.read(COMPARISONS, shard) for shard in self.shards()]
+        found = pl.concat(parts or [COMPARISONS.empty()]).unique("candidate_id", keep="last")
+        return rows.join(found, on=["candidate_id", "image_sha256"], how="left", maintain_order="left")
+
+    def digests(self) -> list[str]:
+        """What the split's verdicts rest on: sha256 of every shard of downloads and comparisons."""
+        receipts = [
+            self._store.receipt(table.name, shard) for table in (DOWNLOADS, COMPARISONS) for shard in self.shards()
+        ]
+        return [receipt.sha256 for receipt in receipts if receipt is not None]
+
+    def history(self) -> list[dict[str, Any]]:
+        """The attempts in order: kind, started and ended (UTC), rows asked, rows whose bytes came.
+
+        Shards of one first rebuild are one attempt.
+        """
+        told = []
+        for (kind, _), group in groupby(self.shards(), key=_attempt):
+            rows = self._read(list(group))
+            first, last = rows["fetched_at"].min(), rows["fetched_at"].max()
+            told.append(
+                {
+                    "kind": kind, "from": None if first is None else str(first),
+                    "to": None if last is None else str(last), "asked_count": rows.height,
+                    "fetched_count": rows.filter(pl.col("status") == ALIVE).height,
+                }
+            )  # fmt: skip
+        return told
+
+
+_EXPECTED = {"image_sha256": "expected_sha256", "phash": "expected_phash", "thumbprint": "expected_thumbprint"}
+
+
+def _attempt(shard: str) -> tuple[str, str]:
+    number, _, kind = shard.partition("-")
+    return kind, number if kind == "retry" else ""
