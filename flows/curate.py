@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from relaionet.annotations.agreement import AgreementConfig
-from relaionet.annotations.tasks import TasksConfig
+from relaionet.annotations.agreement.settle import AgreementConfig
+from relaionet.annotations.tasks.tasks import TasksConfig
 from relaionet.flows.calibration_stage import calibrate_proposals
 from relaionet.flows.candidate_stages import choose_all, match_shard, read_all_candidates, report_candidates
 from relaionet.flows.console import Reporter

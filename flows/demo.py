@@ -13,10 +13,10 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.annotations.installation import install_studio
-from relaionet.annotations.reviewers import ReviewersConfig, answer_tasks
-from relaionet.annotations.server import StudioServer, start_studio
-from relaionet.annotations.studio import connect_studio
+from relaionet.annotations.label_studio.client import connect_studio
+from relaionet.annotations.label_studio.installation import install_studio
+from relaionet.annotations.label_studio.server import StudioServer, start_studio
+from relaionet.annotations.simulated_reviewers import ReviewersConfig, answer_tasks
 from relaionet.flows.console import Reporter
 from relaionet.flows.curate import CurateRecipe, curate, read_curate_recipe
 from relaionet.flows.curate_stages import read_controls

@@ -130,7 +130,7 @@ def check_prefect() -> Finding:
 
 def check_studio() -> Finding:
     """Label Studio's own environment."""
-    from relaionet.annotations.installation import is_installed, studio_folder
+    from relaionet.annotations.label_studio.installation import is_installed, studio_folder
 
     if is_installed():
         return Finding(about="Label Studio", state="ok", found=f"installed at {studio_folder()}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from relaionet.annotations import tasks as review_tasks
+from relaionet.annotations.tasks import tasks as review_tasks
 from relaionet.flows.calibration_stage import load_calibration
 from relaionet.flows.console import Advance
 from relaionet.flows.curate_stages import read_controls, vectors_digest

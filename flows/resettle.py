@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from relaionet.annotations.agreement import AgreementConfig, settle_votes
+from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
 from relaionet.flows.recipe import build
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release.info import INFO_FILE

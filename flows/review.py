@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from relaionet.annotations.installation import install_studio
-from relaionet.annotations.interface import label_config, page_labels
-from relaionet.annotations.server import StudioServer, start_studio
-from relaionet.annotations.studio import StudioClient, connect_studio
-from relaionet.annotations.task_push import PushConfig, PushResult, push_tasks
-from relaionet.annotations.tasks import interface_config
+from relaionet.annotations.label_studio.client import StudioClient, connect_studio
+from relaionet.annotations.label_studio.installation import install_studio
+from relaionet.annotations.label_studio.push import PushConfig, PushResult, push_tasks
+from relaionet.annotations.label_studio.server import StudioServer, start_studio
+from relaionet.annotations.tasks.page import label_config, page_labels
+from relaionet.annotations.tasks.tasks import interface_config
 from relaionet.flows.console import Reporter
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.recipe import build

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from relaionet.annotations.accounts import add_account, invitation_link, list_accounts, remove_account
-from relaionet.annotations.decisions import pseudonym
-from relaionet.annotations.server import find_studio
-from relaionet.annotations.server_settings import read_credentials
-from relaionet.annotations.studio import StudioClient, connect_studio
+from relaionet.annotations.agreement.decisions import pseudonym
+from relaionet.annotations.label_studio.accounts import add_account, invitation_link, list_accounts, remove_account
+from relaionet.annotations.label_studio.client import StudioClient, connect_studio
+from relaionet.annotations.label_studio.server import find_studio
+from relaionet.annotations.label_studio.server_settings import read_credentials
 from relaionet.flows.console import Reporter
 from relaionet.flows.review import KEY, URL
 from relaionet.flows.review_pull import review_salt

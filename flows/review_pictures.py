@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from relaionet.annotations.images import make_strip, reference_pictures, stage_image, store_picture
+from relaionet.annotations.tasks.pictures import make_strip, reference_pictures, stage_image, store_picture
 from relaionet.flows.review import read_run_recipe
 from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput

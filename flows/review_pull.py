@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.annotations.answer_pull import AnswerPull, read_seen, write_seen
-from relaionet.annotations.decisions import read_decisions
-from relaionet.annotations.studio import StudioClient
+from relaionet.annotations.agreement.decisions import read_decisions
+from relaionet.annotations.label_studio.client import StudioClient
+from relaionet.annotations.label_studio.pull import AnswerPull, read_seen, write_seen
 from relaionet.flows.stage import Run
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, read_json, write_json

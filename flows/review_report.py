@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.annotations.again import plan_answers
-from relaionet.annotations.agreement import settle_votes
-from relaionet.annotations.decisions import SIMULATED, latest_decisions
-from relaionet.annotations.status import agreement_over_time, confused_pairs, selection_histogram
+from relaionet.annotations.agreement.decisions import SIMULATED, latest_decisions
+from relaionet.annotations.agreement.next_round import plan_answers
+from relaionet.annotations.agreement.settle import settle_votes
+from relaionet.annotations.agreement.status import agreement_over_time, confused_pairs, selection_histogram
 from relaionet.flows.stage import Run
 from relaionet.flows.verdicts import FLAG_WORDS
 from relaionet.manifests.files import write_atomic

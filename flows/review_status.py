@@ -9,11 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.annotations.projects import list_projects
-from relaionet.annotations.server import find_studio
-from relaionet.annotations.server_settings import read_credentials
-from relaionet.annotations.status import review_status
-from relaionet.annotations.studio import StudioClient, connect_studio
+from relaionet.annotations.agreement.status import review_status
+from relaionet.annotations.label_studio.client import StudioClient, connect_studio
+from relaionet.annotations.label_studio.projects import list_projects
+from relaionet.annotations.label_studio.server import find_studio
+from relaionet.annotations.label_studio.server_settings import read_credentials
 from relaionet.flows.folder_lock import hold_folder
 from relaionet.flows.review import URL, open_studio, read_run_recipe
 from relaionet.flows.review_pull import pull_decisions

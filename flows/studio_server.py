@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from relaionet.annotations.installation import STUDIO_VERSION, install_studio
-from relaionet.annotations.server import find_studio, start_studio, stop_studio
-from relaionet.annotations.upgrade import DATABASE, prepare_folder, read_version, save_database
+from relaionet.annotations.label_studio.installation import STUDIO_VERSION, install_studio
+from relaionet.annotations.label_studio.server import find_studio, start_studio, stop_studio
+from relaionet.annotations.label_studio.upgrade import DATABASE, prepare_folder, read_version, save_database
 from relaionet.flows.console import Reporter
 from relaionet.manifests.errors import BadInput
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.annotations import again, agreement
-from relaionet.annotations.alpha import score_agreement
-from relaionet.annotations.status import reviewer_accuracy
-from relaionet.annotations.tasks import answered_tasks, make_tasks
+from relaionet.annotations.agreement import next_round as again
+from relaionet.annotations.agreement import settle as agreement
+from relaionet.annotations.agreement.krippendorff import score_agreement
+from relaionet.annotations.agreement.status import reviewer_accuracy
+from relaionet.annotations.tasks.tasks import answered_tasks, make_tasks
 from relaionet.flows.curate_stages import read_controls
 from relaionet.flows.stage import Run, input_digest
 from relaionet.manifests.errors import BadInput

@@ -18,8 +18,8 @@ if os.environ.get("CI"):
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory):
     """One real Label Studio for the whole session; installed first where it is not yet."""
-    from relaionet.annotations.installation import install_studio
-    from relaionet.annotations.server import start_studio
+    from relaionet.annotations.label_studio.installation import install_studio
+    from relaionet.annotations.label_studio.server import start_studio
     from relaionet.manifests.errors import Unavailable
 
     try:

@@ -19,10 +19,10 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.annotations.agreement import AgreementConfig, settle_votes
-from relaionet.annotations.decisions import read_decisions
-from relaionet.annotations.reviewers import simulate_answer
-from relaionet.annotations.tasks import TasksConfig, answered_tasks, make_tasks, task_data
+from relaionet.annotations.agreement.decisions import read_decisions
+from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
+from relaionet.annotations.simulated_reviewers import simulate_answer
+from relaionet.annotations.tasks.tasks import TasksConfig, answered_tasks, make_tasks, task_data
 from relaionet.flows.demo import ANSWERS, REVIEWERS
 from relaionet.flows.stage import Run
 from relaionet.manifests.store import Store

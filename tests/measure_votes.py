@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from relaionet.annotations.agreement import AgreementConfig
-from relaionet.annotations.posteriors import PosteriorConfig
+from relaionet.annotations.agreement.dawid_skene import PosteriorConfig
+from relaionet.annotations.agreement.settle import AgreementConfig
 from tests.real_votes import Votes, gold_halves, halves, read_real_votes, settle_real
 
 NO_TAIL = AgreementConfig(votes_needed=5, votes_max=5, support_min=0, min_confidence=0.5)

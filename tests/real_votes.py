@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from relaionet.annotations.agreement import AgreementConfig, settle_votes
+from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import DECISIONS, TASKS
 

@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
-from relaionet.annotations.answer_pull import AnswerPull
-from relaionet.annotations.decisions import read_decisions
-from relaionet.annotations.interface import label_config
-from relaionet.annotations.projects import make_project
-from relaionet.annotations.server import StudioServer, start_studio
-from relaionet.annotations.studio import StudioClient, connect_studio
-from relaionet.annotations.tasks import task_data
+from relaionet.annotations.agreement.decisions import read_decisions
+from relaionet.annotations.label_studio.client import StudioClient, connect_studio
+from relaionet.annotations.label_studio.projects import make_project
+from relaionet.annotations.label_studio.pull import AnswerPull
+from relaionet.annotations.label_studio.server import StudioServer, start_studio
+from relaionet.annotations.tasks.page import label_config
+from relaionet.annotations.tasks.tasks import task_data
 from relaionet.manifests.labels import read_labels
 from tests.bench.push import make
 from tests.bench.row import Row

@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
-from relaionet.annotations.interface import label_config
-from relaionet.annotations.projects import list_projects, make_project, read_tasks
-from relaionet.annotations.server import StudioServer, start_studio
-from relaionet.annotations.studio import StudioClient, connect_studio
-from relaionet.annotations.task_push import PushConfig, push_tasks
-from relaionet.annotations.tasks import make_tasks, task_data
+from relaionet.annotations.label_studio.client import StudioClient, connect_studio
+from relaionet.annotations.label_studio.projects import list_projects, make_project, read_tasks
+from relaionet.annotations.label_studio.push import PushConfig, push_tasks
+from relaionet.annotations.label_studio.server import StudioServer, start_studio
+from relaionet.annotations.tasks.page import label_config
+from relaionet.annotations.tasks.tasks import make_tasks, task_data
 from relaionet.manifests.labels import read_labels
 from tests.bench.picture_place import serve_picture
 from tests.bench.row import Row

@@ -22,7 +22,7 @@ PEER_ROUNDS = 20  # of both: neither stops early
 
 
 def settle_ours() -> None:
-    from relaionet.annotations.agreement import AgreementConfig, settle_votes
+    from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
     from tests.real_votes import read_real_votes, real_tables
 
     decisions, tasks = real_tables(read_real_votes())
@@ -33,7 +33,7 @@ def settle_ours() -> None:
 
 
 def estimate_ours() -> None:
-    from relaionet.annotations.posteriors import Answers, PosteriorConfig, estimate_posteriors
+    from relaionet.annotations.agreement.dawid_skene import Answers, PosteriorConfig, estimate_posteriors
     from tests.real_votes import read_real_votes
 
     votes = read_real_votes()

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import polars as pl
 
-from relaionet.annotations.interface import InterfaceConfig, label_config
-from relaionet.annotations.server import start_studio
-from relaionet.annotations.studio import connect_studio
-from relaionet.annotations.task_push import PushConfig, push_tasks
-from relaionet.annotations.tasks import make_tasks
+from relaionet.annotations.label_studio.client import connect_studio
+from relaionet.annotations.label_studio.push import PushConfig, push_tasks
+from relaionet.annotations.label_studio.server import start_studio
+from relaionet.annotations.tasks.page import InterfaceConfig, label_config
+from relaionet.annotations.tasks.tasks import make_tasks
 from relaionet.manifests.labels import read_labels
 from relaionet.pipeline.miniature.drawings.pictures import draw_picture
 from tests.browser.conftest import Page

@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 from PIL import Image, ImageDraw
 
-from relaionet.annotations.answer_pull import pull_annotations
-from relaionet.annotations.decisions import read_decisions
-from relaionet.annotations.interface import CHOICES, InterfaceConfig, label_config
-from relaionet.annotations.studio import connect_studio
-from relaionet.annotations.task_push import PushConfig, push_tasks
-from relaionet.annotations.tasks import make_tasks
+from relaionet.annotations.agreement.decisions import read_decisions
+from relaionet.annotations.label_studio.client import connect_studio
+from relaionet.annotations.label_studio.pull import pull_annotations
+from relaionet.annotations.label_studio.push import PushConfig, push_tasks
+from relaionet.annotations.tasks.page import CHOICES, InterfaceConfig, label_config
+from relaionet.annotations.tasks.tasks import make_tasks
 from relaionet.manifests.labels import read_labels
 
 pytestmark = [pytest.mark.studio, pytest.mark.browser, pytest.mark.slow]

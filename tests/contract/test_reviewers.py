@@ -10,14 +10,14 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from relaionet.annotations.accounts import add_account, invitation_link, list_accounts, remove_account
-from relaionet.annotations.agreement import settle_votes
-from relaionet.annotations.answer_pull import pull_annotations
-from relaionet.annotations.decisions import read_decisions
-from relaionet.annotations.interface import label_config, page_labels
-from relaionet.annotations.studio import connect_studio
-from relaionet.annotations.task_push import PushConfig, push_tasks
-from relaionet.annotations.tasks import make_tasks
+from relaionet.annotations.agreement.decisions import read_decisions
+from relaionet.annotations.agreement.settle import settle_votes
+from relaionet.annotations.label_studio.accounts import add_account, invitation_link, list_accounts, remove_account
+from relaionet.annotations.label_studio.client import connect_studio
+from relaionet.annotations.label_studio.pull import pull_annotations
+from relaionet.annotations.label_studio.push import PushConfig, push_tasks
+from relaionet.annotations.tasks.page import label_config, page_labels
+from relaionet.annotations.tasks.tasks import make_tasks
 from relaionet.flows.review_accounts import add_reviewers, remove_reviewers, show_invitation, show_reviewers
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels

@@ -14,19 +14,19 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from relaionet.annotations.agreement import settle_votes
-from relaionet.annotations.answer_pull import pull_annotations
-from relaionet.annotations.decisions import latest_decisions, read_decisions
-from relaionet.annotations.installation import STUDIO_VERSION
-from relaionet.annotations.interface import label_config, page_labels
-from relaionet.annotations.projects import find_projects, read_progress, read_tasks
-from relaionet.annotations.reviewers import ReviewersConfig, answer_tasks
-from relaionet.annotations.server import find_studio, start_studio, stop_studio
-from relaionet.annotations.status import review_status, reviewer_accuracy
-from relaionet.annotations.studio import connect_studio
-from relaionet.annotations.task_push import PushConfig, push_tasks
-from relaionet.annotations.tasks import TasksConfig, make_tasks
-from relaionet.annotations.upgrade import note_version, read_version
+from relaionet.annotations.agreement.decisions import latest_decisions, read_decisions
+from relaionet.annotations.agreement.settle import settle_votes
+from relaionet.annotations.agreement.status import review_status, reviewer_accuracy
+from relaionet.annotations.label_studio.client import connect_studio
+from relaionet.annotations.label_studio.installation import STUDIO_VERSION
+from relaionet.annotations.label_studio.projects import find_projects, read_progress, read_tasks
+from relaionet.annotations.label_studio.pull import pull_annotations
+from relaionet.annotations.label_studio.push import PushConfig, push_tasks
+from relaionet.annotations.label_studio.server import find_studio, start_studio, stop_studio
+from relaionet.annotations.label_studio.upgrade import note_version, read_version
+from relaionet.annotations.simulated_reviewers import ReviewersConfig, answer_tasks
+from relaionet.annotations.tasks.page import label_config, page_labels
+from relaionet.annotations.tasks.tasks import TasksConfig, make_tasks
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import DECISIONS, check_table
@@ -240,7 +240,7 @@ def test_only_submitted_answers_are_pulled_and_strange_projects_survived(studio,
 
 
 def test_next_hands_out_each_task_to_as_many_people_as_wanted(studio, client, photos):
-    from relaionet.annotations.reviewers import join_reviewer
+    from relaionet.annotations.simulated_reviewers import join_reviewer
 
     tasks, _ = make_review("next", count=2, controls=0, overlap=2)
     project = push(client, "next", tasks, photos, documents=studio.documents).projects[1]

@@ -11,15 +11,16 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from relaionet.annotations import answer_pull, projects
-from relaionet.annotations.answer_pull import AnswerPull, pull_annotations, read_seen, write_seen
-from relaionet.annotations.decisions import read_decisions
-from relaionet.annotations.interface import label_config, page_labels
-from relaionet.annotations.projects import list_projects, read_tasks
-from relaionet.annotations.studio import connect_studio, explain_refusal
-from relaionet.annotations.task_push import PushConfig, push_tasks
-from relaionet.annotations.tasks import make_tasks
-from relaionet.annotations.upgrade import DATABASE
+from relaionet.annotations.agreement.decisions import read_decisions
+from relaionet.annotations.label_studio import projects
+from relaionet.annotations.label_studio import pull as answer_pull
+from relaionet.annotations.label_studio.client import connect_studio, explain_refusal
+from relaionet.annotations.label_studio.projects import list_projects, read_tasks
+from relaionet.annotations.label_studio.pull import AnswerPull, pull_annotations, read_seen, write_seen
+from relaionet.annotations.label_studio.push import PushConfig, push_tasks
+from relaionet.annotations.label_studio.upgrade import DATABASE
+from relaionet.annotations.tasks.page import label_config, page_labels
+from relaionet.annotations.tasks.tasks import make_tasks
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.labels import read_labels
 
@@ -294,7 +295,7 @@ def test_pictures_under_a_web_address(studio, client, photos, tmp_path):
     from functools import partial
     from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
-    from relaionet.annotations.images import stage_image
+    from relaionet.annotations.tasks.pictures import stage_image
 
     tasks = make("address", 4)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))

@@ -16,15 +16,15 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from relaionet.annotations import projects
-from relaionet.annotations.answer_pull import AnswerPull
-from relaionet.annotations.decisions import read_decisions
-from relaionet.annotations.interface import label_config, page_labels
-from relaionet.annotations.projects import list_projects, read_tasks
-from relaionet.annotations.server import start_studio
-from relaionet.annotations.studio import connect_studio
-from relaionet.annotations.task_push import PushConfig, push_tasks
-from relaionet.annotations.tasks import make_tasks
+from relaionet.annotations.agreement.decisions import read_decisions
+from relaionet.annotations.label_studio import projects
+from relaionet.annotations.label_studio.client import connect_studio
+from relaionet.annotations.label_studio.projects import list_projects, read_tasks
+from relaionet.annotations.label_studio.pull import AnswerPull
+from relaionet.annotations.label_studio.push import PushConfig, push_tasks
+from relaionet.annotations.label_studio.server import start_studio
+from relaionet.annotations.tasks.page import label_config, page_labels
+from relaionet.annotations.tasks.tasks import make_tasks
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.labels import read_labels
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from relaionet.annotations.tasks import make_tasks
+from relaionet.annotations.tasks.tasks import make_tasks
 from relaionet.flows.curate import CurateRecipe
 from relaionet.flows.provenance import write_run_record
 from relaionet.flows.stage import Run

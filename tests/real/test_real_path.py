@@ -22,10 +22,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from relaionet.annotations.agreement import settle_votes
-from relaionet.annotations.decisions import read_decisions
-from relaionet.annotations.reviewers import simulate_answer
-from relaionet.annotations.tasks import make_tasks, task_data
+from relaionet.annotations.agreement.decisions import read_decisions
+from relaionet.annotations.agreement.settle import settle_votes
+from relaionet.annotations.simulated_reviewers import simulate_answer
+from relaionet.annotations.tasks.tasks import make_tasks, task_data
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import (
     CANDIDATES,

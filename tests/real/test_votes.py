@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from relaionet.annotations.agreement import AgreementConfig
-from relaionet.annotations.flags import rate_reviewers
-from relaionet.annotations.votes import read_votes
+from relaionet.annotations.agreement.reviewer_quality import rate_reviewers
+from relaionet.annotations.agreement.settle import AgreementConfig
+from relaionet.annotations.agreement.votes import read_votes
 from tests.measure_votes import Setting, accepted, find_setting, intervals, majority, mcnemar, reference_decisions
 from tests.real_votes import FOLDER, gold_halves, halves, read_real_votes, real_tables, settle_real
 

@@ -23,7 +23,7 @@ OWNERS = {
     "prefect": ("flows/",),
     "prefect_ray": ("flows/",),
     "ray": ("flows/",),
-    "label_studio_sdk": ("annotations/studio.py",),
+    "label_studio_sdk": ("annotations/label_studio/client.py",),
     "img2dataset": ("pipeline/downloads/worker.py",),
     "faiss": (
         "pipeline/retrieval/search.py",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaionet.annotations.again import plan_answers, settle_probability
-from relaionet.annotations.agreement import AgreementConfig, settle_votes
+from relaionet.annotations.agreement.next_round import plan_answers, settle_probability
+from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
 from relaionet.manifests.errors import BadInput
 from tests.unit.annotations.reviews import A, B, key, make_decisions, make_tasks
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaionet.annotations.agreement import AgreementConfig, settle_votes
-from relaionet.annotations.alpha import score_agreement
-from relaionet.annotations.status import review_status, reviewer_accuracy
-from relaionet.annotations.votes import read_votes
+from relaionet.annotations.agreement.krippendorff import score_agreement
+from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
+from relaionet.annotations.agreement.status import review_status, reviewer_accuracy
+from relaionet.annotations.agreement.votes import read_votes
 from relaionet.manifests.tables import VERDICTS, check_table
 from tests.unit.annotations.reviews import A, B, C, make_decisions, make_tasks
 

@@ -3,8 +3,8 @@ import hashlib
 import polars as pl
 import pytest
 
-from relaionet.annotations.decisions import latest_decisions, pseudonym, read_answer, read_decisions
-from relaionet.annotations.tasks import make_tasks
+from relaionet.annotations.agreement.decisions import latest_decisions, pseudonym, read_answer, read_decisions
+from relaionet.annotations.tasks.tasks import make_tasks
 from relaionet.manifests.tables import DECISIONS, check_table
 
 A, B, C = "n02012849", "n03126707", "n01440764"

@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 from scipy.stats import binomtest
 
-from relaionet.annotations.agreement import AgreementConfig, settle_votes
-from relaionet.annotations.flags import FlagConfig, rate_reviewers, wilson_interval
-from relaionet.annotations.votes import read_votes
+from relaionet.annotations.agreement.reviewer_quality import FlagConfig, rate_reviewers, wilson_interval
+from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
+from relaionet.annotations.agreement.votes import read_votes
 from relaionet.manifests.errors import BadInput
 from tests.unit.annotations.reviews import A, B, key, make_decisions, make_tasks
 

@@ -4,7 +4,7 @@ import os
 import pytest
 from PIL import Image, ImageCms
 
-from relaionet.annotations.images import STRIP_PX, make_strip, reference_pictures, stage_image
+from relaionet.annotations.tasks.pictures import STRIP_PX, make_strip, reference_pictures, stage_image
 from relaionet.manifests.errors import BadInput
 
 ONE = "ab" * 32

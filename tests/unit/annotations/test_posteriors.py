@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaionet.annotations.posteriors import MAYBE, NO, YES, Answers, PosteriorConfig, estimate_posteriors
+from relaionet.annotations.agreement.dawid_skene import MAYBE, NO, YES, Answers, PosteriorConfig, estimate_posteriors
 
 NOTHING = np.zeros(0, int)
 BARE = PosteriorConfig(

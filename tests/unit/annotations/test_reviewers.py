@@ -2,9 +2,9 @@ import hashlib
 
 import pytest
 
-from relaionet.annotations.decisions import read_answer
-from relaionet.annotations.interface import runner_up_choices
-from relaionet.annotations.reviewers import simulate_answer
+from relaionet.annotations.agreement.decisions import read_answer
+from relaionet.annotations.simulated_reviewers import simulate_answer
+from relaionet.annotations.tasks.page import runner_up_choices
 from relaionet.manifests.labels import find_label
 
 A, B, C = "n02012849", "n03126707", "n01440764"

@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from relaionet.annotations.installation import install_studio, is_installed, studio_command, studio_folder
-from relaionet.annotations.server import start_studio
-from relaionet.annotations.server_settings import read_credentials
+from relaionet.annotations.label_studio.installation import install_studio, is_installed, studio_command, studio_folder
+from relaionet.annotations.label_studio.server import start_studio
+from relaionet.annotations.label_studio.server_settings import read_credentials
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.machine import find_home
 
@@ -115,7 +115,7 @@ time.sleep(300)
 def test_the_lock_pins_every_version_and_names_no_index():
     from importlib.resources import files
 
-    lines = files("relaionet.annotations").joinpath("label_studio.lock").read_text().splitlines()
+    lines = files("relaionet.annotations.label_studio").joinpath("label_studio.lock").read_text().splitlines()
     assert "label-studio==1.23.2" in lines
     assert all("==" in line and "://" not in line and not line.startswith("-") for line in lines)
     assert json.dumps(lines).isascii()

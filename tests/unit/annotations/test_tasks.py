@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaionet.annotations.interface import CHOICES, class_words, hint_line, label_config, page_labels
-from relaionet.annotations.tasks import TasksConfig, answered_tasks, make_tasks, task_data
+from relaionet.annotations.tasks.page import CHOICES, class_words, hint_line, label_config, page_labels
+from relaionet.annotations.tasks.tasks import TasksConfig, answered_tasks, make_tasks, task_data
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, read_labels
 from relaionet.manifests.tables import TASKS, check_table

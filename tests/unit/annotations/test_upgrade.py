@@ -4,8 +4,8 @@ import stat
 
 import pytest
 
-from relaionet.annotations.installation import STUDIO_VERSION
-from relaionet.annotations.upgrade import DATABASE, note_version, prepare_folder, read_version
+from relaionet.annotations.label_studio.installation import STUDIO_VERSION
+from relaionet.annotations.label_studio.upgrade import DATABASE, note_version, prepare_folder, read_version
 from relaionet.manifests.errors import BadInput, Corrupt
 
 

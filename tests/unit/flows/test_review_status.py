@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from relaionet.annotations.status import count_left, review_status, selection_histogram
+from relaionet.annotations.agreement.status import count_left, review_status, selection_histogram
 from relaionet.flows.cli_review import review
 from relaionet.flows.console import Reporter
 from relaionet.flows.review import read_run_recipe

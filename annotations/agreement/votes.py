@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from relaionet.annotations.decisions import latest_decisions
-from relaionet.annotations.posteriors import MAYBE, NO, YES, Answers
+from relaionet.annotations.agreement.dawid_skene import MAYBE, NO, YES, Answers
+from relaionet.annotations.agreement.decisions import latest_decisions
 from relaionet.manifests.tables import TASKS, shape_table
 
 REFUSALS = ("several", "drawing", "unsafe", "broken", "none")

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from relaionet.annotations.interface import ANSWER, CHOICES
+from relaionet.annotations.tasks.page import ANSWER, CHOICES
 from relaionet.manifests.errors import BadInput
 
 if TYPE_CHECKING:
-    from relaionet.annotations.studio import StudioClient
+    from relaionet.annotations.label_studio.client import StudioClient
 
 _TITLE_CHARS = 50
 _PICTURES = '<View><Image name="image" value="$image"/></View>'

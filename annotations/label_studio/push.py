@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.annotations.picture_places import (
+from relaionet.annotations.label_studio.picture_places import (
     AUTO,
     Files,
     PicturePlace,
@@ -23,20 +23,20 @@ from relaionet.annotations.picture_places import (
     Uploads,
     choose_place,
     place_pictures,
-)  # fmt: skip
-from relaionet.annotations.projects import (
+)
+from relaionet.annotations.label_studio.projects import (
     ReviewProject,
     iterate_tasks,
     list_projects,
     make_project,
     page_trouble,
-)  # fmt: skip
-from relaionet.annotations.tasks import TasksConfig, task_data
+)
+from relaionet.annotations.tasks.tasks import TasksConfig, task_data
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.tables import TASKS, shape_table
 
 if TYPE_CHECKING:
-    from relaionet.annotations.studio import StudioClient
+    from relaionet.annotations.label_studio.client import StudioClient
 
 VERSION = "2"
 _TRIES = 5

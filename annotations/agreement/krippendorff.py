@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from relaionet.annotations.agreement import AgreementConfig
-from relaionet.annotations.votes import read_votes
+from relaionet.annotations.agreement.settle import AgreementConfig
+from relaionet.annotations.agreement.votes import read_votes
 
 
 def score_agreement(

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlsplit
 
-from relaionet.annotations.images import SUFFIX, make_strip, reference_pictures, stage_images, store_picture
-from relaionet.annotations.projects import find_pictures
+from relaionet.annotations.label_studio.projects import find_pictures
+from relaionet.annotations.tasks.pictures import SUFFIX, make_strip, reference_pictures, stage_images, store_picture
 from relaionet.manifests.errors import BadInput, ReLAIONetError, Unavailable, nearest_name
 
 if TYPE_CHECKING:
     import httpx
 
-    from relaionet.annotations.studio import StudioClient
+    from relaionet.annotations.label_studio.client import StudioClient
 
 AUTO, LOCAL, UPLOAD = "auto", "local", "upload"
 _CLOUDS = {"s3": ("s3", "bucket"), "gs": ("gcs", "bucket"), "azure-blob": ("azure", "container")}

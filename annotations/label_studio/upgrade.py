@@ -12,7 +12,7 @@ import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
-from relaionet.annotations.installation import STUDIO_VERSION
+from relaionet.annotations.label_studio.installation import STUDIO_VERSION
 from relaionet.manifests.errors import BadInput, Corrupt
 
 DATABASE = Path("data") / "label_studio.sqlite3"

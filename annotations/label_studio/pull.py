@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from relaionet.annotations.projects import ReviewProject, iterate_tasks, list_projects, page_trouble
+from relaionet.annotations.label_studio.projects import ReviewProject, iterate_tasks, list_projects, page_trouble
 from relaionet.manifests.errors import BadInput
 
 if TYPE_CHECKING:
-    from relaionet.annotations.studio import StudioClient
+    from relaionet.annotations.label_studio.client import StudioClient
 
 VERSION = "2"
 # the server applies the list to what stands inside an answer too

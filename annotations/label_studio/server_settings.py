@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from relaionet.annotations.interface import SUBMIT_KEYS
+from relaionet.annotations.tasks.page import SUBMIT_KEYS
 from relaionet.manifests.errors import BadInput
 
 ADMIN_EMAIL = "admin@localhost"

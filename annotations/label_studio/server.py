@@ -22,14 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relaionet.annotations.installation import (
-    STUDIO_VERSION,
-    empty_database,
-    is_installed,
-    studio_command,
-)
-from relaionet.annotations.server_settings import read_credentials, server_environment
-from relaionet.annotations.upgrade import note_version, prepare_folder
+from relaionet.annotations.label_studio.installation import STUDIO_VERSION, empty_database, is_installed, studio_command
+from relaionet.annotations.label_studio.server_settings import read_credentials, server_environment
+from relaionet.annotations.label_studio.upgrade import note_version, prepare_folder
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.pipeline.child_process import STOP_S
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.annotations.interface import ANSWER, CHOICES, OTHER_CLASS
+from relaionet.annotations.tasks.page import ANSWER, CHOICES, OTHER_CLASS
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import DECISIONS, TASKS, shape_table
 

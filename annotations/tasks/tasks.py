@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from relaionet.annotations.interface import InterfaceConfig, class_words, hint_line, runner_up_choices
+from relaionet.annotations.tasks.page import InterfaceConfig, class_words, hint_line, runner_up_choices
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.tables import TASKS, shape_table

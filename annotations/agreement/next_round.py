@@ -17,8 +17,8 @@ import math
 import numpy as np
 import polars as pl
 
-from relaionet.annotations.agreement import AgreementConfig, counted_votes
-from relaionet.annotations.votes import vote_key
+from relaionet.annotations.agreement.settle import AgreementConfig, counted_votes
+from relaionet.annotations.agreement.votes import vote_key
 from relaionet.manifests.errors import BadInput
 
 USUAL_ACCURACY = 0.9

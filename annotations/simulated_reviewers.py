@@ -15,12 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from relaionet.annotations.accounts import sign_up
-from relaionet.annotations.answer_pull import pull_annotations
-from relaionet.annotations.decisions import SIMULATED
-from relaionet.annotations.interface import ANSWER, OTHER_CLASS
-from relaionet.annotations.projects import ReviewProject, list_projects, read_tasks
-from relaionet.annotations.studio import StudioClient, connect_studio
+from relaionet.annotations.agreement.decisions import SIMULATED
+from relaionet.annotations.label_studio.accounts import sign_up
+from relaionet.annotations.label_studio.client import StudioClient, connect_studio
+from relaionet.annotations.label_studio.projects import ReviewProject, list_projects, read_tasks
+from relaionet.annotations.label_studio.pull import pull_annotations
+from relaionet.annotations.tasks.page import ANSWER, OTHER_CLASS
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.labels import labels_by_wnid
 

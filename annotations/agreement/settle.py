@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from relaionet.annotations.flags import FlagConfig, rate_reviewers
-from relaionet.annotations.posteriors import PosteriorConfig, Posteriors, estimate_posteriors
-from relaionet.annotations.votes import REFUSALS, REFUSED, VoteCodes, encode_votes, read_votes, vote_key
+from relaionet.annotations.agreement.dawid_skene import PosteriorConfig, Posteriors, estimate_posteriors
+from relaionet.annotations.agreement.reviewer_quality import FlagConfig, rate_reviewers
+from relaionet.annotations.agreement.votes import REFUSALS, REFUSED, VoteCodes, encode_votes, read_votes, vote_key
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import TASKS, VERDICTS, shape_table
 

@@ -9,7 +9,7 @@ import re
 import secrets
 from dataclasses import dataclass, field
 
-from relaionet.annotations.studio import StudioClient
+from relaionet.annotations.label_studio.client import StudioClient
 from relaionet.manifests.errors import BadInput, Unavailable
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")

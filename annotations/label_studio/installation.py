@@ -38,7 +38,7 @@ def studio_command(home: Path | None = None) -> Path:
 
 
 def _lock_text() -> str:
-    return files("relaionet.annotations").joinpath("label_studio.lock").read_text(encoding="utf-8")
+    return files("relaionet.annotations.label_studio").joinpath("label_studio.lock").read_text(encoding="utf-8")
 
 
 def _digest() -> str:

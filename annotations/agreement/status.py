@@ -7,11 +7,11 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.annotations.agreement import AgreementConfig, counted_votes, settle_votes
-from relaionet.annotations.alpha import score_agreement
-from relaionet.annotations.decisions import latest_decisions
-from relaionet.annotations.flags import rate_reviewers
-from relaionet.annotations.votes import read_votes
+from relaionet.annotations.agreement.decisions import latest_decisions
+from relaionet.annotations.agreement.krippendorff import score_agreement
+from relaionet.annotations.agreement.reviewer_quality import rate_reviewers
+from relaionet.annotations.agreement.settle import AgreementConfig, counted_votes, settle_votes
+from relaionet.annotations.agreement.votes import read_votes
 from relaionet.manifests.tables import VERDICTS
 
 BINS = 10

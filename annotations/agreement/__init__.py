@@ -1,0 +1,1 @@
+"""Agreement: decisions read, weighed and settled to verdicts."""

@@ -1,0 +1,1 @@
+"""Label Studio: its server, its projects, what is pushed there and pulled back."""

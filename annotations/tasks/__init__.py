@@ -1,0 +1,1 @@
+"""Tasks: what reviewers see and are asked."""
