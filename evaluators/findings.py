@@ -9,8 +9,8 @@ import polars as pl
 
 from relaionet.evaluators.charts import format_number
 from relaionet.evaluators.metrics.catalogue import is_lower_better
-from relaionet.evaluators.metrics.score import REAL
 from relaionet.evaluators.report_pairs import measure_agreement, widen_scores
+from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import count_steps
 
 DISTANCES = ("FID", "FD")

@@ -16,10 +16,10 @@ import numpy as np
 import polars as pl
 
 from relaionet.evaluators.charts import format_number
-from relaionet.evaluators.metrics.score import REAL
 from relaionet.evaluators.report_board import make_board
 from relaionet.evaluators.report_splits import compare_splits
 from relaionet.evaluators.report_tables import make_stages, make_summary, number_id
+from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import add_labels, set_label
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, write_atomic

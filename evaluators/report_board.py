@@ -16,7 +16,6 @@ from relaionet.evaluators.findings import (
     conclude_ranking,
     conclude_settings,
 )
-from relaionet.evaluators.metrics.score import REAL
 from relaionet.evaluators.report_charts import draw_curves, draw_ranks, draw_trade
 from relaionet.evaluators.report_classes import (
     Extremes,
@@ -28,6 +27,7 @@ from relaionet.evaluators.report_classes import (
 )
 from relaionet.evaluators.report_pairs import compare_pairs, measure_agreement
 from relaionet.evaluators.report_tables import MAIN, Board, make_leaderboard
+from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import add_labels
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import polars as pl
 from relaionet.evaluators.charts import STYLES_COUNT, Chart, Placed, Point, Series, draw_chart
 from relaionet.evaluators.findings import ALIGNMENTS, DISTANCES
 from relaionet.evaluators.metrics.catalogue import is_lower_better
-from relaionet.evaluators.metrics.score import REAL
 from relaionet.evaluators.report_pairs import widen_scores
+from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import count_steps
 
 RANKED = 16

@@ -10,7 +10,7 @@ import polars as pl
 
 from relaionet.evaluators.charts import format_number
 from relaionet.evaluators.metrics.catalogue import is_lower_better
-from relaionet.evaluators.metrics.score import REAL
+from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import add_labels, set_label
 
 LEVEL = 0.05

@@ -10,8 +10,8 @@ import polars as pl
 
 from relaionet.evaluators.charts import format_number
 from relaionet.evaluators.metrics.catalogue import is_lower_better
-from relaionet.evaluators.metrics.score import REAL
 from relaionet.evaluators.report_pairs import FEW
+from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import add_labels
 
 ACROSS = ("FID", "FD", "KID", "KD", "FD-DINOv2", "IS", "CLIP Score", "PickScore", "accuracy", "MMHM")

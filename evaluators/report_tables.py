@@ -12,8 +12,8 @@ import polars as pl
 from relaionet.evaluators.charts import format_number
 from relaionet.evaluators.findings import ALIGNMENTS, DISTANCES
 from relaionet.evaluators.metrics.catalogue import METRICS, explain_metric, is_lower_better
-from relaionet.evaluators.metrics.score import REAL
 from relaionet.evaluators.report_pairs import find_ties
+from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import set_label
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.tables import ALIVE, TABLES

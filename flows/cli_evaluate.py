@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from relaionet.evaluators.requests import make_requests
+from relaionet.evaluators.generators.requests import make_requests
 from relaionet.flows.evaluate import run_evaluate
 from relaionet.flows.evaluate_outlook import plan_lines
 from relaionet.flows.evaluate_plan import EvaluateRecipe, read_evaluate_recipe, read_rows

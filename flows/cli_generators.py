@@ -111,7 +111,7 @@ def check_command(
         if finding.to_do:
             click.echo(f"{'':<22} -> {finding.to_do}")
     if images is not None and trial.images is not None:
-        from relaionet.evaluators.generator_check import write_strip
+        from relaionet.evaluators.generators.check import write_strip
 
         write_strip(trial.images, images)
         click.echo(f"images: {images}")

@@ -58,9 +58,9 @@ def statistics_show(files: tuple[Path, ...]) -> None:
 
     Reads ours, ADM's and clean-fid's npz; nothing in them is unpickled.
     """
+    from relaionet.evaluators.features.statistics import read_statistics
     from relaionet.evaluators.metrics.frechet import frechet_distance
     from relaionet.evaluators.protocols import check_made_alike
-    from relaionet.evaluators.statistics import read_statistics
 
     found = [read_statistics(path) for path in files]
     for path, one in zip(files, found, strict=True):
@@ -82,7 +82,7 @@ def statistics_export(source: Path, target: Path, spatial: Path | None) -> None:
 
     clean-fid looks in its own `stats` folder for NAME_clean_custom_na.npz; its features are those of protocol `clean`.
     """
-    from relaionet.evaluators.statistics import export_statistics, read_statistics
+    from relaionet.evaluators.features.statistics import export_statistics, read_statistics
 
     export_statistics(target, read_statistics(source), read_statistics(spatial) if spatial else None)
     click.echo(f"written: {target}")
@@ -96,6 +96,6 @@ def statistics_export(source: Path, target: Path, spatial: Path | None) -> None:
 def statistics_import(ctx: click.Context, source: Path, folder: Path, spatial: bool) -> None:
     """Check SOURCE, an npz of ADM or clean-fid, and keep it in FOLDER under the name of its content."""
     start(ctx)
-    from relaionet.evaluators.statistics import read_statistics, write_statistics
+    from relaionet.evaluators.features.statistics import read_statistics, write_statistics
 
     click.echo(f"written: {write_statistics(folder, read_statistics(source, 'sFID' if spatial else ''))}")

@@ -15,15 +15,15 @@ import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from relaionet.evaluators.feature_sets import FeatureSet, count_passes, extract_set
-from relaionet.evaluators.generators import GeneratorDied, Request
-from relaionet.evaluators.images import FileImages
-from relaionet.evaluators.models import Models, load_models
+from relaionet.evaluators.features.feature_sets import FeatureSet, count_passes, extract_set
+from relaionet.evaluators.features.images import FileImages
+from relaionet.evaluators.features.models import Models, load_models
+from relaionet.evaluators.features.raters import Rater
+from relaionet.evaluators.generators.protocol import GeneratorDied, Request
+from relaionet.evaluators.generators.requests import check_classes, make_requests
 from relaionet.evaluators.protocols import find_protocol
-from relaionet.evaluators.ratings import Rater
-from relaionet.evaluators.requests import check_classes, make_requests
-from relaionet.evaluators.sampling import SamplingConfig, sample_generator
-from relaionet.evaluators.sampling_processes import sample_in_processes
+from relaionet.evaluators.sampling.processes import sample_in_processes
+from relaionet.evaluators.sampling.sample import SamplingConfig, sample_generator
 from relaionet.flows.console import Reporter
 from relaionet.flows.evaluate_inputs import read_inputs
 from relaionet.flows.evaluate_plan import (

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from relaionet.evaluators.features.statistics import Statistics, read_statistics
 from relaionet.evaluators.metrics.scaled import Bounds, read_bounds
-from relaionet.evaluators.statistics import Statistics, read_statistics
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label
 
@@ -21,7 +21,7 @@ class RaterEntry:
 
     Attributes:
         metric: what its mean is called in tables.
-        command: program and arguments, started in the recipe's folder; see `relaionet.evaluators.ratings`.
+        command: program and arguments, started in the recipe's folder; see `relaionet.evaluators.features.raters`.
     """
 
     metric: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from relaionet.evaluators.outlook import ADAPTIVE, COUNTED, Outlook, foresee
+from relaionet.evaluators.generators.dry_run import ADAPTIVE, COUNTED, Outlook, foresee
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.set_labels import count_steps
 from relaionet.flows.evaluate_plan import EvaluateRecipe, GeneratorEntry, check_recipe, sets_of

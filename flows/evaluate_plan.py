@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import polars as pl
 
-from relaionet.evaluators.extras import find_extra
-from relaionet.evaluators.generators import Info, Settings, check_settings
+from relaionet.evaluators.generators.protocol import Info, Settings, check_settings
+from relaionet.evaluators.metrics.catalogue import find_extra
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.set_labels import count_steps, set_label
 from relaionet.flows.evaluate_inputs import RaterEntry, read_inputs

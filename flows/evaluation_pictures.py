@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 
 from relaionet.evaluators.findings import ALIGNMENTS
-from relaionet.evaluators.metrics.compare import read_influences
-from relaionet.evaluators.metrics.score import REAL
 from relaionet.evaluators.report import Picture, SetFacts
-from relaionet.evaluators.sample_shards import read_samples
+from relaionet.evaluators.sampling.shards import read_samples
+from relaionet.evaluators.scoring.compare import read_influences
+from relaionet.evaluators.scoring.score import REAL
 from relaionet.flows.evaluate_plan import limit_rows
 from relaionet.flows.scored_sets import StoredEvaluation, StoredSet
 from relaionet.manifests.errors import BadInput
@@ -24,7 +24,7 @@ from relaionet.manifests.labels import find_label
 from relaionet.pipeline.splits.build import read_split
 
 if TYPE_CHECKING:
-    from relaionet.evaluators.sample_shards import ShardedImages
+    from relaionet.evaluators.sampling.shards import ShardedImages
 
 
 @dataclass(frozen=True, eq=False)

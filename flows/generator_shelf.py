@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relaionet.evaluators.registry import load_generator
+from relaionet.evaluators.generators.registry import load_generator
 
 if TYPE_CHECKING:
-    from relaionet.evaluators.generators import Generator
+    from relaionet.evaluators.generators.protocol import Generator
     from relaionet.flows.evaluate_plan import GeneratorEntry
 
 

@@ -10,10 +10,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from relaionet.evaluators.catalogue import Entry, catalogue_names, find_entry, read_entry
-from relaionet.evaluators.generator_check import Trial, check_generator, default_settings
-from relaionet.evaluators.generators import Settings
-from relaionet.evaluators.registry import (
+from relaionet.evaluators.generators.catalogue import Entry, catalogue_names, find_entry, read_entry
+from relaionet.evaluators.generators.check import Trial, check_generator, default_settings
+from relaionet.evaluators.generators.protocol import Settings
+from relaionet.evaluators.generators.registry import (
     BUILT_IN,
     ENTRY_POINT_GROUP,
     list_generators,
@@ -127,7 +127,7 @@ def convert_lines(name: str, checkpoint: Path, out: Path, tree: str) -> list[str
         BadInput: the generator is none of a backbone here, or the checkpoint none of it.
         Corrupt: it cannot be read.
     """
-    from relaionet.evaluators.flax_conversion import convert_checkpoint
+    from relaionet.evaluators.generators.flow_maps.flax_conversion import convert_checkpoint
 
     definition = read_definition(name)
     if definition is None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from relaionet.evaluators.metrics.compare import compare_sets, read_influences
 from relaionet.evaluators.metrics.scaled import score_mmhm
-from relaionet.evaluators.metrics.score import REAL
 from relaionet.evaluators.protocols import check_made_alike, find_protocol
+from relaionet.evaluators.scoring.compare import compare_sets, read_influences
+from relaionet.evaluators.scoring.score import REAL
 from relaionet.flows.scored_sets import StoredEvaluation
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES

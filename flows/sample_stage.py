@@ -10,10 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.evaluators.generators import Generator, Info, Request, Settings
-from relaionet.evaluators.registry import load_generator
-from relaionet.evaluators.sample_shards import drop_others
-from relaionet.evaluators.sampling import (
+from relaionet.evaluators.generators.protocol import Generator, Info, Request, Settings
+from relaionet.evaluators.generators.registry import load_generator
+from relaionet.evaluators.sampling.sample import (
     SamplingConfig,
     Shard,
     describe_generator,
@@ -21,6 +20,7 @@ from relaionet.evaluators.sampling import (
     plan_shards,
     write_record,
 )
+from relaionet.evaluators.sampling.shards import drop_others
 from relaionet.flows.console import Advance
 from relaionet.flows.evaluate_plan import EvaluateRecipe, ScoredSet
 from relaionet.flows.generator_shelf import device_of

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.evaluators.generators import Settings
-from relaionet.evaluators.sampling import read_record
+from relaionet.evaluators.generators.protocol import Settings
+from relaionet.evaluators.sampling.sample import read_record
 from relaionet.evaluators.set_labels import set_label
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import read_json, write_json

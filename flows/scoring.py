@@ -8,19 +8,19 @@ from pathlib import Path
 
 import polars as pl
 
-from relaionet.evaluators.doubts import find_doubts
-from relaionet.evaluators.feature_sets import FeatureSet, count_passes, extract_set
-from relaionet.evaluators.images import ArrayImages
-from relaionet.evaluators.metrics import find_bounds, measure_set, score_mmhm, score_real
-from relaionet.evaluators.metrics.by_class import score_classes
-from relaionet.evaluators.metrics.compare import compare_sets, keep_influences, read_influences, write_influences
-from relaionet.evaluators.metrics.scaled import write_bounds
-from relaionet.evaluators.metrics.score import REAL, Setting, list_scores
-from relaionet.evaluators.metrics.score import VERSION as SCORE_VERSION
-from relaionet.evaluators.models import Models
-from relaionet.evaluators.row_views import view_rows
-from relaionet.evaluators.sample_shards import read_samples
-from relaionet.evaluators.statistics import make_statistics, write_statistics
+from relaionet.evaluators.features.feature_sets import FeatureSet, count_passes, extract_set
+from relaionet.evaluators.features.images import ArrayImages
+from relaionet.evaluators.features.models import Models
+from relaionet.evaluators.features.statistics import make_statistics, write_statistics
+from relaionet.evaluators.lazy_rows import view_rows
+from relaionet.evaluators.metrics.scaled import find_bounds, score_mmhm, write_bounds
+from relaionet.evaluators.sampling.shards import read_samples
+from relaionet.evaluators.scoring.by_class import score_classes
+from relaionet.evaluators.scoring.compare import compare_sets, keep_influences, read_influences, write_influences
+from relaionet.evaluators.scoring.measure import measure_set
+from relaionet.evaluators.scoring.score import REAL, Setting, list_scores, score_real
+from relaionet.evaluators.scoring.score import VERSION as SCORE_VERSION
+from relaionet.evaluators.scoring.warnings import find_doubts
 from relaionet.flows.evaluate_inputs import Inputs
 from relaionet.flows.evaluate_plan import ScoredSet
 from relaionet.flows.stage import Run

@@ -19,10 +19,10 @@ from relaionet.evaluators.metrics.accuracy import score_accuracy
 from relaionet.evaluators.metrics.alignment import score_alignment
 from relaionet.evaluators.metrics.estimate import Estimate
 from relaionet.evaluators.metrics.frechet import Gaussian, fit_gaussian, frechet_distance, score_frechet
+from relaionet.evaluators.metrics.frechet_infinity import score_infinity
 from relaionet.evaluators.metrics.inception_score import score_inception
-from relaionet.evaluators.metrics.infinity import score_infinity
 from relaionet.evaluators.metrics.kernel import score_cmmd, score_kernel
-from relaionet.evaluators.metrics.neighbours import score_neighbours
+from relaionet.evaluators.metrics.precision_recall import score_neighbours
 from relaionet.evaluators.metrics.scaled import score_scaled
 
 CLASSES_COUNT = 5

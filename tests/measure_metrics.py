@@ -20,12 +20,12 @@ import numpy as np
 import polars as pl
 from PIL import Image, ImageFilter, ImageOps
 
-from relaionet.evaluators.extras import find_extra
-from relaionet.evaluators.feature_sets import FeatureSet, extract_set
-from relaionet.evaluators.images import ArrayImages
-from relaionet.evaluators.metrics import measure_set
-from relaionet.evaluators.models import Models
+from relaionet.evaluators.features.feature_sets import FeatureSet, extract_set
+from relaionet.evaluators.features.images import ArrayImages
+from relaionet.evaluators.features.models import Models
+from relaionet.evaluators.metrics.catalogue import find_extra
 from relaionet.evaluators.protocols import Protocol, Resize
+from relaionet.evaluators.scoring.measure import measure_set
 
 REAL = (Path(__file__).resolve().parents[2] / "shared" / "real").resolve()
 SIDE_PX = 224

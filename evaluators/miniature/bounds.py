@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relaionet.evaluators.generators import Generated, Info, Request, Settings, check_settings
+from relaionet.evaluators.generators.protocol import Generated, Info, Request, Settings, check_settings
 from relaionet.evaluators.miniature.pictures import CLASS_INDICES, SIZE_PX, WORLD_SEED, draw_small
 from relaionet.manifests.errors import BadInput
 

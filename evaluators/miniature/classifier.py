@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import as_file, files
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from relaionet.evaluators.features.extractors import Extractor, weights_fingerprint
 from relaionet.manifests.errors import BadInput
 
 FEATURES_COUNT = 64
@@ -86,3 +89,36 @@ def load_classifier() -> Classifier:
     with as_file(files("relaionet.evaluators.miniature").joinpath(WEIGHTS)) as path:
         model.load_state_dict({name: value.float() for name, value in load_file(path).items()})
     return model.eval().requires_grad_(False)
+
+
+class MiniatureExtractor:
+    """The miniature's classifier: 64 features and 20 logits of 32 × 32 images.
+
+    Args:
+        classifier: as `relaionet.evaluators.miniature.classifier.load_classifier` gives it.
+        fingerprint: of its weights.
+        classes: wnid of each logit.
+    """
+
+    name = "miniature"
+
+    def __init__(self, classifier: Classifier, fingerprint: str, classes: tuple[str, ...]) -> None:
+        self._classifier = classifier
+        self.fingerprint = fingerprint
+        self.classes = classes
+        self.dim = 64
+
+    def extract(self, images: np.ndarray) -> Mapping[str, np.ndarray]:
+        """[N, 3, 32, 32] uint8 -> features [N, 64], logits [N, 20], float32."""
+        with torch.inference_mode():
+            features = self._classifier.features(torch.from_numpy(images))
+            logits = self._classifier.logits(features)
+        return {"features": features.float().numpy(), "logits": logits.float().numpy()}
+
+
+def load_miniature() -> Extractor:
+    """The miniature's classifier as an extractor."""
+    from relaionet.pipeline.miniature.drawings.pictures import CLASSES
+
+    classifier = load_classifier()
+    return MiniatureExtractor(classifier, weights_fingerprint(classifier.state_dict()), tuple(CLASSES))

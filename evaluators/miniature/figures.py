@@ -16,12 +16,12 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from relaionet.evaluators.generators import Generator, Request, Settings
+from relaionet.evaluators.generators.protocol import Generator, Request, Settings
+from relaionet.evaluators.generators.registry import load_generator
+from relaionet.evaluators.generators.requests import make_requests
 from relaionet.evaluators.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
 from relaionet.evaluators.miniature.classifier import load_classifier
 from relaionet.evaluators.miniature.pictures import CLASS_INDICES, HELD_OUT_SEED, draw_pool
-from relaionet.evaluators.registry import load_generator
-from relaionet.evaluators.requests import make_requests
 from relaionet.manifests.files import read_json, write_atomic
 from relaionet.pipeline.miniature.drawings.pictures import CLASSES
 

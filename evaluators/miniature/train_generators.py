@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from relaionet.evaluators.backbones.unet import UNet, UNetConfig
+from relaionet.evaluators.generators.flow_maps.backbones.unet import UNet, UNetConfig
 from relaionet.evaluators.miniature.pictures import TRAIN_SEED, draw_pool
 from relaionet.manifests.files import write_json
 

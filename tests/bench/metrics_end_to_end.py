@@ -24,13 +24,13 @@ import polars as pl
 import scipy.linalg
 import torch
 
-from relaionet.evaluators.feature_sets import FeatureSet, extract_set
-from relaionet.evaluators.images import ArrayImages
-from relaionet.evaluators.metrics import measure_set
-from relaionet.evaluators.metrics.by_class import score_classes
-from relaionet.evaluators.metrics.score import Setting, list_scores
-from relaionet.evaluators.models import Models
+from relaionet.evaluators.features.feature_sets import FeatureSet, extract_set
+from relaionet.evaluators.features.images import ArrayImages
+from relaionet.evaluators.features.models import Models
 from relaionet.evaluators.protocols import Protocol, Resize
+from relaionet.evaluators.scoring.by_class import score_classes
+from relaionet.evaluators.scoring.measure import measure_set
+from relaionet.evaluators.scoring.score import Setting, list_scores
 from relaionet.manifests.labels import read_labels
 from tests.bench.row import Row
 

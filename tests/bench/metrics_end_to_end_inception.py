@@ -13,7 +13,7 @@ from unittest import mock
 
 import torch
 
-from relaionet.evaluators.extractors import InceptionExtractor
+from relaionet.evaluators.features.extractors import InceptionExtractor
 from tests.bench.metrics_end_to_end import DIM, Case, measure_case
 from tests.bench.row import Row
 

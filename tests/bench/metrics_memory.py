@@ -66,15 +66,15 @@ def run(count: int, folder: Path) -> float:
     """Extract and score `count` images; the most memory it took, in MiB."""
     import polars as pl
 
-    from relaionet.evaluators.doubts import find_doubts
-    from relaionet.evaluators.feature_sets import extract_set
-    from relaionet.evaluators.images import ArrayImages
-    from relaionet.evaluators.metrics import measure_set
-    from relaionet.evaluators.metrics.by_class import score_classes
-    from relaionet.evaluators.metrics.compare import keep_influences, write_influences
-    from relaionet.evaluators.metrics.score import Setting, list_scores
-    from relaionet.evaluators.models import Models
+    from relaionet.evaluators.features.feature_sets import extract_set
+    from relaionet.evaluators.features.images import ArrayImages
+    from relaionet.evaluators.features.models import Models
     from relaionet.evaluators.protocols import Protocol, Resize
+    from relaionet.evaluators.scoring.by_class import score_classes
+    from relaionet.evaluators.scoring.compare import keep_influences, write_influences
+    from relaionet.evaluators.scoring.measure import measure_set
+    from relaionet.evaluators.scoring.score import Setting, list_scores
+    from relaionet.evaluators.scoring.warnings import find_doubts
     from relaionet.manifests.labels import read_labels
 
     protocol = Protocol(name="bench", size_px=SIDE_PX, fd_extractor="noise", classifier="noise", is_splits=1)

@@ -20,11 +20,11 @@ from statistics import median
 import polars as pl
 import torch
 
-from relaionet.evaluators.adapters.flow_map import FlowMapGenerator
-from relaionet.evaluators.generators import Request, Settings
-from relaionet.evaluators.registry import load_generator
-from relaionet.evaluators.requests import make_requests
-from relaionet.evaluators.sampling import sample_generator
+from relaionet.evaluators.generators.adapters.flow_map import FlowMapGenerator
+from relaionet.evaluators.generators.protocol import Request, Settings
+from relaionet.evaluators.generators.registry import load_generator
+from relaionet.evaluators.generators.requests import make_requests
+from relaionet.evaluators.sampling.sample import sample_generator
 from relaionet.manifests.labels import read_labels
 from tests.bench.row import Row
 

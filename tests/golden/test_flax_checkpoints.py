@@ -18,13 +18,13 @@ import torch
 from click.testing import CliRunner
 from safetensors import safe_open
 
-from relaionet.evaluators import flax_checkpoints
-from relaionet.evaluators.adapters.flow_map import BACKBONES, fill_network
-from relaionet.evaluators.checkpoints import CheckpointConfig, load_weights
-from relaionet.evaluators.flax_checkpoints import find_checkpoint, read_flax
-from relaionet.evaluators.flax_conversion import convert_checkpoint, rename_flax
-from relaionet.evaluators.generators import Request, Settings
-from relaionet.evaluators.registry import load_generator, read_definition
+from relaionet.evaluators.generators.flow_maps import flax_checkpoints
+from relaionet.evaluators.generators.flow_maps.checkpoints import CheckpointConfig, load_weights
+from relaionet.evaluators.generators.flow_maps.flax_checkpoints import find_checkpoint, read_flax
+from relaionet.evaluators.generators.flow_maps.flax_conversion import convert_checkpoint, rename_flax
+from relaionet.evaluators.generators.flow_maps.networks import BACKBONES, fill_network
+from relaionet.evaluators.generators.protocol import Request, Settings
+from relaionet.evaluators.generators.registry import load_generator, read_definition
 from relaionet.flows.cli import main
 from relaionet.manifests.errors import BadInput, Corrupt
 
@@ -216,7 +216,7 @@ def test_a_stranger_s_msgpack_makes_arrays_of_numbers_or_an_error(tmp_path):
 def test_numbers_that_are_not_finite_are_refused(tmp_path, monkeypatch):
     arrays = read_flax(find_checkpoint(FOLDER / "meanflow"))
     arrays["net.x_embedder.proj.bias"] = np.full(8, np.nan, np.float32)
-    monkeypatch.setattr("relaionet.evaluators.flax_conversion.read_flax", lambda *_: arrays)
+    monkeypatch.setattr("relaionet.evaluators.generators.flow_maps.flax_conversion.read_flax", lambda *_: arrays)
     with pytest.raises(Corrupt, match=r"'x_embedder\.proj\.bias' holds numbers that are not finite"):
         convert("meanflow", FOLDER / "meanflow", tmp_path / "w.safetensors")
     assert not list(tmp_path.iterdir())

@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from relaionet.evaluators.adapters.flow_map import BACKBONES, fill_network
-from relaionet.evaluators.checkpoints import CheckpointConfig, load_weights
-from relaionet.evaluators.registry import read_definition
+from relaionet.evaluators.generators.flow_maps.checkpoints import CheckpointConfig, load_weights
+from relaionet.evaluators.generators.flow_maps.networks import BACKBONES, fill_network
+from relaionet.evaluators.generators.registry import read_definition
 from relaionet.manifests.errors import BadInput
 
 LINES = [line.split("\t") for line in Path(__file__).with_name("layouts.tsv").read_text().splitlines()[1:]]

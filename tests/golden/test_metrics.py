@@ -11,20 +11,20 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kernel_mmd
 from torch_fidelity.metric_prc import calculate_precision_recall_full
 
-from relaionet.evaluators.feature_sets import FeatureSet
-from relaionet.evaluators.metrics import measure_set
+from relaionet.evaluators.features.feature_sets import FeatureSet
 from relaionet.evaluators.metrics.accuracy import score_accuracy
 from relaionet.evaluators.metrics.alignment import score_alignment
-from relaionet.evaluators.metrics.by_class import score_classes
 from relaionet.evaluators.metrics.estimate import Estimate
 from relaionet.evaluators.metrics.frechet import fit_gaussian, frechet_distance, score_frechet
+from relaionet.evaluators.metrics.frechet_infinity import score_infinity
 from relaionet.evaluators.metrics.inception_score import score_inception
-from relaionet.evaluators.metrics.infinity import score_infinity
 from relaionet.evaluators.metrics.kernel import score_cmmd, score_kernel
-from relaionet.evaluators.metrics.neighbours import score_neighbours
+from relaionet.evaluators.metrics.precision_recall import score_neighbours
 from relaionet.evaluators.metrics.scaled import Bounds, harmonic_mean, score_scaled
-from relaionet.evaluators.metrics.score import Setting
 from relaionet.evaluators.protocols import find_protocol
+from relaionet.evaluators.scoring.by_class import score_classes
+from relaionet.evaluators.scoring.measure import measure_set
+from relaionet.evaluators.scoring.score import Setting
 
 
 def draw(n: int, dim: int, seed: int, shift: float = 0.0) -> np.ndarray:

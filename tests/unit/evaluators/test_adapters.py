@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from relaionet.evaluators.backbones.dit import DiT, DiTConfig
-from relaionet.evaluators.generators import Request, Settings
-from relaionet.evaluators.registry import load_generator
+from relaionet.evaluators.generators.flow_maps.backbones.dit import DiT, DiTConfig
+from relaionet.evaluators.generators.protocol import Request, Settings
+from relaionet.evaluators.generators.registry import load_generator
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import Label, read_labels
 
 LABELS = read_labels()
-MAKE = "relaionet.evaluators.adapters.samples:make_samples"
+MAKE = "relaionet.evaluators.generators.protocol.adapters.samples:make_samples"
 SIZES = {"input_size": 8, "patch_size": 4, "in_channels": 3, "out_channels": 3, "hidden_size": 16, "depth": 1,
          "num_heads": 2, "num_classes": 3}  # fmt: skip
 TOML = """

@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from relaionet.evaluators.backbones.dit import DiT, DiTConfig, sincos_positions
-from relaionet.evaluators.backbones.unet import UNet, UNetConfig
+from relaionet.evaluators.generators.flow_maps.backbones.dit import DiT, DiTConfig, sincos_positions
+from relaionet.evaluators.generators.flow_maps.backbones.unet import UNet, UNetConfig
 
 SMALL = DiTConfig(
     input_size=8, patch_size=2, in_channels=4, out_channels=4, hidden_size=24, depth=2, num_heads=2, num_classes=5

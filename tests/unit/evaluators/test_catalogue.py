@@ -11,10 +11,11 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from relaionet.evaluators import checkpoints, codecs, flow_map
-from relaionet.evaluators.adapters.flow_map import BACKBONES, _fill
-from relaionet.evaluators.catalogue import catalogue_names, read_entry
-from relaionet.evaluators.registry import ADAPTERS, import_factory, load_generator
+from relaionet.evaluators.generators.catalogue import catalogue_names, read_entry
+from relaionet.evaluators.generators.flow_maps import checkpoints, codecs
+from relaionet.evaluators.generators.flow_maps import sampler as flow_map
+from relaionet.evaluators.generators.flow_maps.networks import BACKBONES, _fill
+from relaionet.evaluators.generators.registry import ADAPTERS, import_factory, load_generator
 from relaionet.flows.cli import main
 from relaionet.manifests.errors import BadInput
 
@@ -78,7 +79,7 @@ def test_an_entry_says_what_it_is(entry):
     assert not about.why
     factory = import_factory(ADAPTERS[entry.adapter])
     known = inspect.signature(factory).parameters
-    from relaionet.evaluators.generators import Info
+    from relaionet.evaluators.generators.protocol import Info
 
     allowed = {*known, *(field.name for field in dataclasses.fields(Info))}
     assert set(entry.options) <= allowed

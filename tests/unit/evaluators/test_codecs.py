@@ -9,18 +9,18 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from relaionet.evaluators.backbones.dit import DiT, DiTConfig
-from relaionet.evaluators.backbones.dit_dh import DiTDH, DiTDHConfig
-from relaionet.evaluators.backbones.imf_dit import DROP, RENAME, ImfDiT, ImfDiTConfig
-from relaionet.evaluators.codecs import CodecConfig, load_codec
-from relaionet.evaluators.generators import Settings
-from relaionet.evaluators.registry import load_generator
-from relaionet.evaluators.requests import make_requests
+from relaionet.evaluators.generators.flow_maps.backbones.dit import DiT, DiTConfig
+from relaionet.evaluators.generators.flow_maps.backbones.dit_dh import DiTDH, DiTDHConfig
+from relaionet.evaluators.generators.flow_maps.backbones.imf_dit import DROP, RENAME, ImfDiT, ImfDiTConfig
+from relaionet.evaluators.generators.flow_maps.codecs import CodecConfig, load_codec
+from relaionet.evaluators.generators.protocol import Settings
+from relaionet.evaluators.generators.registry import load_generator
+from relaionet.evaluators.generators.requests import make_requests
 from relaionet.manifests.errors import BadInput, Corrupt
 from tests.hub.server import serve_hub
 from tests.unit.evaluators.test_sampling import split_of
 
-MAKE = "relaionet.evaluators.adapters.flow_map:make_flow_map"
+MAKE = "relaionet.evaluators.generators.protocol.adapters.flow_map:make_flow_map"
 DIT = {"input_size": 8, "hidden_size": 32, "depth": 2, "num_heads": 2, "num_classes": 1000}
 
 

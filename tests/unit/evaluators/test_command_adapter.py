@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from relaionet.evaluators.generators import GeneratorDied, Request, Settings
-from relaionet.evaluators.registry import load_generator
-from relaionet.evaluators.requests import make_requests
-from relaionet.evaluators.sample_shards import read_samples
-from relaionet.evaluators.sampling import SamplingConfig, sample_generator
+from relaionet.evaluators.generators.protocol import GeneratorDied, Request, Settings
+from relaionet.evaluators.generators.registry import load_generator
+from relaionet.evaluators.generators.requests import make_requests
+from relaionet.evaluators.sampling.sample import SamplingConfig, sample_generator
+from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.manifests.errors import BadInput
 from tests.unit.evaluators.test_sampling import split_of
 

@@ -11,21 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaionet.evaluators.doubts import find_doubts
-from relaionet.evaluators.metrics import measure_set
-from relaionet.evaluators.metrics.by_class import score_classes
 from relaionet.evaluators.metrics.catalogue import is_lower_better
-from relaionet.evaluators.metrics.compare import (
+from relaionet.evaluators.metrics.estimate import Estimate
+from relaionet.evaluators.metrics.frechet import fit_gaussian, score_frechet
+from relaionet.evaluators.metrics.frechet_infinity import score_infinity
+from relaionet.evaluators.scoring.by_class import score_classes
+from relaionet.evaluators.scoring.compare import (
     compare_sets,
     correct_holm,
     keep_influences,
     read_influences,
     write_influences,
 )
-from relaionet.evaluators.metrics.estimate import Estimate
-from relaionet.evaluators.metrics.frechet import fit_gaussian, score_frechet
-from relaionet.evaluators.metrics.infinity import score_infinity
-from relaionet.evaluators.metrics.score import Setting
+from relaionet.evaluators.scoring.measure import measure_set
+from relaionet.evaluators.scoring.score import Setting
+from relaionet.evaluators.scoring.warnings import find_doubts
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, check_table
 from tests.unit.evaluators.test_metrics import CLASSES, make_set

@@ -10,15 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from relaionet.evaluators.generators import Settings
-from relaionet.evaluators.registry import load_generator
-from relaionet.evaluators.requests import make_requests
+from relaionet.evaluators.generators.protocol import Settings
+from relaionet.evaluators.generators.registry import load_generator
+from relaionet.evaluators.generators.requests import make_requests
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 from tests.hub import models
 from tests.hub.server import Hub, serve_hub
 from tests.unit.evaluators.test_sampling import split_of
 
-MAKE = "relaionet.evaluators.adapters.diffusers:make_diffusers"
+MAKE = "relaionet.evaluators.generators.protocol.adapters.diffusers:make_diffusers"
 
 
 @pytest.fixture(scope="module")

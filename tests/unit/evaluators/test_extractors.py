@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from relaionet.evaluators.extractors import INCEPTION_FILE, EncoderExtractor, load_extractor
-from relaionet.evaluators.models import load_models
+from relaionet.evaluators.features.extractors import INCEPTION_FILE, EncoderExtractor, load_extractor
+from relaionet.evaluators.features.models import load_models
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 

@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from relaionet.evaluators.feature_sets import count_passes, extract_set
-from relaionet.evaluators.features import extract_features
-from relaionet.evaluators.images import ArrayImages
-from relaionet.evaluators.metrics import measure_set
-from relaionet.evaluators.models import Models, load_models
+from relaionet.evaluators.features.extract import extract_features
+from relaionet.evaluators.features.feature_sets import count_passes, extract_set
+from relaionet.evaluators.features.images import ArrayImages
+from relaionet.evaluators.features.models import Models, load_models
 from relaionet.evaluators.protocols import Resize, find_protocol
+from relaionet.evaluators.scoring.measure import measure_set
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import read_labels
 
@@ -83,7 +83,7 @@ def test_features_are_extracted_once_and_read_after_that(tmp_path: Path) -> None
 
 
 def test_a_killed_extraction_goes_on_and_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relaionet.evaluators.features.SAVE_EVERY", 2)
+    monkeypatch.setattr("relaionet.evaluators.features.extract.SAVE_EVERY", 2)
     images = make_images(61)
     whole = extract_features(images, ids(61), Means(), PROTOCOL, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -156,7 +156,7 @@ def test_numbers_hardly_depend_on_the_images_in_a_forward_pass(tmp_path: Path, b
 
 
 def test_a_part_of_other_images_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relaionet.evaluators.features.SAVE_EVERY", 1)
+    monkeypatch.setattr("relaionet.evaluators.features.extract.SAVE_EVERY", 1)
     with pytest.raises(KeyboardInterrupt):
         extract_features(make_images(40, 1), ids(40), Means(fail_at=3), PROTOCOL, tmp_path)
     other = make_images(40, 2)

@@ -11,7 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaionet.evaluators.flow_map import FlowMapSpec, make_grid, quantise, sample_flow_map, sample_padded
+from relaionet.evaluators.generators.flow_maps.codecs import quantise
+from relaionet.evaluators.generators.flow_maps.sampler import sample_flow_map, sample_padded
+from relaionet.evaluators.generators.flow_maps.spec import FlowMapSpec, make_grid
 from relaionet.manifests.errors import BadInput
 
 SHAPE = (4, 2, 3)

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from relaionet.evaluators.generator_check import check_generator
-from relaionet.evaluators.generators import Generated, GeneratorDied, Info, Settings
-from relaionet.evaluators.registry import load_generator
+from relaionet.evaluators.generators.check import check_generator
+from relaionet.evaluators.generators.protocol import Generated, GeneratorDied, Info, Settings
+from relaionet.evaluators.generators.registry import load_generator
 from relaionet.flows.cli import main
 from relaionet.manifests.errors import BadInput
 

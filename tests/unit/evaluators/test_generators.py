@@ -8,9 +8,9 @@ from importlib import metadata
 import numpy as np
 import pytest
 
-from relaionet.evaluators import registry
-from relaionet.evaluators.generators import Generated, Generator, Info, Settings, check_settings
-from relaionet.evaluators.registry import list_generators, load_generator
+from relaionet.evaluators.generators import registry
+from relaionet.evaluators.generators.protocol import Generated, Generator, Info, Settings, check_settings
+from relaionet.evaluators.generators.registry import list_generators, load_generator
 from relaionet.manifests.errors import BadInput
 
 MODULE = """
@@ -49,7 +49,7 @@ def folder(tmp_path, monkeypatch):
 def test_importing_the_registry_imports_no_torch():
     import subprocess
 
-    code = "import sys, relaionet.evaluators.registry, relaionet.evaluators.sampling; print('torch' in sys.modules)"
+    code = "import sys, relaionet.evaluators.generators.registry, relaionet.evaluators.sampling.sample; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -150,7 +150,7 @@ def test_settings_that_can_be_honoured_pass():
 
 
 def test_bounds_depend_on_the_request_alone():
-    from relaionet.evaluators.generators import Request
+    from relaionet.evaluators.generators.protocol import Request
 
     requests = [
         Request(sample_id=str(i), class_index=c, wnid=w, class_name="", prompt="", seed=11 * i)

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from relaionet.evaluators.generators import GeneratorDied, Settings
-from relaionet.evaluators.registry import load_generator
-from relaionet.evaluators.requests import make_requests
-from relaionet.evaluators.sample_shards import read_samples
-from relaionet.evaluators.sampling import SamplingConfig, sample_generator
+from relaionet.evaluators.generators.protocol import GeneratorDied, Settings
+from relaionet.evaluators.generators.registry import load_generator
+from relaionet.evaluators.generators.requests import make_requests
+from relaionet.evaluators.sampling.sample import SamplingConfig, sample_generator
+from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.manifests.errors import BadInput
 from tests.unit.evaluators.test_sampling import split_of
 
-MAKE = "relaionet.evaluators.adapters.http:make_http"
+MAKE = "relaionet.evaluators.generators.protocol.adapters.http:make_http"
 
 
 class Server(ThreadingHTTPServer):

@@ -9,16 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaionet.evaluators.feature_sets import FeatureSet
-from relaionet.evaluators.metrics import REAL, find_bounds, match_rows, score_generator, score_mmhm, score_real
+from relaionet.evaluators.features.feature_sets import FeatureSet
 from relaionet.evaluators.metrics.accuracy import score_accuracy
 from relaionet.evaluators.metrics.alignment import score_alignment
 from relaionet.evaluators.metrics.estimate import Estimate, bend, divide, multiply, straighten
 from relaionet.evaluators.metrics.frechet import fit_gaussian, score_frechet
 from relaionet.evaluators.metrics.inception_score import score_inception
 from relaionet.evaluators.metrics.kernel import score_cmmd, score_kernel
-from relaionet.evaluators.metrics.scaled import Bounds, harmonic_mean, score_scaled
+from relaionet.evaluators.metrics.scaled import Bounds, find_bounds, harmonic_mean, score_mmhm, score_scaled
 from relaionet.evaluators.protocols import find_protocol
+from relaionet.evaluators.scoring.measure import match_rows
+from relaionet.evaluators.scoring.score import REAL, score_generator, score_real
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import SCORES, check_table
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from relaionet.evaluators.generators import Settings
+from relaionet.evaluators.generators.protocol import Settings
+from relaionet.evaluators.generators.registry import load_generator
 from relaionet.evaluators.metrics.frechet import fit_gaussian, frechet_distance
 from relaionet.evaluators.miniature.bounds import WORLD_SEEDS_COUNT
 from relaionet.evaluators.miniature.classifier import load_classifier
@@ -22,7 +23,6 @@ from relaionet.evaluators.miniature.pictures import (
     draw_pool,
     draw_small,
 )
-from relaionet.evaluators.registry import load_generator
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.miniature.drawings.pictures import CLASSES, ENCODER_CHECK_SEEDS, ENCODER_SEEDS, WORLD_SEEDS
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from relaionet.evaluators.preference import load_pickscore
+from relaionet.evaluators.features.pickscore import load_pickscore
 from relaionet.manifests.errors import BadInput, Unavailable
 
 

@@ -7,11 +7,11 @@ import math
 import pytest
 import torch
 
-from relaionet.evaluators.backbones import dit_dh, imf_dit
-from relaionet.evaluators.backbones.dit import DiT, DiTConfig
-from relaionet.evaluators.backbones.dit_dh import DiTDH, DiTDHConfig
-from relaionet.evaluators.backbones.imf_dit import ImfDiT, ImfDiTConfig
-from relaionet.evaluators.backbones.rotary import grid_angles, line_angles, rotate
+from relaionet.evaluators.generators.flow_maps.backbones import dit_dh, imf_dit
+from relaionet.evaluators.generators.flow_maps.backbones.dit import DiT, DiTConfig
+from relaionet.evaluators.generators.flow_maps.backbones.dit_dh import DiTDH, DiTDHConfig
+from relaionet.evaluators.generators.flow_maps.backbones.imf_dit import ImfDiT, ImfDiTConfig
+from relaionet.evaluators.generators.flow_maps.backbones.rotary import grid_angles, line_angles, rotate
 
 IMF = {"hidden_size": 64, "depth": 5, "head_depth": 2, "num_heads": 4, "num_classes": 10, "input_size": 8}
 DH = {"input_size": 4, "in_channels": 12, "hidden_size": (32, 64), "depth": (3, 2), "num_heads": (2, 4),

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from relaionet.evaluators import rater_commands
-from relaionet.evaluators.images import ArrayImages
+from relaionet.evaluators.features import rater_commands
+from relaionet.evaluators.features.images import ArrayImages
+from relaionet.evaluators.features.raters import Rater, rate_images
 from relaionet.evaluators.protocols import Resize
-from relaionet.evaluators.ratings import Rater, rate_images
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 
 # answers a batch of three in reverse order, after talk that is no JSON
@@ -94,7 +94,7 @@ def test_a_silent_rater_is_not_waited_for_for_ever(tmp_path: Path) -> None:
 
 def test_the_aesthetic_command_is_the_linear_layers_on_the_encoders_row(tmp_path: Path) -> None:
     """Made layers on the miniature's encoder, run as a command of its own."""
-    from relaionet.evaluators.extractors import EncoderExtractor
+    from relaionet.evaluators.features.extractors import EncoderExtractor
     from relaionet.pipeline.embeddings.encoders import load_encoder
 
     encoder = load_encoder("miniature")
@@ -103,7 +103,7 @@ def test_the_aesthetic_command_is_the_linear_layers_on_the_encoders_row(tmp_path
     layers = {"layers.0.weight": one, "layers.0.bias": np.ones(4, np.float32), "layers.2.weight": two}
     layers["layers.2.bias"] = np.full(1, 5, np.float32)
     torch.save({name: torch.from_numpy(value) for name, value in layers.items()}, tmp_path / "layers.pth")
-    run = [sys.executable, "-m", "relaionet.evaluators.rater_commands", "aesthetic", "--encoder", "miniature"]
+    run = [sys.executable, "-m", "relaionet.evaluators.features.rater_commands", "aesthetic", "--encoder", "miniature"]
     images = make_images(3)
     with Rater("aesthetic", [*run, "--weights", str(tmp_path / "layers.pth")], start_s=120) as rater:
         found = rate_images(images, ["a", "b", "c"], ["x"] * 3, rater, tmp_path / "set")

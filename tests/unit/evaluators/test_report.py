@@ -11,11 +11,11 @@ from PIL import Image
 from relaionet.evaluators.charts import Point, Series, choose_ticks, draw_chart, format_number
 from relaionet.evaluators.findings import check_bounds, compare_settings, conclude_ranking, conclude_settings
 from relaionet.evaluators.metrics.catalogue import is_lower_better
-from relaionet.evaluators.metrics.score import REAL
 from relaionet.evaluators.report import Picture, Report, ReportConfig, SampleRow, SetFacts, make_thumbnail, write_report
 from relaionet.evaluators.report_charts import draw_curves, draw_ranks, draw_trade
 from relaionet.evaluators.report_splits import compare_splits
 from relaionet.evaluators.report_tables import make_leaderboard, make_stages
+from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import set_label
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES, shape_table

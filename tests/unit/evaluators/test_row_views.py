@@ -4,14 +4,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from relaionet.evaluators.doubts import _find_nearest
-from relaionet.evaluators.images import ArrayImages
+from relaionet.evaluators.features.images import ArrayImages
+from relaionet.evaluators.lazy_rows import Names, view_rows
 from relaionet.evaluators.metrics.frechet import fit_gaussian, score_frechet
-from relaionet.evaluators.metrics.infinity import score_infinity
+from relaionet.evaluators.metrics.frechet_infinity import score_infinity
 from relaionet.evaluators.metrics.kernel import score_cmmd, score_kernel
-from relaionet.evaluators.metrics.neighbours import score_neighbours
+from relaionet.evaluators.metrics.precision_recall import score_neighbours
 from relaionet.evaluators.protocols import Resize
-from relaionet.evaluators.row_views import Names, view_rows
+from relaionet.evaluators.scoring.warnings import _find_nearest
 
 
 class Counting:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from relaionet.evaluators.flow_map import FlowMapSpec, sample_flow_map, sample_padded
+from relaionet.evaluators.generators.flow_maps.sampler import sample_flow_map, sample_padded
+from relaionet.evaluators.generators.flow_maps.spec import FlowMapSpec
 
 SHAPE = (2, 3, 3)
 

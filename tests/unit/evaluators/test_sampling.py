@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from relaionet.evaluators.generators import Generated, Info, Settings
-from relaionet.evaluators.registry import load_generator
-from relaionet.evaluators.requests import make_requests, make_seed
-from relaionet.evaluators.sample_shards import read_samples
-from relaionet.evaluators.sampling import SamplingConfig, sample_generator
+from relaionet.evaluators.generators.protocol import Generated, Info, Settings
+from relaionet.evaluators.generators.registry import load_generator
+from relaionet.evaluators.generators.requests import make_requests, make_seed
+from relaionet.evaluators.sampling.sample import SamplingConfig, sample_generator
+from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import SAMPLES, check_table

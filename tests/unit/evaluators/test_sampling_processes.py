@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from relaionet.evaluators.generators import GeneratorDied, Settings
-from relaionet.evaluators.requests import make_requests
-from relaionet.evaluators.sample_shards import read_samples
-from relaionet.evaluators.sampling import SamplingConfig, read_record, sample_generator
-from relaionet.evaluators.sampling_processes import sample_in_processes
+from relaionet.evaluators.generators.protocol import GeneratorDied, Settings
+from relaionet.evaluators.generators.requests import make_requests
+from relaionet.evaluators.sampling.processes import sample_in_processes
+from relaionet.evaluators.sampling.sample import SamplingConfig, read_record, sample_generator
+from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import SAMPLES
@@ -71,7 +71,7 @@ def whole(out: Path) -> dict[str, bytes]:
 
 def test_one_or_two_processes_give_the_bytes_of_none(tmp_path, model, monkeypatch):
     # what this process holds says nothing about those at work
-    monkeypatch.setattr("relaionet.evaluators.sampling.peak_memory_bytes", lambda: {"process": 1})
+    monkeypatch.setattr("relaionet.evaluators.sampling.sample.peak_memory_bytes", lambda: {"process": 1})
     requests = requests_of(30)
     sample_generator(Odd(), requests, Settings(steps=2), tmp_path / "here", CONFIG)
     for devices in (["cpu"], ["cpu", "cpu"]):

@@ -8,8 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from relaionet.evaluators.metrics import measure_set
-from relaionet.evaluators.statistics import export_statistics, make_statistics, read_statistics, write_statistics
+from relaionet.evaluators.features.statistics import (
+    export_statistics,
+    make_statistics,
+    read_statistics,
+    write_statistics,
+)
+from relaionet.evaluators.scoring.measure import measure_set
 from relaionet.manifests.errors import BadInput, Corrupt
 from tests.unit.evaluators.test_metrics import make_set
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from relaionet.evaluators.features.statistics import make_statistics, write_statistics
 from relaionet.evaluators.metrics.catalogue import METRICS
 from relaionet.evaluators.protocols import PROTOCOLS
-from relaionet.evaluators.statistics import make_statistics, write_statistics
 from relaionet.flows.cli import main
 from tests.unit.evaluators.test_metrics import make_set
 

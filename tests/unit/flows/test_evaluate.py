@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from relaionet.evaluators.sample_shards import read_samples
+from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.flows import evaluate as flow
 from relaionet.flows import evaluate_plan as plan
 from relaionet.flows.cli import main

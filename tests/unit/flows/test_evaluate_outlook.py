@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from relaionet.evaluators.generators import Settings
-from relaionet.evaluators.outlook import ADAPTIVE, COUNTED, foresee
-from relaionet.evaluators.registry import load_generator
-from relaionet.evaluators.requests import make_requests
+from relaionet.evaluators.generators.dry_run import ADAPTIVE, COUNTED, foresee
+from relaionet.evaluators.generators.protocol import Settings
+from relaionet.evaluators.generators.registry import load_generator
+from relaionet.evaluators.generators.requests import make_requests
 from relaionet.flows.cli import main
 from relaionet.flows.evaluate_outlook import plan_entry, plan_lines
 from relaionet.flows.evaluate_plan import GeneratorEntry, read_evaluate_recipe

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from relaionet.evaluators.metrics.compare import read_influences
+from relaionet.evaluators.features.statistics import export_statistics, read_statistics
 from relaionet.evaluators.miniature.pictures import WORLD_SEED, draw_small
-from relaionet.evaluators.statistics import export_statistics, read_statistics
+from relaionet.evaluators.scoring.compare import read_influences
 from relaionet.flows import evaluate as flow
 from relaionet.flows import evaluate_plan as plan
 from relaionet.flows.evaluate_inputs import RaterEntry, read_groups

@@ -1,0 +1,1 @@
+"""Features: what extractors and raters say of images, stored once."""

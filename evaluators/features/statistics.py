@@ -1,0 +1,161 @@
+"""Mean and covariance of a split's features as files: shared by content, and exchanged with ADM and clean-fid."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from relaionet.evaluators.features.feature_sets import FeatureSet
+from relaionet.evaluators.metrics.frechet import Gaussian, fit_gaussian
+from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.files import digest_of, file_sha256, write_atomic
+
+VERSION = "1"
+OURS = "relaionet-statistics-1"
+MAX_BYTES = 4 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Mean and covariance of one set of features.
+
+    Attributes:
+        mean: [D] float64.
+        covariance: [D, D] float64.
+        n: images; 0 where a stranger's file does not say.
+        digest: of what they were made from; a stranger's file has that of its bytes.
+        made_with: digest (12 digits) of protocol and models; empty where not known.
+        about: what people should know: protocol, split, extractor.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    n: int
+    digest: str
+    made_with: str
+    about: Mapping[str, str]
+
+    def gaussian(self) -> Gaussian:
+        """The form the Fréchet distance takes; directions of no spread are left out."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        kept = values > max(values[-1], 0) * 1e-12
+        return Gaussian(self.mean, (vectors[:, kept] * np.sqrt(values[kept])).T, self.n)
+
+
+def make_statistics(images: FeatureSet, name: str, array: str = "") -> Statistics:
+    """Statistics of a set of images.
+
+    Args:
+        images: as `extract_set` gives it.
+        name: of the split.
+        array: extra metric whose features are meant (`sFID`); empty takes the protocol's own.
+    """
+    features = images.extras[array] if array else images.features
+    fitted = fit_gaussian(features)
+    about = {"split": name, "protocol": images.protocol.name, "array": array or images.protocol.fd_name}
+    made_with = images.made_with.get(array, images.made_with[""])
+    digest = digest_of("statistics", VERSION, images.digest, array)
+    return Statistics(fitted.mean, fitted.factor.T @ fitted.factor, fitted.n, digest, made_with, about)
+
+
+def write_statistics(folder: Path, one: Statistics) -> Path:
+    """Write statistics under the name of their content, so that two splits of one name never share a file.
+
+    Args:
+        folder: where such files are kept.
+        one: what is written.
+
+    Returns:
+        `<folder>/<protocol>-<array>-<first 16 digits of the digest>.npz`; a file that is there already is left alone.
+    """
+    label = "-".join(one.about.get(key, "") for key in ("protocol", "array")).strip("-") or "statistics"
+    path = folder / f"{label.lower().replace(' ', '-')}-{one.digest[:16]}.npz"
+    if not path.is_file():
+        _write_npz(path, {
+            "format": np.array(OURS), "mu": one.mean, "sigma": one.covariance, "n": np.array(one.n),
+            "digest": np.array(one.digest), "made_with": np.array(one.made_with),
+            "about_keys": np.array(list(one.about)), "about_values": np.array(list(one.about.values())),
+        })  # fmt: skip
+    return path
+
+
+def export_statistics(path: Path, one: Statistics, spatial: Statistics | None = None) -> None:
+    """Write the npz that ADM's evaluator and clean-fid read: `mu` and `sigma`, for ADM `mu_s` and `sigma_s` too.
+
+    Args:
+        path: file to write; clean-fid looks for `<name>_clean_custom_na.npz` in its `stats` folder.
+        one: statistics of pooled features.
+        spatial: of spatial features (sFID).
+    """
+    arrays = {"mu": one.mean, "sigma": one.covariance}
+    if spatial is not None:
+        arrays |= {"mu_s": spatial.mean, "sigma_s": spatial.covariance}
+    _write_npz(path, arrays)
+
+
+def read_statistics(path: Path, array: str = "") -> Statistics:
+    """Read statistics of ours, of ADM (`mu`, `sigma`, `mu_s`, `sigma_s`) or of clean-fid (`mu`, `sigma`).
+
+    Args:
+        path: an npz; nothing in it is unpickled.
+        array: `sFID` takes the spatial part of an ADM file.
+
+    Raises:
+        BadInput: the file is not there, too large or no such npz, or mean and covariance are no pair.
+        Corrupt: a value is not finite, or the covariance is none.
+    """
+    found = _read_npz(path)
+    names = ("mu_s", "sigma_s") if array == "sFID" and "format" not in found else ("mu", "sigma")
+    if any(name not in found for name in names):
+        raise BadInput(f"{path} holds {', '.join(sorted(found)) or 'nothing'}; expected {names[0]} and {names[1]}.")
+    mean, covariance = (np.asarray(found[name], dtype=np.float64) for name in names)
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+        raise BadInput(f"{path}: mean {list(mean.shape)} and covariance {list(covariance.shape)} are no pair.")
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise Corrupt(f"{path} holds a value that is not finite.")
+    if not np.allclose(covariance, covariance.T, rtol=1e-4, atol=1e-6 * max(float(np.abs(covariance).max()), 1e-30)):
+        raise Corrupt(f"{path}: the covariance is not symmetric.")
+    covariance = (covariance + covariance.T) / 2
+    if str(found.get("format", "")) != OURS:
+        about = {"file": path.name, "array": array or "pooled features"}
+        return Statistics(mean, covariance, 0, file_sha256(path), "", about)
+    about = dict(zip(map(str, found["about_keys"]), map(str, found["about_values"]), strict=True))
+    return Statistics(mean, covariance, int(found["n"]), str(found["digest"]), str(found["made_with"]), about)
+
+
+def _write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    write_atomic(path, file.getbuffer())
+
+
+def _read_npz(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wanted = {
+                "mu",
+                "sigma",
+                "mu_s",
+                "sigma_s",
+                "format",
+                "n",
+                "digest",
+                "made_with",
+                "about_keys",
+                "about_values",
+            }
+            size = sum(item.file_size for item in archive.infolist() if item.filename.removesuffix(".npy") in wanted)
+        if size > MAX_BYTES:
+            raise BadInput(f"{path} would take {size / 1e9:.1f} GB of memory; statistics take far less.")
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files if name in wanted}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise BadInput(f"{path} is no npz of statistics: {error}.") from None

@@ -1,0 +1,281 @@
+"""Images made elsewhere: a folder or tar named by sample_id or of `<wnid>/*.png`, with a CSV of labels, or an npz."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relaionet.evaluators.generators.protocol import Generated, Info, Request, Settings, check_settings
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import digest_of, file_sha256
+from relaionet.manifests.labels import find_label, labels_by_wnid
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+SIDE_LIMIT_PX = 4096
+SAMPLE_ID = re.compile(r"[0-9a-f]{64}(-\d+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleImages:
+    """Hands out made images: that of the request's id, else the k-th of a class to its k-th request by sample id.
+
+    Attributes:
+        info: what they are.
+        places: class_index -> where its images are, in order; key -1 where the images have no labels.
+        named: sample_id -> where its image is, for images named so; empty where they are not.
+        read: reads the image at a place, `[H, W, 3]` uint8.
+        chosen: sample_id -> place, filled by `prepare`.
+    """
+
+    info: Info
+    places: dict[int, list[str]]
+    read: Callable[[str], NDArray[np.uint8]]
+    named: dict[str, str] = field(default_factory=dict)
+    chosen: dict[str, str] = field(default_factory=dict)
+
+    def prepare(self, requests: Sequence[Request]) -> None:
+        """Settle which request gets which image; a request for which there is none fails when it is asked for."""
+        self.chosen.clear()
+        if self.named:
+            self.chosen.update(
+                {one.sample_id: self.named[one.sample_id] for one in requests if one.sample_id in self.named}
+            )
+            return
+        unlabelled = -1 in self.places
+        waiting: dict[int, list[Request]] = defaultdict(list)
+        for request in requests:
+            waiting[-1 if unlabelled else request.class_index].append(request)
+        for class_index, group in waiting.items():
+            ordered = group if unlabelled else sorted(group, key=lambda request: request.sample_id)
+            found = self.places.get(class_index, [])
+            self.chosen.update(zip((request.sample_id for request in ordered), found, strict=False))
+
+    def generate(self, batch: Sequence[Request], settings: Settings) -> Generated:
+        """Read the images of a batch.
+
+        Raises:
+            BadInput: a setting they do not have.
+            LookupError: there are fewer images of a class than requests.
+        """
+        check_settings(self.info, settings)
+        for request in batch:
+            if request.sample_id not in self.chosen:
+                which = f"named {request.sample_id}" if self.named else f"left for class {request.wnid}"
+                raise LookupError(f"no image {which}")
+        images = [self.read(self.chosen[request.sample_id]) for request in batch]
+        if len({image.shape for image in images}) > 1:
+            raise ValueError("the images of this batch differ in size")
+        return Generated(images=np.stack(images), nfe=[0] * len(batch))
+
+
+def _decode(data: bytes | str, shown: str) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    with Image.open(BytesIO(data) if isinstance(data, bytes) else data) as image:
+        if max(image.size) > SIDE_LIMIT_PX:
+            raise ValueError(f"{shown} is {image.width} x {image.height} pixels; the limit is {SIDE_LIMIT_PX} a side")
+        return np.asarray(image.convert("RGB"))
+
+
+def _row_of(images: NDArray[np.uint8], row: str) -> NDArray[np.uint8]:
+    return images[int(row)]
+
+
+@dataclass(frozen=True)
+class _TarImages:
+    """Reads members of a tar by name; opened anew for each image, so that it may be used in any process.
+
+    Attributes:
+        path: of the tar.
+        spans: name -> where its bytes begin, and how many there are; empty for a compressed one, which is read through.
+    """
+
+    path: Path
+    spans: Mapping[str, tuple[int, int]]
+
+    def __call__(self, name: str) -> NDArray[np.uint8]:
+        if name in self.spans:
+            start, count = self.spans[name]
+            with self.path.open("rb") as file:
+                file.seek(start)
+                return _decode(file.read(count), name)
+        with tarfile.open(self.path) as archive:
+            member = archive.extractfile(name)
+            if member is None:
+                raise ValueError(f"{self.path.name} holds no file {name}")
+            return _decode(member.read(), name)
+
+
+@dataclass(frozen=True)
+class _FolderImages:
+    path: Path
+
+    def __call__(self, name: str) -> NDArray[np.uint8]:
+        return _decode(str(self.path / name), name)
+
+
+def _spans_in(path: Path) -> dict[str, tuple[int, int]]:
+    """Where the files of a plain tar lie: finding each anew would read the headers of all before it."""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            return {one.name: (one.offset_data, one.size) for one in archive if one.isfile() and not one.issparse()}
+    except tarfile.TarError:
+        return {}
+
+
+def _names_in(place: Path) -> list[str]:
+    """Paths of all images in a folder or a tar, relative, sorted."""
+    if place.is_dir():
+        names = [path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()]
+    else:
+        try:
+            with tarfile.open(place) as archive:
+                names = [member.name for member in archive if member.isfile()]
+        except tarfile.TarError as error:
+            raise BadInput(f"samples {place} cannot be read: {error}.") from None
+    return sorted(name for name in names if name.lower().endswith(SUFFIXES))
+
+
+def _by_folder(names: Sequence[str], place: Path) -> dict[int, list[str]]:
+    """class_index -> images, by the folder they lie in, which is named by a wnid."""
+    labels = labels_by_wnid()
+    places: dict[int, list[str]] = defaultdict(list)
+    for name in names:
+        wnid = name.split("/")[-2] if "/" in name else ""
+        if wnid in labels:
+            places[labels[wnid].class_index].append(name)
+    if not places:
+        raise BadInput(f"samples {place}: no folder is named by a wnid and holds {', '.join(SUFFIXES)} files.")
+    return dict(places)
+
+
+def _by_id(names: Sequence[str], place: Path) -> dict[str, str]:
+    """sample_id -> image, where every image is named by one; else nothing."""
+    stems = [PurePosixPath(name).stem for name in names]
+    if not all(SAMPLE_ID.fullmatch(stem) for stem in stems):
+        return {}
+    found = dict(zip(stems, names, strict=True))
+    if len(found) != len(names):
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise BadInput(f"samples {place}: two images are named {twice}.")
+    return found
+
+
+def _by_table(names: Sequence[str], table: Path) -> dict[int, list[str]]:
+    """class_index -> images, by a CSV with `file` and `wnid` or `class_index`."""
+    import polars as pl
+
+    try:
+        rows = pl.read_csv(table)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise BadInput(f"labels {table} cannot be read: {str(error).splitlines()[0]}.") from None
+    key = next((name for name in ("wnid", "class_index") if name in rows.columns), None)
+    if key is None or "file" not in rows.columns:
+        found = ", ".join(rows.columns)
+        raise BadInput(f"labels {table}: expected columns file and wnid or class_index, found {found}.")
+    there = set(names)
+    missing = [name for name in rows["file"] if name not in there]
+    if missing:
+        raise BadInput(
+            f"labels {table} names {missing[0]}, and {len(missing) - 1} more, which are not among the images."
+        )
+    places: dict[int, list[str]] = defaultdict(list)
+    for name, label in rows.select("file", key).iter_rows():
+        if key == "class_index" and not (isinstance(label, int) and 0 <= label <= 999):
+            raise BadInput(f"labels {table}: class_index of {name} is {label!r}; expected 0 to 999.")
+        places[find_label(label).class_index if key == "wnid" else label].append(name)
+    return {index: sorted(group) for index, group in places.items()}
+
+
+def _find_npz(path: Path) -> tuple[dict[int, list[str]], NDArray[np.uint8]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files if name in ("arr_0", "arr_1")}
+    except (ValueError, BadZipFile, EOFError) as error:
+        raise BadInput(f"samples {path} cannot be read: {error}") from None
+    images, labels = arrays.get("arr_0"), arrays.get("arr_1")
+    if images is None or images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or not len(images):
+        found = "nothing" if images is None else f"{images.shape} {images.dtype}"
+        raise BadInput(f"samples {path}: expected arr_0 of shape [N, H, W, 3] uint8, found {found}.")
+    if labels is None:
+        return {-1: [str(row) for row in range(len(images))]}, images
+    if labels.shape != (len(images),) or labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 999:
+        raise BadInput(
+            f"samples {path}: expected arr_1 of {len(images)} class indices, 0 to 999; found shape {labels.shape} "
+            f"{labels.dtype}."
+        )
+    places: dict[int, list[str]] = defaultdict(list)
+    for row, label in enumerate(labels.tolist()):
+        places[label].append(str(row))
+    return dict(places), images
+
+
+def make_samples(
+    *,
+    name: str,
+    path: str,
+    labels: str = "",
+    steps: int = 0,
+    guidance: float = 1.0,
+    licence: str = "unknown",
+    base: Path | None = None,
+) -> SampleImages:
+    """A generator whose images exist already.
+
+    Args:
+        name: as it stands in tables.
+        path: folder or tar of images named by sample_id, or of folders named by wnid, or an npz file; relative to the
+            TOML file. An npz without `arr_1` is taken to be in the order of the requests.
+        labels: CSV of `file` (as in the folder or tar) and `wnid` or `class_index`, for images in no such folders;
+            relative to the TOML file.
+        steps: steps the images were made with, for the record.
+        guidance: scale they were made with, for the record.
+        licence: of the images.
+        base: folder of the TOML file.
+
+    Returns:
+        The generator; it can be asked for exactly these steps and this scale.
+
+    Raises:
+        BadInput: nothing usable is there.
+    """
+    for key, value in (("steps", steps), ("guidance", guidance)):
+        if not isinstance(value, int | float):
+            raise BadInput(f"samples '{name}': {key} = {value!r}; expected the one number they were made with.")
+    folder = base or Path()
+    place = folder / path
+    read: Callable[[str], NDArray[np.uint8]]
+    named: dict[str, str] = {}
+    if place.suffix == ".npz":
+        if labels:
+            raise BadInput(f"samples '{name}': an npz has its labels in arr_1; leave out labels.")
+        places, images = _find_npz(place)
+        digest, side, read = file_sha256(place), images.shape[1], partial(_row_of, images)
+    elif place.is_dir() or place.is_file():
+        names = _names_in(place)
+        named = {} if labels or not names else _by_id(names, place)
+        places = _by_table(names, folder / labels) if labels else {-1: names} if named else _by_folder(names, place)
+        read = _FolderImages(place) if place.is_dir() else _TarImages(place, _spans_in(place))
+        files = sorted(file for group in places.values() for file in group)
+        sums = [file_sha256(place / file) for file in files] if place.is_dir() else [file_sha256(place)]
+        digest = digest_of(sums, places)
+        side = read(files[0]).shape[0]
+    else:
+        raise BadInput(f"samples {place} do not exist.")
+    known = None if -1 in places else tuple(sorted(places))
+    info = Info(
+        name=name, native_size_px=side, guidance="none" if guidance == 1 else "conditioning",
+        guidance_range=(guidance, guidance), steps=(steps,), class_indices=known, licence=licence,
+        weights=f"none: images of {place.name} sha256:{digest}",
+    )  # fmt: skip
+    return SampleImages(info=info, places=places, read=read, named=named)

@@ -1,0 +1,1 @@
+"""Flow maps and flows of the literature: networks, codecs, samplers, published checkpoints."""

@@ -1,0 +1,1 @@
+"""Sampling: one image for every request, stored in shards."""
