@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from relaionet.flows.console import Reporter
-from relaionet.flows.folder_lock import hold_folder
+from relaionet.flows.runs.folder_lock import hold_folder
+from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import find_label

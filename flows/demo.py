@@ -17,20 +17,25 @@ from relaionet.annotations.label_studio.client import connect_studio
 from relaionet.annotations.label_studio.installation import install_studio
 from relaionet.annotations.label_studio.server import StudioServer, start_studio
 from relaionet.annotations.simulated_reviewers import ReviewersConfig, answer_tasks
-from relaionet.flows.console import Reporter
-from relaionet.flows.curate import CurateRecipe, curate, read_curate_recipe
-from relaionet.flows.curate_stages import read_controls
+from relaionet.flows.curate import curate
+from relaionet.flows.curation.known_pictures import read_controls
+from relaionet.flows.curation.recipe import CurateRecipe, read_curate_recipe
 from relaionet.flows.evaluate import evaluate
-from relaionet.flows.evaluate_plan import EvaluateRecipe, ScoredSet, plan_sets, read_evaluate_recipe
-from relaionet.flows.folder_lock import hold_folder
-from relaionet.flows.provenance import package_versions
+from relaionet.flows.evaluation.plan import ScoredSet, plan_sets
+from relaionet.flows.evaluation.recipe import EvaluateRecipe, read_evaluate_recipe
+from relaionet.flows.evaluation.report import curation_facts, write_evaluation_report
 from relaionet.flows.rebuild import rebuild
-from relaionet.flows.recipe import demo_recipe_file
-from relaionet.flows.release import release_run
-from relaionet.flows.reporting import curation_facts, write_evaluation_report
-from relaionet.flows.review import Studio, push, review
-from relaionet.flows.stage import Run, as_flow, input_digest
-from relaionet.flows.verdicts import make_next_round, review_facts
+from relaionet.flows.review import review
+from relaionet.flows.reviewing.push import push
+from relaionet.flows.reviewing.release import release_run
+from relaionet.flows.reviewing.studio import Studio
+from relaionet.flows.reviewing.verdicts import make_next_round, review_facts
+from relaionet.flows.runs.folder_lock import hold_folder
+from relaionet.flows.runs.recipes import demo_recipe_file
+from relaionet.flows.runs.reporter import Reporter
+from relaionet.flows.runs.run import Run, input_digest
+from relaionet.flows.runs.run_record import package_versions
+from relaionet.flows.runs.stages import as_flow
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.manifests.release.release import Release, check_release

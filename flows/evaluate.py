@@ -24,24 +24,20 @@ from relaionet.evaluators.generators.requests import check_classes, make_request
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.sampling.processes import sample_in_processes
 from relaionet.evaluators.sampling.sample import SamplingConfig, sample_generator
-from relaionet.flows.console import Reporter
-from relaionet.flows.evaluate_inputs import read_inputs
-from relaionet.flows.evaluate_plan import (
-    EvaluateRecipe,
-    ScoredSet,
-    plan_sets,
-    read_rows,
-    split_digest,
-)  # fmt: skip
-from relaionet.flows.folder_lock import hold_folder
-from relaionet.flows.generator_shelf import Shelf, device_of
-from relaionet.flows.provenance import write_run_record
-from relaionet.flows.publishing import publish_scores
-from relaionet.flows.sample_stage import check_place, sample_on_workers
-from relaionet.flows.scored_sets import write_sets
-from relaionet.flows.scoring import Scoring, score_real_images, score_samples, write_scores
-from relaionet.flows.stage import Run, as_flow, share_cores
-from relaionet.flows.task_runners import THREADS, StaysHere, connected, make_runner
+from relaionet.flows.evaluation.inputs import read_inputs
+from relaionet.flows.evaluation.loaded_generator import Shelf, device_of
+from relaionet.flows.evaluation.plan import ScoredSet, plan_sets, read_rows, split_digest
+from relaionet.flows.evaluation.publishing import publish_scores
+from relaionet.flows.evaluation.recipe import EvaluateRecipe
+from relaionet.flows.evaluation.sampling import check_place, sample_on_workers
+from relaionet.flows.evaluation.scoring import Scoring, score_real_images, score_samples, write_scores
+from relaionet.flows.evaluation.stored_sets import write_sets
+from relaionet.flows.runs.folder_lock import hold_folder
+from relaionet.flows.runs.reporter import Reporter
+from relaionet.flows.runs.run import Run
+from relaionet.flows.runs.run_record import write_run_record
+from relaionet.flows.runs.runners import THREADS, StaysHere, connected, make_runner
+from relaionet.flows.runs.stages import as_flow, share_cores
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.tables import ALIVE
 
@@ -84,7 +80,7 @@ def run_evaluate(
     with hold_folder(out), connected(on):
         dead = evaluate(run, recipe, sets, shelf, runner).dead
         if report:
-            from relaionet.flows.reporting import write_evaluation_report
+            from relaionet.flows.evaluation.report import write_evaluation_report
 
             path = write_evaluation_report([out])
             run.reporter.say(f"\nScores: {out / 'scores.parquet'}\nReport: {path}")

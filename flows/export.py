@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from relaionet.flows.console import Reporter
-from relaionet.flows.folder_lock import hold_folder
+from relaionet.flows.runs.folder_lock import hold_folder
+from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release.info import INFO_FILE as RELEASE_FILE
 from relaionet.manifests.release.release import check_release

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.request import getproxies
 
-from relaionet.flows.console import Reporter
-from relaionet.flows.folder_lock import hold_folder
-from relaionet.flows.rebuild_report import say_plan, say_split
+from relaionet.flows.runs.folder_lock import hold_folder
+from relaionet.flows.runs.reporter import Reporter
+from relaionet.flows.terminal.rebuild import say_plan, say_split
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json
 from relaionet.manifests.release.release import Release, check_release
@@ -23,7 +23,7 @@ from relaionet.pipeline.splits.plan import INFO_FILE, POLICIES, Policy, SplitCon
 from relaionet.pipeline.splits.vectors import read_vectors
 
 if TYPE_CHECKING:
-    from relaionet.flows.stage import Run
+    from relaionet.flows.runs.run import Run
 
 Retry = Literal["passing", "all"]
 
@@ -85,7 +85,7 @@ def carry_out_plan(reporter: Reporter, plan: SplitPlan, download: DownloadConfig
         return judge_anew(reporter, plan)
     if plan.images is None:
         check_reach(plan.release, download)
-    from relaionet.flows.stage import Run
+    from relaionet.flows.runs.run import Run
 
     return do_plan(Run(root=plan.out, reporter=reporter), plan, download)
 
@@ -148,7 +148,7 @@ def rebuild(run: Run, release: Release, config: SplitConfig, download: DownloadC
 
 def do_plan(run: Run, plan: SplitPlan, download: DownloadConfig) -> dict[str, Any]:
     """Do what is left to do, as a flow; returns what `split.json` says."""
-    from relaionet.flows.stage import as_flow
+    from relaionet.flows.runs.stages import as_flow
 
     return as_flow(
         "rebuild", lambda: fetch_rows(run, plan, download), release=plan.release.info.full_name,
@@ -158,8 +158,8 @@ def do_plan(run: Run, plan: SplitPlan, download: DownloadConfig) -> dict[str, An
 
 def fetch_rows(run: Run, plan: SplitPlan, download: DownloadConfig) -> dict[str, Any]:
     """Fetch the rows of a plan, judge all rows, and say what came of it."""
-    from relaionet.flows.provenance import write_run_record
-    from relaionet.flows.stage import publish_counts
+    from relaionet.flows.runs.run_record import write_run_record
+    from relaionet.flows.runs.stages import publish_counts
 
     say_plan(run.reporter, plan)
     with run.reporter.bar("fetch", plan.rows_count) as advance:

@@ -4,7 +4,7 @@ Source of `class_groups.tsv`: `WordNet` means that the definitions say so; Beyer
 ImageNet?", section on arbitrary class distinctions), Gao et al. 2022 (ImageNet-S, classes it merges) and Kisel et al.
 2025 ("Flaws of ImageNet", problematic groups) name the pair; `ReaL votes` means that of the validation pictures that
 raters of Beyer et al. gave one of the labels to, at least a tenth, and five, got both. Reasons are our own words.
-`both_yes` is measured on those votes by `python -m tests.measure_groups`: pictures where most raters said yes to two
+`both_yes` is measured on those votes by `python -m tests.measure.groups`: pictures where most raters said yes to two
 members, of those where they did to at least one and were asked about two.
 
 Classes that are only seen together (desk and monitor, suit and tie) are no group: they are two things. Words with two

@@ -1,4 +1,4 @@
-"""Child processes that end with whoever started them: runs a command and ends it when whoever started this process is gone, however that came about.
+"""Child processes that end with whoever started them, however that came about.
 
     python -m relaionet.pipeline.child_process COMMAND…
 

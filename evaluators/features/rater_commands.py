@@ -1,8 +1,8 @@
 """Commands for preference models, spoken to as `relaionet.evaluators.features.raters` says.
 
 `python rater_commands.py imagereward` and `… hpsv2` run in an environment that has the package of that name; copy this
-file there, it needs nothing of reLAIONet. `python -m relaionet.evaluators.features.rater_commands aesthetic --weights FILE` runs
-in reLAIONet's own.
+file there, it needs nothing of reLAIONet. In reLAIONet's own:
+`python -m relaionet.evaluators.features.rater_commands aesthetic --weights FILE`.
 """
 
 from __future__ import annotations

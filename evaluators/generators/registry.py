@@ -20,12 +20,12 @@ from relaionet.manifests.errors import BadInput, ReLAIONetError, nearest_name
 
 ENTRY_POINT_GROUP = "relaionet.generators"
 ADAPTERS = {
-    "python": "relaionet.evaluators.generators.protocol.adapters.python:make_python",
-    "samples": "relaionet.evaluators.generators.protocol.adapters.samples:make_samples",
-    "command": "relaionet.evaluators.generators.protocol.adapters.command:make_command",
-    "http": "relaionet.evaluators.generators.protocol.adapters.http:make_http",
-    "diffusers": "relaionet.evaluators.generators.protocol.adapters.diffusers:make_diffusers",
-    "flow_map": "relaionet.evaluators.generators.protocol.adapters.flow_map:make_flow_map",
+    "python": "relaionet.evaluators.generators.adapters.python:make_python",
+    "samples": "relaionet.evaluators.generators.adapters.samples:make_samples",
+    "command": "relaionet.evaluators.generators.adapters.command:make_command",
+    "http": "relaionet.evaluators.generators.adapters.http:make_http",
+    "diffusers": "relaionet.evaluators.generators.adapters.diffusers:make_diffusers",
+    "flow_map": "relaionet.evaluators.generators.adapters.flow_map:make_flow_map",
 }
 BUILT_IN = {
     "miniature-flow": "relaionet.evaluators.miniature:weights/flow.toml",

@@ -8,7 +8,7 @@ more than the interval is wide.
 
 A jackknife counts the part of the variance that comes from pairs of images twice. That part matters where a distance is
 close to its floor. Taking it off in full leaves intervals that are too short there, since value and error rise
-together; part of it is taken off (`find_excess`), and `python -m tests.measure_intervals` shows what that covers.
+together; part of it is taken off (`find_excess`), and `python -m tests.measure.intervals` shows what that covers.
 
 Source: Jaeckel 1972, "The infinitesimal jackknife"; Efron 1982, "The Jackknife, the Bootstrap and Other Resampling
 Plans", chapter 6; Efron and Stein 1981, "The jackknife estimate of variance", for what is counted twice.

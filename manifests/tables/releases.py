@@ -1,4 +1,4 @@
-"""releases."""
+"""The table of a release: one row for every released picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""reviews."""
+"""The tables of a review: what is asked, what was answered, what it settles to."""
 
 from __future__ import annotations
 

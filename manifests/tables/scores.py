@@ -1,4 +1,4 @@
-"""scores."""
+"""The tables of an evaluation: samples, scores, scores by class, differences."""
 
 from __future__ import annotations
 

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from relaionet.manifests.errors import BadInput
-from relaionet.manifests.labels import Label
-from relaionet.pipeline.embeddings.encoders import Encoder
-
-if TYPE_CHECKING:
-    import numpy as np
-
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from relaionet.manifests.errors import nearest_name
-from relaionet.manifests.labels import read_labels
+from relaionet.manifests.errors import BadInput, nearest_name
+from relaionet.manifests.labels import Label, read_labels
+from relaionet.pipeline.embeddings.encoders import Encoder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ import polars as pl
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import file_sha256
 from relaionet.manifests.labels import Label, find_label
-from relaionet.pipeline.embeddings import embed
+from relaionet.pipeline.embeddings import class_texts, embed
 from relaionet.pipeline.embeddings.encoders import Encoder
 from relaionet.pipeline.neighbours.service import service_address
 
@@ -120,7 +120,7 @@ def check_neighbours(config: NeighboursConfig) -> None:
     if not config.templates and config.pictures is None:
         raise BadInput("neighbours: there is nothing to search with; set templates, or pictures, or both.")
     for template in config.templates:
-        embed.check_template(template)
+        class_texts.check_template(template)
     for wnid in config.wnids:
         find_label(wnid)
     if config.pictures is not None:

@@ -33,7 +33,7 @@ PAIRS = {
 class SamePictureConfig:
     """When two pictures are the same.
 
-    Measured by `python -m tests.measure_screens` (docs/screens.md) on 1,658 real photos: laid over each other, crops of
+    Measured by `python -m tests.measure.screens` (docs/screens.md) on 1,658 real photos: laid over each other, crops of
     5 to 20 % agree in detail by 0.83 and more, the nearest pairs of different photos by 0.63 and less.
 
     Attributes:

@@ -28,7 +28,7 @@ VERDICTS = ("exact", "same_picture", "changed", "gone")
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictConfig:
-    """How far apart two encodings of the same picture may be; measured by `python -m tests.measure_verdicts`.
+    """How far apart two encodings of the same picture may be; measured by `python -m tests.measure.verdicts`.
 
     Attributes:
         max_phash_distance: bits (0 to 64) in which the perceptual hashes may differ.

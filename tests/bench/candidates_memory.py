@@ -67,10 +67,10 @@ def read(source: Path, out: Path, rows_count: int) -> None:
     """Read rows of the source as `curate` does, and print what it took."""
     from rich.console import Console
 
-    from relaionet.flows.candidate_shards import read_source
-    from relaionet.flows.console import Reporter
-    from relaionet.flows.curate import CurateRecipe
-    from relaionet.flows.stage import Run
+    from relaionet.flows.curation.recipe import CurateRecipe
+    from relaionet.flows.curation.source import read_source
+    from relaionet.flows.runs.reporter import Reporter
+    from relaionet.flows.runs.run import Run
     from relaionet.manifests.tables import CANDIDATES
     from relaionet.pipeline.candidates.judge import CandidatesConfig
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from relaionet.pipeline.splits.export import FormConfig, export_split
 from tests.bench.row import Row
-from tests.hub.splits import make_split
+from tests.fakes.hub.splits import make_split
 
 IMAGES_COUNT, REPEATS = 2_000, 3
 MEBIBYTE = 2**20

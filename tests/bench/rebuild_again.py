@@ -109,7 +109,7 @@ def time_command(release: Path, out: Path, proxy: str) -> float:
     command = [
         sys.executable,
         "-m",
-        "relaionet.flows.cli",
+        "relaionet.flows.cli.main",
         "rebuild",
         str(release),
         "--out",

@@ -17,9 +17,9 @@ CODE = """
 import hashlib, json, resource, sys
 from pathlib import Path
 import numpy as np, polars as pl
-from relaionet.evaluators.generators import Generated, Info, Settings
-from relaionet.evaluators.requests import make_requests
-from relaionet.evaluators.sampling import sample_generator
+from relaionet.evaluators.generators.protocol import Generated, Info, Settings
+from relaionet.evaluators.generators.requests import make_requests
+from relaionet.evaluators.sampling.sample import sample_generator
 
 class Noise:
     info = Info(name="noise", native_size_px=256)

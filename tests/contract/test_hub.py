@@ -14,17 +14,17 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from relaionet.flows.console import Reporter
 from relaionet.flows.export import run_export
 from relaionet.flows.rebuild import locate_release
+from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 from relaionet.manifests.release.release import read_release
 from relaionet.pipeline.hub import HubAddress, fetch_snapshot, parse_address
 from relaionet.pipeline.splits.build import read_split
 from relaionet.pipeline.splits.export import FORMS, FormConfig, export_split
 from relaionet.pipeline.splits.hub_release import fetch_release
-from tests.hub.server import Hub, serve_hub
-from tests.hub.splits import make_split
+from tests.fakes.hub.server import Hub, serve_hub
+from tests.fakes.hub.splits import make_split
 
 COUNT = 7
 WEIGHTS = Path(__file__).parents[2] / "pipeline" / "miniature" / "weights" / "encoder"
@@ -69,9 +69,9 @@ def model(name: str, revision: str | None = None) -> HubAddress:
 LOADERS = """
 import json, os, sys
 from pathlib import Path
-from relaionet.flows.environment import prepare_environment
+from relaionet.flows.runs.environment import prepare_environment
 prepare_environment()
-from tests.hub import models
+from tests.fakes.hub import models
 made, told = Path(sys.argv[1]), {}
 models.make_text_model(made / "bert")
 models.make_sentence_model(made / "sentence", made / "bert")
@@ -107,7 +107,7 @@ told["sentence-transformers"] = list(SentenceTransformer("tiny/sentence", device
 import open_clip
 network, _ = open_clip.create_model_from_pretrained("hf-hub:tiny/clip")
 told["open_clip"] = list(network.encode_text(open_clip.get_tokenizer("hf-hub:tiny/clip")(["a crane"])).shape)
-from relaionet.pipeline.encoders import load_encoder
+from relaionet.pipeline.embeddings.encoders import load_encoder
 told["ours"] = load_encoder("hf-hub:tiny/clip@v1", "cpu").fingerprint
 told["built in"] = load_encoder("miniature", "cpu").fingerprint
 print(json.dumps(told))
@@ -321,7 +321,7 @@ def test_a_split_is_pushed_without_positions_and_only_by_who_says_he_may(
 def test_a_release_is_pushed_by_anyone_and_comes_back_the_same(
     hub: Hub, fetch: Callable[[str], Path], made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from relaionet.flows.cli import main
+    from relaionet.flows.cli.main import main
 
     monkeypatch.setenv("HF_TOKEN", hub.token)
     shutil.copytree(made / "one-release", tmp_path / "mine")

@@ -18,7 +18,7 @@ from relaionet.annotations.label_studio.pull import pull_annotations
 from relaionet.annotations.label_studio.push import PushConfig, push_tasks
 from relaionet.annotations.tasks.page import label_config, page_labels
 from relaionet.annotations.tasks.tasks import make_tasks
-from relaionet.flows.review_accounts import add_reviewers, remove_reviewers, show_invitation, show_reviewers
+from relaionet.flows.reviewing.accounts import add_reviewers, remove_reviewers, show_invitation, show_reviewers
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.release.decisions import join_questions

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from relaionet.annotations.tasks.tasks import make_tasks
-from relaionet.flows.curate import CurateRecipe
-from relaionet.flows.provenance import write_run_record
-from relaionet.flows.stage import Run
+from relaionet.flows.curation.recipe import CurateRecipe
+from relaionet.flows.runs.run import Run
+from relaionet.flows.runs.run_record import write_run_record
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import TASKS
 

@@ -25,7 +25,7 @@ from relaionet.evaluators.generators.flow_maps.flax_conversion import convert_ch
 from relaionet.evaluators.generators.flow_maps.networks import BACKBONES, fill_network
 from relaionet.evaluators.generators.protocol import Request, Settings
 from relaionet.evaluators.generators.registry import load_generator, read_definition
-from relaionet.flows.cli import main
+from relaionet.flows.cli.main import main
 from relaionet.manifests.errors import BadInput, Corrupt
 
 FOLDER = Path(__file__).with_name("flax")

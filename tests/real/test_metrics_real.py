@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.measure_metrics import REAL, measure
+from tests.measure.metrics import REAL, measure
 
 pytestmark = [
     pytest.mark.real,

@@ -1,6 +1,6 @@
 """Proposals on real photos: the promise of the agreement tier, and that fitted probabilities come true.
 
-Fitted on one half, measured on the other; see `tests.measure_proposals`, which prints all of it.
+Fitted on one half, measured on the other; see `tests.measure.proposals`, which prints all of it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from relaionet.manifests.class_groups import read_class_groups
-from tests.measure_groups import VOTES, count_group, measure_pairs, read_yes
-from tests.measure_proposals import REAL, by_tier, measure_halves, reliability
+from tests.measure.groups import VOTES, count_group, measure_pairs, read_yes
+from tests.measure.proposals import REAL, by_tier, measure_halves, reliability
 
 pytestmark = [
     pytest.mark.real,

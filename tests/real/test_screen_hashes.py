@@ -14,8 +14,8 @@ from PIL import Image, ImageOps
 
 from relaionet.pipeline.images.perceptual_hash import phash_hex
 from relaionet.pipeline.screens.same_pictures import Pictures, SamePictureConfig, find_same
-from tests.measure_screens import DAMAGE, print_of
-from tests.measure_verdicts import PHOTOS, encode, read_photos
+from tests.measure.screens import DAMAGE, print_of
+from tests.measure.verdicts import PHOTOS, encode, read_photos
 
 pytestmark = pytest.mark.skipif(not PHOTOS.is_dir(), reason="needs the real photos at ../shared/real")
 COUNT = 80

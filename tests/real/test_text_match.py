@@ -1,11 +1,11 @@
-"""The text step on real alt texts, judged by captions that somebody has read (tests/measure_texts.py)."""
+"""The text step on real alt texts, judged by captions that somebody has read (tests/measure/texts.py)."""
 
 from __future__ import annotations
 
 import polars as pl
 import pytest
 
-from tests.measure_texts import REAL, Measured, by_words, measure_texts, score
+from tests.measure.texts import REAL, Measured, by_words, measure_texts, score
 
 pytestmark = [
     pytest.mark.real,

@@ -28,12 +28,12 @@ from relaionet.pipeline.images.thumbnail_hash import thumbprint_hex
 from relaionet.pipeline.splits.build import build_split
 from relaionet.pipeline.splits.plan import SplitConfig
 from relaionet.pipeline.splits.verdicts import VerdictConfig
-from tests.measure_verdicts import CHANGED, SAME, Damage, is_same, measure, photo_files
+from tests.measure.verdicts import CHANGED, SAME, Damage, is_same, measure, photo_files
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 PHOTOS = REAL / "photos"
 HANG_S, TIMEOUT_S = 4.0, 1.5
-# every re-encoding but those that cut pixels away: one photo in 400 does not pass these (tests/measure_verdicts.py)
+# every re-encoding but those that cut pixels away: one photo in 400 does not pass these (tests/measure/verdicts.py)
 REENCODED = [name for name in SAME if "cropped" not in name and "nearest" not in name]
 # whatever the photo shows; text in white on a white photo, or a hue turned on a grey one, is no change
 REPLACED = [name for name in CHANGED if "PREVIEW" not in name and "hue" not in name]

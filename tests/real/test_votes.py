@@ -9,8 +9,8 @@ import pytest
 from relaionet.annotations.agreement.reviewer_quality import rate_reviewers
 from relaionet.annotations.agreement.settle import AgreementConfig
 from relaionet.annotations.agreement.votes import read_votes
-from tests.measure_votes import Setting, accepted, find_setting, intervals, majority, mcnemar, reference_decisions
-from tests.real_votes import FOLDER, gold_halves, halves, read_real_votes, real_tables, settle_real
+from tests.measure.real_votes import FOLDER, gold_halves, halves, read_real_votes, real_tables, settle_real
+from tests.measure.votes import Setting, accepted, find_setting, intervals, majority, mcnemar, reference_decisions
 
 pytestmark = [
     pytest.mark.real,

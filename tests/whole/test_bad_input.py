@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from relaionet.flows.folder_lock import hold_folder
+from relaionet.flows.runs.folder_lock import hold_folder
 from tests.whole.conftest import Command, clean_environment, command_line
 
 

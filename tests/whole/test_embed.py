@@ -10,7 +10,7 @@ import pytest
 
 from relaionet.pipeline.embeddings.store import read_embeddings
 from relaionet.pipeline.miniature.drawings.pictures import CLASSES, draw_picture
-from tests.unit.pipeline.test_embed_dataset import sample, write_shard
+from tests.unit.pipeline.embeddings.test_dataset import sample, write_shard
 from tests.whole.conftest import Command
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

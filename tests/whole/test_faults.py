@@ -10,9 +10,9 @@ import pytest
 
 from relaionet.pipeline.images.decode import open_image
 from relaionet.pipeline.images.perceptual_hash import make_upright, phash_hex
-from tests.faults.catalogue import FAULTS, MAX_PIXELS, UNUSUAL, Fault
-from tests.faults.pictures import base_picture
-from tests.faults.table import fetch_faults, render_table, stored_table
+from tests.fakes.web.catalogue import FAULTS, MAX_PIXELS, UNUSUAL, Fault
+from tests.fakes.web.pictures import base_picture
+from tests.fakes.web.table import fetch_faults, render_table, stored_table
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_every_fault_ends_with_the_status_it_must_have(fetched) -> None:
 
 
 def test_the_page_shows_what_came_out(fetched) -> None:
-    assert render_table(fetched[1]) == stored_table(), "run `python -m tests.faults --write` and read what changed"
+    assert render_table(fetched[1]) == stored_table(), "run `python -m tests.fakes.web --write` and read what changed"
 
 
 def test_files_are_those_of_the_rows_and_nothing_else_is_written(fetched) -> None:

@@ -58,7 +58,7 @@ ENCODER = """
 import os
 from pathlib import Path
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.encoders import load_encoder
+from relaionet.pipeline.embeddings.encoders import load_encoder
 
 def make(device="auto"):
     log = Path(os.environ["RELAIONET_TEST_LOG"])
@@ -227,7 +227,7 @@ SAMPLER = """
 import os
 import numpy as np
 from pathlib import Path
-from relaionet.evaluators.generators import Generated, GeneratorDied, Info
+from relaionet.evaluators.generators.protocol import Generated, GeneratorDied, Info
 
 class Noise:
     def __init__(self, fault=""):

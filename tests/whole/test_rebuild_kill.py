@@ -37,10 +37,11 @@ TOLD_ALIKE = ("verdicts", "classes", "reasons", "digest", "kept_count", "coverag
 RUN = """
 import sys
 from pathlib import Path
-from relaionet.manifests.release import check_release
-from relaionet.flows.folder_lock import hold_folder
-from relaionet.pipeline.download import DownloadConfig
-from relaionet.pipeline.split import SplitConfig, build_split
+from relaionet.manifests.release.release import check_release
+from relaionet.flows.runs.folder_lock import hold_folder
+from relaionet.pipeline.downloads.fetch import DownloadConfig
+from relaionet.pipeline.splits.plan import SplitConfig
+from relaionet.pipeline.splits.build import build_split
 release, proxy = sys.argv[1:]
 checked = check_release(Path(release))
 print("ready", flush=True)

@@ -1,4 +1,4 @@
-"""networks."""
+"""Networks of flow maps: a backbone named by an entry, built to its settings, filled with published weights."""
 
 from __future__ import annotations
 

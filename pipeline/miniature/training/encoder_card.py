@@ -73,8 +73,8 @@ def write_card(folder: Path, config: TrainConfig, figures: dict[str, float], sec
     lines = [
         "# The miniature's image-text encoder", "",
         "A small open_clip model (ModifiedResNet at 64 px, two-layer text transformer, 64 dimensions) trained on",
-        "pictures drawn by `pipeline/miniature/drawings/pictures.py` and texts about them. It knows the 20 classes of the",
-        "miniature and nothing of the real world; no number from it says anything about reLAIONet. Written by",
+        "pictures drawn by `pipeline/miniature/drawings/pictures.py` and texts about them. It knows the miniature's 20",
+        "classes and nothing of the real world; no number from it says anything about reLAIONet. Written by",
         "`train_encoder.py`, measured on fresh pictures by `check_encoder.py`. Licence: that of this project.", "",
         "| what | value |", "|---|---|",
         *(f"| {name} | {value} |" for name, value in figures.items()),

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from relaionet.flows import adopt as flow
-from relaionet.flows.cli import main
+from relaionet.flows.cli.main import main
 from relaionet.manifests.release.release import check_release
 from relaionet.manifests.tables.adoption import ADOPTED
 from relaionet.pipeline.adoption.adopt import AdoptConfig

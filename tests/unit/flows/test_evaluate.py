@@ -16,8 +16,8 @@ from PIL import Image
 
 from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.flows import evaluate as flow
-from relaionet.flows import evaluate_plan as plan
-from relaionet.flows.cli import main
+from relaionet.flows.cli.main import main
+from relaionet.flows.evaluation import plan
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.release.release import make_release, read_release
 from relaionet.manifests.tables import SCORES
@@ -65,7 +65,7 @@ def test_a_class_the_last_generator_does_not_know_is_said_before_the_first_runs(
 
 MODEL = """
 import numpy as np
-from relaionet.evaluators.generators import Generated, GeneratorDied, Info
+from relaionet.evaluators.generators.protocol import Generated, GeneratorDied, Info
 
 class Odd:
     def __init__(self, fault=""):
@@ -127,7 +127,7 @@ def test_requests_are_written_for_images_made_elsewhere(split: Path, tmp_path: P
         pixels = np.random.default_rng(one["seed"]).integers(0, 256, (32, 32, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / "made" / f"{one['sample_id']}.png")
     (tmp_path / "mine.toml").write_text('type = "samples"\nname = "mine"\npath = "made"\nsteps = 25\n')
-    flow.run_evaluate(plan.read_evaluate_recipe(str(recipe)), tmp_path / "out", report=False)
+    flow.run_evaluate(read_evaluate_recipe(str(recipe)), tmp_path / "out", report=False)
     samples, images = read_samples(tmp_path / "out" / "samples" / "mine-steps25-guidance1")
     assert samples["status"].to_list() == ["ok"] * 2
     assert samples["sample_id"].to_list() == [one["sample_id"] for one in requests]

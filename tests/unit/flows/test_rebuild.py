@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from relaionet.flows.console import Reporter
 from relaionet.flows.rebuild import policy_of, run_rebuild
+from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.release.manifest_check import adopted_id
 from relaionet.manifests.release.release import Release, make_release, read_release

@@ -1,0 +1,158 @@
+"""`relaionet release`: look at releases, check and compare them; `relaionet adopt`: make one of an image set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from relaionet.flows.cli.options import FOLDER, start
+
+PLACE = click.Path(path_type=Path)
+
+
+@click.group()
+def release() -> None:
+    """Look at releases, check them, see what differs between two, and push one to the Hugging Face Hub.
+
+    A release is a folder `<name>-v<n>`: manifest.parquet (URLs, hashes, labels, votes), release.json (counts, digest,
+    how it was made), README.md (the dataset card), croissant.json and, where the maker ships them, decisions.parquet
+    (every answer the labels rest on). It is never changed: new content is a new version, the same content the same
+    one. It holds no images; `relaionet rebuild` fetches those.
+
+    \b
+    What is there, and is it whole:       relaionet release list releases
+                                          relaionet release check releases/relaionet-v2
+    What changed since the last one:      relaionet release diff releases/relaionet-v1 releases/relaionet-v2
+    What a row rests on:                  relaionet trace ID --run releases/relaionet-v2
+    Onto the Hub, for others:             relaionet release push releases/relaionet-v2 me/relaionet
+    A release of images you have:         relaionet adopt FOLDER --name imagenetv2
+    """  # noqa: D301  (\b keeps click from wrapping the lines)
+
+
+@release.command("list")
+@click.argument("folder", type=PLACE, default=Path("releases"))
+def release_list(folder: Path) -> None:
+    """List the releases in FOLDER (default: releases), oldest version first."""
+    from relaionet.flows.terminal.releases import show_list
+
+    show_list(folder)
+
+
+@release.command("show")
+@click.argument("path", metavar="RELEASE", type=PLACE)
+@click.option("--json", "as_json", is_flag=True, help="Print release.json's facts for another program.")
+def release_show(path: Path, as_json: bool) -> None:
+    """Say what RELEASE is: rows, classes, votes, how it was made, how to get its images, how to cite it.
+
+    RELEASE is the folder of a release, or a folder of versions of one (the newest is taken).
+    """
+    from relaionet.flows.terminal.releases import show_release
+
+    show_release(path, as_json=as_json)
+
+
+@release.command("check")
+@click.argument("path", metavar="RELEASE", type=PLACE)
+@click.pass_context
+def release_check(ctx: click.Context, path: Path) -> None:
+    """Check every byte and every count of RELEASE, and say what was checked; exits with 2 where anything is wrong.
+
+    Every id, hash, label, URL and number of every row is looked at; every file against its sha256; counts and digest
+    against the rows; and where decisions.parquet is there, the votes of every row against the answers, which are then
+    settled again by the rules the release states.
+    """
+    start(ctx)
+    from relaionet.flows.terminal.releases import show_check
+
+    show_check(path)
+
+
+@release.command("diff")
+@click.argument("old", type=PLACE)
+@click.argument("new", type=PLACE)
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON for another program.")
+@click.option(
+    "--rows", type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write every row that differs, old and new values side by side, to this parquet file.",
+)  # fmt: skip
+@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Rows shown per kind of change.")
+def release_diff(old: Path, new: Path, as_json: bool, rows: Path | None, limit: int) -> None:
+    """Say what differs between two releases: rows added, removed, relabelled, with other bytes or other votes.
+
+    A relabelled row is shown with its old and new class, the votes before and after, and the pseudonyms of those who
+    voted. Neither release is changed; neither needs to be the newer one.
+    """
+    from relaionet.flows.terminal.releases import show_diff
+
+    show_diff(old, new, as_json=as_json, rows=rows, limit=limit)
+
+
+@release.command("push")
+@click.argument("path", metavar="RELEASE", type=PLACE)
+@click.argument("repo_id", metavar="OWNER/NAME")
+@click.option("--private", is_flag=True, help="Where the repository is made now: private.  [default: public]")
+@click.pass_context
+def release_push(ctx: click.Context, path: Path, repo_id: str, private: bool) -> None:
+    """Check RELEASE and push it to the dataset repository OWNER/NAME of the Hugging Face Hub; needs HF_TOKEN.
+
+    A release holds URLs, hashes and labels, no image, so that anyone may push it. Its own files alone are pushed, and
+    each is compared with what the Hub lists afterwards. Others then rebuild it by its address:
+
+    \b
+    relaionet rebuild hf://datasets/OWNER/NAME --out split
+    """  # noqa: D301  (\b keeps click from wrapping the lines)
+    start(ctx)
+    from relaionet.flows.export import push_release
+
+    push_release(path, repo_id, private=private)
+
+
+@click.command()
+@click.argument("source", type=PLACE)
+@click.option("--name", required=True, help="Name of the release: lower-case letters, digits, '.', '_' and '-'.")
+@click.option("--out", type=FOLDER, default=Path("releases"), show_default=True, help="Folder of releases.")
+@click.option(
+    "--kind", type=click.Choice(["auto", "names", "wnids", "numbers", "ilsvrc", "parquet"]), default="auto",
+    show_default=True,
+    help="How the images say their class: folders by class name, by wnid, by class number; ILSVRC's validation files "
+    "with the devkit; parquet with a label column. `auto` looks, says what it found, and takes only what fits whole.",
+)  # fmt: skip
+@click.option(
+    "--mapping", type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV (folder,wnid) or TOML ([folders]) that says which class a folder is; `skip` leaves one out.",
+)  # fmt: skip
+@click.option(
+    "--devkit", type=PLACE,
+    help="ILSVRC2012 devkit's folder (meta.mat and the ground truth).  [default: looked for in SOURCE]",
+)  # fmt: skip
+@click.option("--licence", help="Terms of the images, in words; goes onto the card.")
+@click.option("--cite", help="How the set asks to be cited; goes onto the card.")
+@click.option("--homepage", help="Where the set comes from; goes onto the card.")
+@click.pass_context
+def adopt(
+    ctx: click.Context, source: Path, name: str, out: Path, kind: Any, mapping: Path | None, devkit: Path | None,
+    licence: str | None, cite: str | None, homepage: str | None,
+) -> None:  # fmt: skip
+    """Turn an image set on this disk into a release: every picture hashed, labelled by wnid, and never copied.
+
+    \b
+    ImageNetV2 (folders 0 … 999):        relaionet adopt imagenetv2-matched-frequency --name imagenetv2
+    ImageNet-R, -A, -Sketch (by wnid):   relaionet adopt imagenet-r --name imagenet-r
+    ImageNet's validation part:          relaionet adopt ILSVRC2012_img_val --devkit ILSVRC2012_devkit_t12 --name val
+    Folders by class name:               relaionet adopt reLAIONet --name relaionet-published
+
+    Nothing is guessed: a folder name that fits two classes (crane, maillot, cardigan, missile, sunglasses) or none is
+    an error that lists the candidates and writes a mapping file to fill in. Pictures that cannot be decoded are
+    reported, not dropped. Running it again continues, and gives the same release where nothing changed.
+
+    The release can then be compared, cited and rebuilt like any other; whoever has the images gets the split back with
+    `relaionet rebuild RELEASE --images FOLDER --out DIR`, whatever the files are called there.
+    """  # noqa: D301  (\b keeps click from wrapping the lines)
+    start(ctx)
+    from relaionet.flows.adopt import run_adopt
+    from relaionet.pipeline.adoption.adopt import AdoptConfig
+
+    about = {key: value for key, value in (("licence", licence), ("cite", cite), ("homepage", homepage)) if value}
+    run_adopt(source, out, AdoptConfig(name=name, kind=kind, mapping=mapping, devkit=devkit), about)

@@ -1,0 +1,1 @@
+"""The stages of `curate`, each from a table to the next."""

@@ -1,0 +1,92 @@
+"""The stage of `curate` that fits a run's probabilities: once, kept with a receipt, drawn as a reliability diagram."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from relaionet.flows.curation.vectors import get_encoder, get_label_vectors
+from relaionet.flows.runs.run import Run
+from relaionet.manifests.class_groups import groups_by_wnid
+from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.files import file_sha256, read_json, write_atomic
+from relaionet.manifests.store import Receipt
+from relaionet.pipeline.embeddings.encoders import logit_scale_of
+from relaionet.pipeline.proposals.calibration import Calibration, read_calibration, uncalibrated
+
+if TYPE_CHECKING:
+    from relaionet.flows.curation.recipe import CurateRecipe
+
+CALIBRATION = "calibration"
+
+
+def calibration_file(run: Run) -> Path:
+    """Where a run keeps its calibration."""
+    return run.root / CALIBRATION / "calibration.json"
+
+
+def own_calibration(recipe: CurateRecipe) -> Calibration:
+    """The probabilities of the recipe's encoder as it is."""
+    encoder = get_encoder(recipe)
+    bias = getattr(encoder, "logit_bias", None)
+    return uncalibrated(
+        encoder=encoder.name, fingerprint=encoder.fingerprint, label_vectors=get_label_vectors(recipe),
+        logit_scale=logit_scale_of(encoder), logit_bias=None if bias is None else float(bias),
+    )  # fmt: skip
+
+
+def group_name(wnid: str) -> str:
+    """The group a class belongs to, by name; the wnid itself where it is in none."""
+    group = groups_by_wnid().get(wnid)
+    return wnid if group is None else group.name
+
+
+def write_calibration(run: Run, found: Calibration, digest: str, seconds: float) -> None:
+    """Write the calibration, then its receipt."""
+    run.store.forget(CALIBRATION)
+    data = (json.dumps(asdict(found), indent=2, ensure_ascii=False) + "\n").encode()
+    write_atomic(calibration_file(run), data)
+    run.store.write_receipt(
+        Receipt(
+            table=CALIBRATION, shard="all", rows_count=found.examples_count, sha256=hashlib.sha256(data).hexdigest(),
+            digest=digest, seconds=round(seconds, 3),
+        )
+    )  # fmt: skip
+    run.made.add(CALIBRATION)
+
+
+def load_calibration(run: Run) -> Calibration:
+    """The calibration a run has.
+
+    Raises:
+        BadInput: it has none.
+        Corrupt: the file is not what its receipt says.
+    """
+    receipt, path = run.store.receipt(CALIBRATION), calibration_file(run)
+    if receipt is None or not path.is_file():
+        raise BadInput(f"{path} was not finished; run `relaionet curate` again.")
+    if file_sha256(path) != receipt.sha256:
+        raise Corrupt(f"{path} is not what its receipt says; delete it and run again.")
+    return read_calibration(read_json(path))
+
+
+def describe_calibration(found: Calibration) -> str:
+    """One line: what was fitted on what, and how true it is."""
+    told = {
+        "labelled": f"fitted on {found.examples_count:,} labelled pictures",
+        "captions": f"fitted on {found.examples_count:,} captions (no labelled pictures)",
+        "encoder": "the encoder's own: too few labelled pictures and captions to fit anything",
+    }[found.basis]
+    line = f"probabilities: scale {found.logit_scale:.3g}, {told}"
+    if found.reliability is not None:
+        line += f"; calibration error {found.reliability.ece:.3f} on pictures not fitted on"
+        if found.reliability_before is not None:
+            line += f" ({found.reliability_before.ece:.3f} before)"
+    if found.captions_count.get("sure"):
+        line += f"; {found.caption_errors['sure']:.0%} of captions that name one class are wrong"
+    if found.thresholds is not None and not found.thresholds.reached:
+        line += f"; the wanted precision is not shown at any threshold (at least {found.thresholds.precision_low:.2f})"
+    return line

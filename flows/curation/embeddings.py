@@ -1,0 +1,88 @@
+"""The stage of `curate` that embeds the images of a shard, or takes over what was published of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from relaionet.flows.curation.downloads import chosen_rows
+from relaionet.flows.curation.vectors import get_encoder
+from relaionet.flows.runs.reporter import Advance
+from relaionet.flows.runs.run import Run, input_digest
+from relaionet.manifests.files import digest_of
+from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, alive
+from relaionet.manifests.tables.embeddings import PUBLISHED
+from relaionet.pipeline.embeddings import embed
+from relaionet.pipeline.embeddings import published as published_embeddings
+from relaionet.pipeline.embeddings.batches import usable_cores
+from relaionet.pipeline.embeddings.store import has_embeddings, write_embeddings
+from relaionet.pipeline.neighbours.folder_search import folder_digest
+
+if TYPE_CHECKING:
+    from relaionet.flows.curation.recipe import CurateRecipe
+
+
+def share_threads(config: embed.EmbedConfig, workers: int) -> embed.EmbedConfig:
+    """Settings with this process's share of the cores for each of `workers` shards at work at once."""
+    return replace(config, threads=config.threads or max(1, usable_cores() // workers))
+
+
+def find_all_published(run: Run, recipe: CurateRecipe, shards: list[str]) -> None:
+    """Before stage 5: which images have a published row, checked against a few that are encoded anew."""
+    if recipe.published is None:
+        run.store.keep_only(PUBLISHED, [])
+        return
+    folder, encoder = recipe.published, get_encoder(recipe)
+    digest = digest_of(
+        folder_digest(folder), [input_digest(run, DOWNLOADS, shard) for shard in shards], encoder.fingerprint,
+        published_embeddings.VERSION,
+    )  # fmt: skip
+
+    def make() -> pl.DataFrame:
+        parts = [
+            alive(run.store.read(DOWNLOADS, shard)).join(chosen_rows(run, shard, "url"), on="candidate_id", how="left")
+            for shard in shards
+        ]
+        rows = pl.concat(parts).select("candidate_id", "url", "path")
+        found = published_embeddings.find_published(folder, rows)
+        median = published_embeddings.check_same_encoder(rows, found, folder, encoder, run.images, recipe.embed)
+        if median is not None:
+            run.reporter.say(f"  {PUBLISHED.name:<12}encoded anew: median cosine {median:.3f} with the published rows")
+        return found
+
+    run.make(PUBLISHED, digest, make)
+    receipt = run.store.receipt(PUBLISHED.name)
+    count = receipt.rows_count if receipt else 0
+    run.reporter.say(f"  {PUBLISHED.name:<12}{count:>7,} images have their row in {folder}")
+
+
+def embed_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
+    """Stage 5: unit vectors and perceptual hashes of one shard's images."""
+    encoder = get_encoder(recipe)
+    about = chosen_rows(run, shard, "url", "caption")
+    published = None if recipe.published is None else input_digest(run, PUBLISHED, "all")
+    digest = digest_of(
+        input_digest(run, DOWNLOADS, shard), about.rows(), encoder.fingerprint, recipe.embed.max_pixels, embed.VERSION,
+        *([] if published is None else [published]),
+    )  # fmt: skip
+    if not has_embeddings(run.embeddings, int(shard)):
+        run.store.forget(EMBEDDINGS.name, shard)
+
+    def make() -> pl.DataFrame:
+        rows = alive(run.store.read(DOWNLOADS, shard))
+        config = share_threads(recipe.embed, recipe.workers)
+        if recipe.published is None:
+            table, vectors = embed.embed_images(rows, encoder, run.images, config, advance)
+        else:
+            found = run.store.read(PUBLISHED)
+            table, vectors = published_embeddings.embed_with_published(
+                rows, found, recipe.published, encoder, run.images, config
+            )
+            advance(rows.height)
+        kept = alive(table).select("candidate_id").join(about, on="candidate_id", how="left", maintain_order="left")
+        write_embeddings(run.embeddings, int(shard), vectors, kept)
+        return table
+
+    return run.make(EMBEDDINGS, digest, make, shard=shard)

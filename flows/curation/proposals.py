@@ -1,0 +1,160 @@
+"""The stages of `curate` from vectors to tasks that are this project's judgement: proposals, routing, tasks."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from relaionet.annotations.tasks import tasks as review_tasks
+from relaionet.flows.curation.calibration import (
+    CALIBRATION,
+    calibration_file,
+    describe_calibration,
+    group_name,
+    load_calibration,
+    own_calibration,
+    write_calibration,
+)
+from relaionet.flows.curation.known_pictures import (
+    folder_digest,
+    read_captions,
+    read_controls,
+    read_examples,
+    read_named,
+)
+from relaionet.flows.curation.vectors import get_encoder, get_label_vectors, vectors_digest, vectors_of
+from relaionet.flows.runs.reporter import Advance
+from relaionet.flows.runs.run import Run, input_digest, input_digests
+from relaionet.manifests.files import digest_of, file_sha256, read_json
+from relaionet.manifests.labels import read_labels
+from relaionet.manifests.tables import (
+    CANDIDATES,
+    DOWNLOADS,
+    EMBEDDINGS,
+    HITS,
+    PROPOSALS,
+    ROUTED,
+    SCREENED,
+    TASKS,
+    TEXT_MATCHES,
+    VERDICTS,
+    alive,
+)  # fmt: skip
+from relaionet.pipeline.proposals import calibration as calibrations
+from relaionet.pipeline.proposals import propose
+from relaionet.pipeline.proposals import review_budget as route
+from relaionet.pipeline.proposals.calibration import (
+    Calibration,
+    calibration_digest,
+    check_calibration,
+    read_calibration,
+)
+from relaionet.pipeline.proposals.calibration_fit import fit_calibration
+
+if TYPE_CHECKING:
+    from relaionet.flows.curation.recipe import CurateRecipe
+
+
+def propose_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
+    """Stage 7: the proposed label of one shard's images, or that it is unclear."""
+    encoder, named, found = get_encoder(recipe), read_named(run, shard), load_calibration(run)
+    digest = digest_of(
+        vectors_digest(run, shard), input_digest(run, HITS, "all"), named.rows(), calibration_digest(found),
+        recipe.propose, propose.VERSION,
+    )  # fmt: skip
+
+    def make() -> pl.DataFrame:
+        rows = alive(run.store.read(EMBEDDINGS, shard)).select("candidate_id")
+        rows = rows.join(named, on="candidate_id", how="left", maintain_order="left")
+        hits = run.store.read(HITS).join(rows.select("candidate_id"), on="candidate_id", how="semi")
+        table = propose.propose_labels(
+            rows, vectors_of(run, [shard], encoder, rows["candidate_id"]), get_label_vectors(recipe), read_labels(),
+            recipe.propose, found, hits=hits,
+        )  # fmt: skip
+        advance(rows.height)
+        return table
+
+    return run.make(PROPOSALS, digest, make, shard=shard)
+
+
+def route_all(run: Run, recipe: CurateRecipe) -> None:
+    """Stage 9: how many answers each row is to get, and which rows nobody is asked about."""
+    digest = digest_of(input_digests(run, SCREENED, PROPOSALS), recipe.route, recipe.overlap, route.VERSION)
+
+    def make() -> pl.DataFrame:
+        rows = alive(run.store.read_all(SCREENED)).select("candidate_id")
+        about = run.store.read_all(PROPOSALS).select(
+            "candidate_id", "tier", "label_score", "group_wnids", "member_score"
+        )
+        rows = rows.join(about, on="candidate_id", maintain_order="left")
+        return route.route_rows(rows, recipe.overlap, recipe.route)
+
+    run.make(ROUTED, digest, make)
+    run.count(ROUTED)
+    for line in route.describe_routing(run.store.read(ROUTED), recipe.overlap, recipe.route):
+        run.reporter.say(f"  {'':<12}{line}")
+
+
+def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
+    """Stage 10: review tasks in shuffled order, hidden controls mixed in."""
+    controls = read_controls(recipe.controls, run.images)
+    digest = digest_of(
+        input_digests(run, ROUTED, PROPOSALS, DOWNLOADS, CANDIDATES), controls.rows(), recipe.tasks,
+        recipe.overlap, review_tasks.VERSION,
+    )  # fmt: skip
+
+    def make() -> pl.DataFrame:
+        rows = alive(run.store.read_all(ROUTED)).select("candidate_id", "answers_wanted_count", "place")
+        # what a reviewer is offered besides: the rest of the group, what the caption names, then what is near
+        offered = pl.concat_list(
+            pl.col("group_wnids", "caption_wnids", "top_wnids").fill_null(pl.lit([], dtype=pl.List(pl.String)))
+        ).list.unique(maintain_order=True)
+        proposed = alive(run.store.read_all(PROPOSALS)).with_columns(top_wnids=offered)
+        for about in (
+            proposed.select("candidate_id", "wnid", "top_wnids"),
+            alive(run.store.read_all(DOWNLOADS)).select("candidate_id", "path"),
+            alive(run.store.read_all(CANDIDATES)).select("candidate_id", "caption"),
+        ):
+            rows = rows.join(about, on="candidate_id", maintain_order="left")
+        return review_tasks.make_tasks(rows, controls, overlap=recipe.overlap, config=recipe.tasks)
+
+    if run.make(TASKS, digest, make, shard="round1"):
+        run.store.keep_only(TASKS, ["round1"])
+    tasks = run.store.read(TASKS, "round1")
+    hidden = int(tasks["is_control"].sum())
+    run.reporter.say(
+        f"  {TASKS.name:<12}{tasks.height:>7,} = {tasks.height - hidden:,} to review + {hidden:,} controls"
+    )
+
+
+def calibrate_proposals(run: Run, recipe: CurateRecipe) -> Calibration:
+    """Fit the run's probabilities, unless they are there.
+
+    Raises:
+        BadInput: a file or folder of [calibrate] is not what it should be, or is another encoder's.
+    """
+    config, own = recipe.calibrate, own_calibration(recipe)
+    controls = read_controls(recipe.controls, run.images)
+    digest = digest_of(
+        own, config, None if config.file is None else file_sha256(config.file), controls.rows(),
+        folder_digest(config.labelled),
+        [receipt.sha256 for root in config.reviews for receipt in Run(root=root).store.receipts(VERDICTS)],
+        [vectors_digest(run, shard) for shard in run.store.shards(EMBEDDINGS)],
+        input_digests(run, CANDIDATES, TEXT_MATCHES), recipe.embed.max_pixels, calibrations.VERSION,
+    )  # fmt: skip
+    if run.store.is_done(CALIBRATION, digest) and calibration_file(run).is_file():
+        return load_calibration(run)
+    started = time.perf_counter()
+    if config.file is not None:
+        found = check_calibration(read_calibration(read_json(config.file)), own)
+    else:
+        with run.reporter.bar(CALIBRATION, None):
+            found = fit_calibration(
+                read_examples(run, recipe, controls), read_captions(run, recipe), get_label_vectors(recipe),
+                read_labels(), config, own, group_of=group_name,
+            )  # fmt: skip
+    write_calibration(run, found, digest, time.perf_counter() - started)
+    run.reporter.say(f"  {CALIBRATION:<12}{describe_calibration(found)}")
+    return found

@@ -1,0 +1,155 @@
+"""What the text stage needs beside a shard: the encoder, the texts of the classes, and the threshold of the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import asdict
+from threading import RLock
+from typing import TYPE_CHECKING, Any, cast
+
+import polars as pl
+
+from relaionet.flows.curation.vectors import get_encoder
+from relaionet.flows.pages.threshold_plot import draw_calibration
+from relaionet.flows.runs.run import Run, input_digests
+from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.files import digest_of, read_json, write_atomic
+from relaionet.manifests.store import Receipt
+from relaionet.manifests.tables import CANDIDATES
+from relaionet.pipeline.captions import text_match
+from relaionet.pipeline.captions import text_threshold as text_calibration
+from relaionet.pipeline.captions.text_encoders import TextEncoder, load_text_encoder, share_encoder
+from relaionet.pipeline.captions.text_threshold import (
+    Calibration,
+    calibrate_threshold,
+    read_calibration,
+    sample_captions,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from relaionet.flows.curation.recipe import CurateRecipe
+
+CALIBRATION = "text_calibration"
+FEWEST_NAMED = 0.5  # of captions that name a class pass where the encoder is of use
+_loaded: dict[str, Any] = {}
+_loading = RLock()  # shards at work at once must not load a model each
+
+
+def get_text_encoder(recipe: CurateRecipe) -> TextEncoder | None:
+    """The recipe's text encoder, opened once per process; the run's own encoder where it is the same."""
+    name, options = recipe.text.encoder, recipe.text.encoder_options
+    if name is None:
+        return None
+    key = digest_of("text encoder", name, options, recipe.encoder, recipe.encoder_options)
+    with _loading:
+        if key not in _loaded:
+            is_same = name == recipe.encoder and options in ({}, recipe.encoder_options)
+            _loaded[key] = share_encoder(get_encoder(recipe)) if is_same else load_text_encoder(name, **options)
+        return cast("TextEncoder", _loaded[key])
+
+
+def get_class_texts(encoder: TextEncoder, template: str) -> np.ndarray:
+    """Unit rows of the 1000 classes' texts, [1000, D] float32, made once per process."""
+    key = digest_of("class texts", encoder.name, encoder.fingerprint, template)
+    with _loading:
+        if key not in _loaded:
+            _loaded[key] = text_match.embed_classes(encoder, template)
+        return cast("np.ndarray", _loaded[key])
+
+
+def calibration_file(run: Run) -> Path:
+    """Where the run keeps its threshold; the plot lies beside it."""
+    return run.root / CALIBRATION / "calibration.json"
+
+
+def calibrate_texts(run: Run, recipe: CurateRecipe) -> Calibration | None:
+    """Find the threshold from captions of all shards, unless it is there; None where texts are not compared.
+
+    The sample is the same whatever the shards' order, so that all shards have one threshold however often a run is
+    taken up again. A threshold of the recipe's own or a published one is measured on the sample like any other.
+    """
+    encoder = get_text_encoder(recipe)
+    if encoder is None:
+        return None
+    digest = digest_of(
+        input_digests(run, CANDIDATES), recipe.text, encoder.fingerprint, text_calibration.VERSION, text_match.VERSION
+    )
+    if run.store.is_done(CALIBRATION, digest) and calibration_file(run).is_file():
+        return load_calibration(run)
+    started = time.perf_counter()
+    shards = (run.store.read(CANDIDATES, shard) for shard in run.store.shards(CANDIDATES))
+    sample = sample_captions(shards, recipe.text)
+    with run.reporter.bar("calibration", sample.height) as advance:
+        texts = get_class_texts(encoder, recipe.text.template)
+        found = calibrate_threshold(sample, recipe.text, encoder, texts, advance)
+    run.store.forget(CALIBRATION)
+    data = (json.dumps(asdict(found), indent=2) + "\n").encode()
+    write_atomic(calibration_file(run), data)
+    draw_calibration(found, calibration_file(run).with_suffix(".png"))
+    run.store.write_receipt(
+        Receipt(
+            table=CALIBRATION, shard="all", rows_count=found.captions_count, sha256=hashlib.sha256(data).hexdigest(),
+            digest=digest, seconds=round(time.perf_counter() - started, 3),
+        )
+    )  # fmt: skip
+    run.reporter.say(f"  {'':<12}{describe_calibration(found)}")
+    return found
+
+
+def load_calibration(run: Run) -> Calibration:
+    """The threshold the run has found.
+
+    Raises:
+        BadInput: it has found none.
+        Corrupt: the file is not what its receipt says.
+    """
+    receipt, path = run.store.receipt(CALIBRATION), calibration_file(run)
+    if receipt is None or not path.is_file():
+        raise BadInput(f"{path} was not finished; run `relaionet curate` again.")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != receipt.sha256:
+        raise Corrupt(f"{path} is not what its receipt says; delete it and run again.")
+    return read_calibration(read_json(path))
+
+
+def describe_calibration(found: Calibration) -> str:
+    """One line: the thresholds, where they are from, what they do to the sample, and whether that is of use."""
+    line = f"texts: cosine of at least {found.min_cosine:.4f} ({found.method}, {found.encoder})"
+    line += f", {found.min_cosine_doubtful:.4f} for words of several meanings"
+    passing = (
+        (found.named.pass_frac, "captions that name a class"),
+        (found.doubtful.pass_doubtful_frac, "those that may"),
+        (found.wrong.pass_frac, "wrong pairs"),
+    )
+    shares = [f"{share:.1%} of {pairs}" for share, pairs in passing if share is not None]
+    few = " (too few captions: the classes' names stood in)" if found.with_class_names else ""
+    own = found.named.pass_frac
+    hardly = own is not None and found.method == "calibrated" and own < FEWEST_NAMED
+    warning = f"; this encoder hardly tells classes apart here: look at {CALIBRATION}/calibration.png" if hardly else ""
+    return line + ("; " + ", ".join(shares) + " pass" if shares else "") + few + warning
+
+
+def match_rows(run: Run, recipe: CurateRecipe, rows: pl.DataFrame, advance: Any) -> pl.DataFrame:
+    """TEXT_MATCHES of one shard's rows; the model is loaded only where a row needs it."""
+    encoder = get_text_encoder(recipe)
+    if encoder is None or not text_match.needs_texts(rows):
+        return text_match.match_texts(rows, recipe.text, progress=advance)
+    texts = get_class_texts(encoder, recipe.text.template)
+    thresholds = load_calibration(run).thresholds
+    return text_match.match_texts(rows, recipe.text, encoder, texts, thresholds, advance)
+
+
+def match_settings(run: Run, recipe: CurateRecipe) -> str:
+    """Digest of all that the statuses of a shard depend on beside its rows."""
+    encoder, text = get_text_encoder(recipe), recipe.text
+    if encoder is None:
+        return digest_of("texts are not compared", text_match.VERSION)
+    return digest_of(
+        encoder.fingerprint, text.template, text.min_margin, text.max_chars, load_calibration(run).thresholds,
+        text_match.VERSION,
+    )  # fmt: skip

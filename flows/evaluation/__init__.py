@@ -1,0 +1,1 @@
+"""The stages of `evaluate`: plan, sample, score, report."""

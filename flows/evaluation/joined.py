@@ -1,0 +1,90 @@
+"""Several evaluations on one page: what may stand side by side, and what has to be computed over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from relaionet.evaluators.metrics.scaled import score_mmhm
+from relaionet.evaluators.protocols import check_made_alike, find_protocol
+from relaionet.evaluators.scoring.compare import compare_sets, read_influences
+from relaionet.evaluators.scoring.score import REAL
+from relaionet.flows.evaluation.stored_sets import StoredEvaluation
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Joined:
+    """Tables of one or several evaluations; every split and protocol stays apart from the others."""
+
+    scores: pl.DataFrame
+    class_scores: pl.DataFrame
+    differences: pl.DataFrame
+
+
+def join_evaluations(evaluations: Sequence[StoredEvaluation]) -> Joined:
+    """The tables of all evaluations; of a single one as they are stored.
+
+    Where several were made on one split under one protocol, MMHM and the differences are computed anew over all sets.
+
+    Raises:
+        BadInput: one name stands for two splits or two sets, or scores were made with different models.
+    """
+    _check_splits(evaluations)
+    if len(evaluations) == 1:
+        one = evaluations[0]
+        return Joined(
+            scores=one.read("scores"), class_scores=one.read("class_scores"), differences=one.read("differences")
+        )
+    boards: dict[tuple[str, str], list[StoredEvaluation]] = {}
+    for one in evaluations:
+        boards.setdefault((one.split_name, one.protocol), []).append(one)
+    parts = [_join_board(some) for some in boards.values()]
+    return Joined(
+        scores=pl.concat([SCORES.empty(), *(part.scores for part in parts)]),
+        class_scores=pl.concat([CLASS_SCORES.empty(), *(part.class_scores for part in parts)]),
+        differences=pl.concat([DIFFERENCES.empty(), *(part.differences for part in parts)]),
+    )
+
+
+def _join_board(evaluations: Sequence[StoredEvaluation]) -> Joined:
+    """Evaluations of one split under one protocol."""
+    first, protocol = evaluations[0], find_protocol(evaluations[0].protocol)
+    owner: dict[str, StoredEvaluation] = {}
+    for evaluation in evaluations:
+        for one in evaluation.sets:
+            if one.label in owner:
+                raise BadInput(
+                    f"{owner[one.label].root} and {evaluation.root} both hold '{one.label}' on {first.split_name}; "
+                    "leave one out, or give the generator another name in its recipe."
+                )
+            owner[one.label] = evaluation
+    parts = [evaluation.read("scores") for evaluation in evaluations]
+    scores = pl.concat([parts[0], *(part.filter(pl.col("generator") != REAL) for part in parts[1:])])
+    scores = scores.filter(~pl.col("metric").is_in(["MMHM", "MMHM (raw)"]))
+    for metric, rows in scores.group_by("metric"):
+        check_made_alike(rows["made_with"].to_list(), f"scores of {metric[0]}")
+    anew = [score_mmhm(scores)] + ([score_mmhm(scores, clip=False)] if protocol.mmhm_raw else [])
+    influences = [
+        read_influences(one.folder / "influences.npz") for evaluation in evaluations for one in evaluation.sets
+    ]
+    return Joined(
+        scores=pl.concat([scores, *anew]),
+        class_scores=pl.concat([evaluation.read("class_scores") for evaluation in evaluations]),
+        differences=compare_sets(influences, first.split_name),
+    )
+
+
+def _check_splits(evaluations: Sequence[StoredEvaluation]) -> None:
+    """A split's name must stand for one set of images, and for as many requests everywhere."""
+    known: dict[str, StoredEvaluation] = {}
+    for one in evaluations:
+        other = known.setdefault(one.split_name, one)
+        if (other.split_digest, other.limit) != (one.split_digest, one.limit):
+            raise BadInput(
+                f"{other.root} and {one.root} both say '{one.split_name}' and scored different images of it; give one "
+                "of them another `split_name` in its recipe, or evaluate both on the same rows."
+            )

@@ -1,0 +1,186 @@
+"""What an evaluation is made of: the split's rows, and the sets of images it will make and score."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars as pl
+
+from relaionet.evaluators.generators.protocol import Info, Settings, check_settings
+from relaionet.evaluators.generators.requests import make_requests
+from relaionet.evaluators.metrics.catalogue import find_extra
+from relaionet.evaluators.protocols import find_protocol
+from relaionet.evaluators.set_labels import count_steps, set_label
+from relaionet.flows.evaluation.inputs import read_inputs
+from relaionet.flows.evaluation.loaded_generator import Shelf, device_of
+from relaionet.flows.evaluation.recipe import EvaluateRecipe, GeneratorEntry
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import read_json, write_atomic
+from relaionet.pipeline.splits.build import read_split
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredSet:
+    """One generator at one setting.
+
+    Attributes:
+        name: of the generator, as it stands in tables.
+        entry: how it is loaded.
+        info: what it is.
+        settings: what it is run at.
+        asked: what the recipe asks for.
+        root: folder of the evaluation.
+    """
+
+    name: str
+    entry: GeneratorEntry
+    info: Info
+    settings: Settings
+    asked: Settings
+    root: Path
+
+    @property
+    def is_record_only(self) -> bool:
+        """True where it does not run at what was asked for."""
+        return self.settings != self.asked
+
+    @property
+    def folder(self) -> Path:
+        """Where its samples are."""
+        return self.root / "samples" / self.slug
+
+    @property
+    def slug(self) -> str:
+        """File-safe name of the set, distinct within an evaluation."""
+        plain = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")[:60]
+        return f"{plain}-steps{self.asked.steps}-guidance{self.asked.guidance:g}"
+
+    @property
+    def label(self) -> str:
+        """How tables of comparisons name the set."""
+        return set_label(self.name, self.asked.steps, self.asked.guidance)
+
+
+def plan_sets(recipe: EvaluateRecipe, out: Path, shelf: Shelf | None = None) -> list[ScoredSet]:
+    """Load every generator, one after the other, and check every setting before anything is made.
+
+    Args:
+        recipe: what to do.
+        out: folder of the evaluation.
+        shelf: holds the last one loaded afterwards.
+
+    Raises:
+        BadInput: a generator is unknown or cannot honour a setting, or two sets would have one name.
+    """
+    check_recipe(recipe)
+    shelf = shelf or Shelf(device_of(recipe.device))
+    sets = [one for entry in recipe.generators for one in sets_of(entry, shelf.load(entry).info, recipe, out)]
+    slugs = [one.slug for one in sets]
+    twice = sorted({slug for slug in slugs if slugs.count(slug) > 1})
+    if twice:
+        raise BadInput(f"the recipe asks for '{twice[0]}' twice; give one of the two generators another name.")
+    return sets
+
+
+def check_recipe(recipe: EvaluateRecipe) -> None:
+    """What can be wrong with a recipe whatever its generators are.
+
+    Raises:
+        BadInput: no generators, a number that makes no sense, or an unknown protocol, metric or file.
+    """
+    if not recipe.generators:
+        raise BadInput("the recipe names no generators; add at least one [[generators]] table.")
+    if recipe.limit < 0:
+        raise BadInput(f"limit is {recipe.limit}; it must be 0 (all) or more.")
+    find_protocol(recipe.protocol)
+    for name in recipe.extras:
+        find_extra(name)
+    read_inputs(recipe)
+
+
+def sets_of(entry: GeneratorEntry, info: Info, recipe: EvaluateRecipe, out: Path = Path()) -> list[ScoredSet]:
+    """Every number of steps with every guidance; where both words for one scale are given, it is run once.
+
+    Args:
+        entry: of the recipe.
+        info: what its generator is.
+        recipe: what to do.
+        out: folder of the evaluation.
+
+    Raises:
+        BadInput: it cannot honour a setting, and the recipe wants to be told.
+    """
+    scales = [info.natural_guidance if scale == "natural" else scale for scale in entry.guidance]
+    sets = []
+    for steps in entry.steps:
+        for guidance in dict.fromkeys(scales):
+            asked = Settings(steps=steps, guidance=guidance)
+            settings = honour(info, asked, is_strict=recipe.unhonoured == "error")
+            name = entry.name or info.name
+            if settings != asked:
+                name += f" (really {count_steps(settings.steps)}, guidance {settings.guidance:g})"
+            sets.append(ScoredSet(name=name, entry=entry, info=info, settings=settings, asked=asked, root=out))
+    return sets
+
+
+def honour(info: Info, asked: Settings, *, is_strict: bool) -> Settings:
+    """What a generator runs at when it is asked for a setting.
+
+    Args:
+        info: of the generator.
+        asked: the setting.
+        is_strict: refuse what it cannot honour; else the nearest number of steps and scale it has are taken.
+
+    Raises:
+        BadInput: it cannot honour the setting.
+    """
+    try:
+        check_settings(info, asked)
+    except BadInput:
+        if is_strict:
+            raise
+    else:
+        return asked
+    low, high = info.guidance_range
+    guidance = 1.0 if info.guidance in ("none", "baked") else min(max(asked.guidance, low), high)
+    steps = min(info.steps or (max(1, asked.steps),), key=lambda steps: (abs(steps - asked.steps), steps))
+    settings = Settings(steps=steps, guidance=guidance)
+    check_settings(info, settings)
+    return settings
+
+
+def read_rows(recipe: EvaluateRecipe) -> tuple[pl.DataFrame, str]:
+    """The split's kept rows and its name, cut to the recipe's limit class by class in turn."""
+    rows, info = read_split(recipe.split)
+    if rows.is_empty():
+        raise BadInput(f"split {recipe.split} keeps no image; rebuild it, or choose another.")
+    return limit_rows(rows, recipe.limit), recipe.split_name or str(info["release"])
+
+
+def limit_rows(rows: pl.DataFrame, limit: int) -> pl.DataFrame:
+    """The first `limit` rows, class by class in turn; all where it is 0."""
+    if not limit:
+        return rows
+    turn = pl.int_range(pl.len()).over("wnid")
+    rows = rows.with_columns(turn=turn).sort("turn", "class_index", maintain_order=True)
+    return rows.head(limit).drop("turn")
+
+
+def split_digest(folder: Path) -> str:
+    """The split's digest, which depends on the rows kept alone."""
+    return str(read_json(folder / "split.json")["digest"])
+
+
+def write_requests(recipe: EvaluateRecipe, path: Path) -> int:
+    """Write what a recipe asks of every generator, a line of JSON each; returns how many.
+
+    Raises:
+        BadInput: the split is not there.
+    """
+    rows, split_name = read_rows(recipe)
+    requests = make_requests(rows, base_seed=recipe.base_seed, split_name=split_name, prompt=recipe.prompt)
+    write_atomic(path, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in requests).encode())
+    return len(requests)

@@ -1,0 +1,128 @@
+"""The recipe of `evaluate`: every setting of the flow, read from TOML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from relaionet.flows.runs.recipes import find_recipe, read_recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaterEntry:
+    """One preference model that runs as a command in an environment of its own.
+
+    Attributes:
+        metric: what its mean is called in tables.
+        command: program and arguments, started in the recipe's folder; see `relaionet.evaluators.features.raters`.
+    """
+
+    metric: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorEntry:
+    """One generator of a recipe and the settings it is run at.
+
+    Attributes:
+        name: as it stands in tables; the generator's own where empty.
+        generator: built-in name, entry point, `package.module:factory`, or a TOML file relative to the recipe.
+        steps: sampling steps; every one is combined with every guidance.
+        guidance: guidance scales; 1 is none, "natural" the scale the generator's authors report with.
+        options: passed to the generator's factory.
+        role: `upper bound` or `lower bound` where it does not compete and is there to compare with.
+    """
+
+    name: str = ""
+    generator: str
+    steps: tuple[int, ...] = (1,)
+    guidance: tuple[float | Literal["natural"], ...] = (1.0,)
+    options: dict[str, Any] = field(default_factory=dict)
+    role: Literal["", "upper bound", "lower bound"] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRecipe:
+    """All that steers the flow `evaluate`.
+
+    Attributes:
+        name: title of the report.
+        split: folder of a rebuilt split; relative to the recipe's folder.
+        split_name: as it stands in tables; the release's name where empty.
+        protocol: named set of choices the scores are made under.
+        generators: what is scored.
+        prompt: text for generators that take one; {class} is the class name.
+        base_seed: every sample's seed is a hash of this, the split's name and the sample's id.
+        limit: requests at most, the first of every class in turn; 0 takes all.
+        batch_size: requests per call of a generator; does not change the images.
+        device: torch device, or `auto`.
+        devices: a process of its own on each, such as ["cuda:0", "cuda:1"]; none samples in this process.
+        time_limit_s: for one call of a generator, seconds; past it its process is ended and the image that hung is
+            failed. 0 sets none.
+        retry_failed: ask again for the images that failed in an earlier run.
+        unhonoured: what becomes of a setting that a generator cannot honour: `error`, or `record`: it runs at what it
+            can do, and its rows say so.
+        weights: local files or folders in place of downloads: `inception`, `pickscore`, `dinov2`.
+        extras: metrics beyond the protocol's own; `relaionet metrics` lists them.
+        raters: preference models in environments of their own.
+        groups: text file of lines `wnid<TAB>group`; scores by group are added to those by class.
+        mmhm_bounds: `bounds.json` of an earlier evaluation, so that MMHM can be compared with its rows.
+        references: name -> npz of statistics (ours, ADM's, clean-fid's); each adds a Fréchet distance to it.
+    """
+
+    name: str = "Evaluation"
+    split: Path
+    split_name: str = ""
+    protocol: str = "paper"
+    generators: tuple[GeneratorEntry, ...]
+    prompt: str = "a photo of a {class}"
+    base_seed: int = 0
+    limit: int = 0
+    batch_size: int = 64
+    device: str = "auto"
+    devices: tuple[str, ...] = ()
+    time_limit_s: float = 0.0
+    retry_failed: bool = False
+    unhonoured: Literal["error", "record"] = "error"
+    weights: dict[str, str] = field(default_factory=dict)
+    extras: tuple[str, ...] = ()
+    raters: tuple[RaterEntry, ...] = ()
+    groups: str = ""
+    mmhm_bounds: str = ""
+    references: dict[str, str] = field(default_factory=dict)
+
+
+def read_evaluate_recipe(name: str) -> EvaluateRecipe:
+    """Read a recipe; its relative paths are relative to its own folder.
+
+    Raises:
+        BadInput: see `recipe.read_recipe`.
+    """
+    recipe = read_recipe(name, EvaluateRecipe)
+    folder = find_recipe(name).parent.resolve()
+    entries = tuple(_beside(entry, folder) for entry in recipe.generators)
+    raters = tuple(replace(rater, command=_find_program(rater.command, folder)) for rater in recipe.raters)
+    return replace(
+        recipe,
+        split=folder / recipe.split,
+        generators=entries,
+        references={name: str(folder / path) for name, path in recipe.references.items()},
+        raters=raters,
+        groups=str(folder / recipe.groups) if recipe.groups else "",
+        mmhm_bounds=str(folder / recipe.mmhm_bounds) if recipe.mmhm_bounds else "",
+    )
+
+
+def _beside(entry: GeneratorEntry, folder: Path) -> GeneratorEntry:
+    """The entry with its file, and weights of the user's own, where they lie beside the recipe."""
+    weights = entry.options.get("weights")
+    if isinstance(weights, str) and weights and (folder / weights).is_file():
+        entry = replace(entry, options={**entry.options, "weights": str(folder / weights)})
+    return replace(entry, generator=str(folder / entry.generator)) if entry.generator.endswith(".toml") else entry
+
+
+def _find_program(command: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+    """Every part that names a file beside the recipe, by its whole path."""
+    return tuple(str(folder / part) if part and (folder / part).is_file() else part for part in command)

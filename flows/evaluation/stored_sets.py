@@ -1,0 +1,145 @@
+"""`sets.json` of an evaluation: what was scored, so that its report can be made again without any generator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from relaionet.evaluators.generators.protocol import Settings
+from relaionet.evaluators.sampling.sample import read_record
+from relaionet.evaluators.set_labels import set_label
+from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from relaionet.flows.evaluation.plan import ScoredSet
+    from relaionet.flows.evaluation.recipe import EvaluateRecipe
+
+FILE = "sets.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredSet:
+    """One scored set of a stored evaluation.
+
+    Attributes:
+        name: of the generator, as it stands in tables.
+        slug: its folder within `samples`.
+        asked: settings the recipe asked for.
+        settings: settings it ran at.
+        role: `upper bound`, `lower bound`, or empty where it competes.
+        root: folder of the evaluation.
+    """
+
+    name: str
+    slug: str
+    asked: Settings
+    settings: Settings
+    role: str
+    root: Path
+
+    @property
+    def label(self) -> str:
+        """How tables and pages name the set."""
+        return set_label(self.name, self.asked.steps, self.asked.guidance)
+
+    @property
+    def folder(self) -> Path:
+        """Where its samples are."""
+        return self.root / "samples" / self.slug
+
+    def record(self) -> dict[str, Any]:
+        """What was asked for, run and measured."""
+        return {"settings": asdict(self.settings), "asked": asdict(self.asked), **read_record(self.folder)}
+
+    def doubts(self) -> list[str]:
+        """What a reader of its numbers should know."""
+        path = self.root / "doubts" / f"{self.slug}.json"
+        return [str(text) for text in read_json(path)] if path.is_file() else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEvaluation:
+    """One evaluation as it lies in its folder.
+
+    Attributes:
+        root: the folder.
+        title: name of the recipe.
+        split: folder of the split; it may be gone.
+        split_name: as it stands in tables.
+        split_digest: of the split's kept rows.
+        protocol: name of the protocol.
+        limit: requests at most; 0 is all.
+        sets: what was scored.
+    """
+
+    root: Path
+    title: str
+    split: Path
+    split_name: str
+    split_digest: str
+    protocol: str
+    limit: int
+    sets: tuple[StoredSet, ...]
+
+    def read(self, name: str) -> pl.DataFrame:
+        """`scores`, `class_scores` or `differences`.
+
+        Raises:
+            BadInput: the file is missing or cannot be read.
+        """
+        path = self.root / f"{name}.parquet"
+        try:
+            return pl.read_parquet(path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise BadInput(f"{path} cannot be read ({error}); run the evaluation again.") from None
+
+
+def write_sets(
+    root: Path, recipe: EvaluateRecipe, split_name: str, split_digest: str, sets: Sequence[ScoredSet]
+) -> None:
+    """Write `sets.json` into the folder of an evaluation."""
+    kept = [
+        {
+            "name": one.name, "slug": one.slug, "asked": asdict(one.asked), "settings": asdict(one.settings),
+            "role": one.entry.role,
+        }
+        for one in sets
+    ]  # fmt: skip
+    value = {
+        "title": recipe.name, "split": os.path.relpath(recipe.split, root), "split_name": split_name,
+        "split_digest": split_digest, "protocol": recipe.protocol, "limit": recipe.limit, "sets": kept,
+    }  # fmt: skip
+    write_json(root / FILE, value)
+
+
+def read_sets(root: Path) -> StoredEvaluation:
+    """Read an evaluation's folder.
+
+    Raises:
+        BadInput: it holds no finished evaluation.
+        Corrupt: its `sets.json` is not what was written.
+    """
+    path = root / FILE
+    if not path.is_file():
+        raise BadInput(f"{root} holds no finished evaluation ({FILE} is missing); run `relaionet evaluate` into it.")
+    value = read_json(path)
+    try:
+        sets = tuple(
+            StoredSet(
+                name=one["name"], slug=Path(one["slug"]).name, asked=Settings(**one["asked"]),
+                settings=Settings(**one["settings"]), role=one["role"], root=root,
+            )
+            for one in value["sets"]
+        )  # fmt: skip
+        return StoredEvaluation(
+            root=root, title=value["title"], split=root / value["split"], split_name=value["split_name"],
+            split_digest=value["split_digest"], protocol=value["protocol"], limit=int(value["limit"]), sets=sets,
+        )  # fmt: skip
+    except (TypeError, KeyError, ValueError) as error:
+        raise Corrupt(f"{path} is not what an evaluation writes ({error!r}); run the evaluation again.") from None

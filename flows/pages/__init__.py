@@ -1,0 +1,1 @@
+"""Pages: what runs and evaluations show in a browser."""

@@ -1,0 +1,253 @@
+"""What the report's tables and charts hold, computed from the scores; the templates only lay it out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from relaionet.evaluators.metrics.catalogue import METRICS, explain_metric, is_lower_better
+from relaionet.evaluators.scoring.score import REAL
+from relaionet.evaluators.set_labels import set_label
+from relaionet.flows.pages.charts import format_number
+from relaionet.flows.pages.evaluation.findings import ALIGNMENTS, DISTANCES
+from relaionet.flows.pages.evaluation.pairs import find_ties
+from relaionet.manifests.files import digest_of
+from relaionet.manifests.tables import ALIVE, TABLES
+
+COLUMNS = tuple(metric.name for metric in METRICS)
+MAIN = ("FID", "FD", "csFID", "csFD", "psFID", "IS", "csIS", "CLIP Score", "PickScore", "accuracy", "KID", "KD", "MMHM")
+"""Metrics that are in view at first; the others are one click away."""
+STAGE_TABLES = {"review": "verdicts", "rebuild": "split"}
+"""Stages that go by another name than their table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One number of the leaderboard.
+
+    Attributes:
+        text: the value, short.
+        interval: its ends, in words; empty where there is none.
+        value: in full.
+        low: lower end of the interval.
+        high: upper end.
+        point: place of the value on its column's scale, percent; None where the scale has no length.
+        start: place of the lower end.
+        end: place of the upper end.
+        is_best: best of the sets that compete.
+        is_tied: cannot be told from the best one on the same requests.
+        source: id of the number's row among the sources.
+    """
+
+    text: str
+    interval: str
+    value: float
+    low: float | None
+    high: float | None
+    point: float | None
+    start: float | None
+    end: float | None
+    is_best: bool
+    is_tied: bool
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One scored set of the leaderboard."""
+
+    label: str
+    generator: str
+    steps: int
+    guidance: float
+    nfe: str
+    n: int
+    role: str
+    cells: Sequence[Cell | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """One column of the leaderboard."""
+
+    metric: str
+    is_lower_better: bool
+    meaning: str
+    is_main: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """The leaderboard: columns with direction and meaning, and rows, best first."""
+
+    split: str
+    protocol: str
+    heads: Sequence[Head]
+    rows: Sequence[Row]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the columns."""
+        return [head.metric for head in self.heads]
+
+
+def number_id(row: Mapping[str, Any]) -> str:
+    """Id of one number among the page's sources; `row` is one of SCORES."""
+    keys = ("split", "protocol", "generator", "steps", "guidance", "metric")
+    return f"n-{digest_of(*(row[key] for key in keys))[:16]}"
+
+
+def make_leaderboard(scores: pl.DataFrame, roles: Mapping[str, str], differences: pl.DataFrame | None = None) -> Board:
+    """Rows best MMHM first (the real images on top), one column for each metric that was scored.
+
+    Args:
+        scores: SCORES rows of one split and protocol, at least one.
+        roles: generator -> `upper bound` or `lower bound`.
+        differences: DIFFERENCES rows of the same, from which ties with the best are known.
+    """
+    there = scores["metric"].unique().sort().to_list()
+    metrics = [metric for metric in COLUMNS if metric in there] + [metric for metric in there if metric not in COLUMNS]
+    by_metric = {metric: scores.filter(metric=metric) for metric in metrics}
+    cells = {metric: _make_cells(rows, roles, differences) for metric, rows in by_metric.items()}
+    sets = scores.unique(subset=["generator", "steps", "guidance"], maintain_order=True).iter_rows(named=True)
+    rows = []
+    for one in sets:
+        label = set_label(one["generator"], one["steps"], one["guidance"])
+        role = "the split itself" if one["generator"] == REAL else roles.get(one["generator"], "")
+        rows.append(
+            Row(
+                label=label,
+                generator=one["generator"],
+                steps=one["steps"],
+                guidance=one["guidance"],
+                nfe=f"{one['nfe']:g}" if one["nfe"] else "–",
+                n=one["n"],
+                role=role,
+                cells=[cells[metric].get(label) for metric in metrics],
+            )
+        )
+    main = next((metric for metric in ("MMHM", *MAIN) if metric in metrics), metrics[0])
+    sign = 1 if is_lower_better(main) else -1
+
+    def rank(row: Row) -> tuple[bool, float]:
+        cell = cells[main].get(row.label)
+        return row.generator != REAL, sign * cell.value if cell else math.inf
+
+    heads = [
+        Head(metric=metric, is_lower_better=is_lower_better(metric), meaning=explain_metric(metric),
+             is_main=metric in MAIN or not set(metrics) & set(MAIN))
+        for metric in metrics
+    ]  # fmt: skip
+    first = scores.row(0, named=True)
+    return Board(split=first["split"], protocol=first["protocol"], heads=heads, rows=sorted(rows, key=rank))
+
+
+def _make_cells(rows: pl.DataFrame, roles: Mapping[str, str], differences: pl.DataFrame | None) -> dict[str, Cell]:
+    """Cells of one metric, by set label."""
+    share = _make_scale(rows, roles)
+    metric, asides = rows["metric"][0], {REAL, *roles}
+    judged = rows.filter(~pl.col("generator").is_in(list(asides)))
+    best, ties = None, set()
+    if judged.height:
+        first = judged.sort("value", descending=not is_lower_better(metric), maintain_order=True).row(0, named=True)
+        best = first["value"]
+        if differences is not None:
+            ties = find_ties(differences, metric, set_label(first["generator"], first["steps"], first["guidance"]))
+    cells = {}
+    for row in rows.iter_rows(named=True):
+        label, competes = set_label(row["generator"], row["steps"], row["guidance"]), row["generator"] not in asides
+        has_interval = row["low"] is not None and row["high"] is not None
+        cells[label] = Cell(
+            text=format_number(row["value"]),
+            interval=f"{format_number(row['low'])} to {format_number(row['high'])}" if has_interval else "",
+            value=row["value"],
+            low=row["low"],
+            high=row["high"],
+            point=share(row["value"]),
+            start=share(row["low"]),
+            end=share(row["high"]),
+            is_best=competes and row["value"] == best,
+            is_tied=competes and row["value"] != best and label in ties,
+            source=number_id(row),
+        )
+    return cells
+
+
+def _make_scale(rows: pl.DataFrame, roles: Mapping[str, str]) -> Callable[[float | None], float | None]:
+    """Place of a value on its column's scale, percent; logarithmic where values span more than 20 times."""
+    # a lower bound lies so far off that on its scale nothing else could be told apart; its bar ends at the edge
+    scaled = rows.filter(~pl.col("generator").is_in([name for name, role in roles.items() if role == "lower bound"]))
+    scaled = scaled if scaled.height else rows
+    ends = [end for column in ("value", "low", "high") for end in scaled[column].drop_nulls().to_list()]
+    low, high = min(ends), max(ends)
+    scale = math.log if low > 0 and high / low > 20 else float
+
+    def share(value: float | None) -> float | None:
+        if value is None or not high > low:
+            return None
+        value = min(max(value, low), high)
+        return round(100 * (scale(value) - scale(low)) / (scale(high) - scale(low)), 1)
+
+    return share
+
+
+def make_stages(stages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Stages of the funnel with the share of each status, widths relative to the largest stage."""
+    stages = list(stages)
+    largest = max((stage["rows_in"] for stage in stages), default=0) or 1
+    made = []
+    for stage in stages:
+        table = TABLES.get(STAGE_TABLES.get(stage["stage"], stage["stage"]))
+        meanings = table.statuses if table else {}
+        statuses = stage.get("statuses", {})
+        passed = {ALIVE, "accept", "rows", "exact", "same_picture", "pushed"}
+        made.append(
+            {
+                "name": stage["stage"],
+                "rows_in": stage["rows_in"],
+                "seconds": stage.get("seconds"),
+                "adds_up": sum(statuses.values()) == stage["rows_in"],
+                "statuses": [
+                    {
+                        "name": name,
+                        "count": count,
+                        "width": round(100 * count / largest, 2),
+                        "meaning": meanings.get(name, ""),
+                        "passed": name in passed,
+                        "reasons": stage.get("reasons", {}).get(name, {}),
+                    }
+                    for name, count in statuses.items()
+                ],
+            }
+        )
+    return made
+
+
+def make_summary(
+    scores: pl.DataFrame, curation: Mapping[str, Any], agreement: Mapping[str, Any], roles: Mapping[str, str]
+) -> list[tuple[str, str, str]]:
+    """The few figures at the top: (value, what it is, detail)."""
+    cards = []
+    if curation.get("released") is not None:
+        start = next((stage["rows_in"] for stage in curation.get("stages", ())), None)
+        cards.append(
+            (f"{curation['released']:,}".replace(",", " "), "pictures released", f"of {start} rows" if start else "")
+        )
+    for key, text in (("precision", "of the released labels are right"), ("recall", "of what could be released was")):
+        if curation.get(key) is not None:
+            cards.append((f"{100 * curation[key]:.1f} %", text, key))
+    if agreement.get("alpha") is not None:
+        ends = f"{format_number(agreement.get('low'))} to {format_number(agreement.get('high'))}"
+        cards.append((format_number(agreement["alpha"]), "agreement of reviewers", f"Krippendorff's α, {ends}"))
+    judged = scores.filter(~pl.col("generator").is_in([REAL, *roles]))
+    for metrics, text in ((DISTANCES, "lowest distance"), (ALIGNMENTS, "best alignment")):
+        rows = judged.filter(pl.col("metric").is_in(metrics[:2])).sort("value", descending=metrics is ALIGNMENTS)
+        if rows.height:
+            one = rows.row(0, named=True)
+            label = set_label(one["generator"], one["steps"], one["guidance"])
+            cards.append((format_number(one["value"]), f"{text} ({one['metric']})", label))
+    return cards

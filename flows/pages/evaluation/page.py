@@ -1,0 +1,101 @@
+"""One self-contained HTML page about a run: labels, people, scores, pictures, and where every number comes from."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relaionet.evaluators.scoring.score import REAL
+from relaionet.evaluators.set_labels import add_labels
+from relaionet.flows.pages.evaluation.board import make_board
+from relaionet.flows.pages.evaluation.contents import Report, ReportConfig, SampleRow
+from relaionet.flows.pages.evaluation.leaderboard import make_stages, make_summary, number_id
+from relaionet.flows.pages.evaluation.splits import compare_splits
+from relaionet.flows.pages.frame import _environment, _text
+from relaionet.flows.pages.thumbnails import _Thumbnails
+from relaionet.manifests.files import write_atomic
+
+if TYPE_CHECKING:
+    pass
+
+VERSION = "1"
+
+
+"""(split, label of a set or `REAL`, wnid) -> some of its pictures."""
+
+
+def write_report(path: Path, report: Report, config: ReportConfig | None = None) -> Path:
+    """Write the page: one HTML file that loads nothing from anywhere.
+
+    Args:
+        path: of the file.
+        report: what it shows.
+        config: how.
+
+    Returns:
+        The path.
+
+    Raises:
+        BadInput: a picture cannot be read.
+    """
+    config = config or ReportConfig()
+    page = _environment().get_template("report.html").render(**_make_context(report, config))
+    write_atomic(path, page.encode())
+    return path
+
+
+def _make_context(report: Report, config: ReportConfig) -> dict[str, Any]:
+    script = _text("report.js")
+    per_class = max(1, config.gallery_count // max(1, len(report.gallery)))
+    parts = report.scores.partition_by("split", "protocol", maintain_order=True)
+    boards = [make_board(rows, report, config) for rows in parts]
+    return {
+        "report": report,
+        "summary": make_summary(report.scores, report.curation, report.agreement, report.roles),
+        "stages": make_stages(report.curation.get("stages", ())),
+        "boards": boards,
+        "across": compare_splits(report.scores, report.roles),
+        "gallery": {name: list(pictures)[:per_class] for name, pictures in report.gallery.items()},
+        "gallery_total": sum(len(pictures) for pictures in report.gallery.values()),
+        "samples": _group_samples(report.samples, config.samples_count),
+        "sources": _list_sources(report),
+        "reviewers": [] if report.reviewers is None else report.reviewers.to_dicts(),
+        "css": _text("report.css"),
+        "script": script,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "thumbnail": _Thumbnails(config.thumbnail_px),
+        "REAL": REAL,
+    }
+
+
+def _group_samples(samples: Sequence[SampleRow], count: int) -> list[tuple[str, list[str], list[SampleRow]]]:
+    """(split, columns, rows) of the requests shown side by side."""
+    splits: dict[str, list[SampleRow]] = {}
+    for row in samples:
+        splits.setdefault(row.split, []).append(row)
+    return [
+        (split, list(dict.fromkeys(column for row in rows for column in row.pictures)), rows[:count])
+        for split, rows in splits.items()
+    ]
+
+
+def _list_sources(report: Report) -> list[dict[str, Any]]:
+    """Every scored set with its numbers in full and what is known about it, by split."""
+    facts = {(one.split, one.label): one for one in report.sets}
+    found = []
+    for keys, rows in add_labels(report.scores).group_by(["split", "protocol", "label"], maintain_order=True):
+        split, protocol, label = map(str, keys)
+        numbers = [row | {"id": number_id(row)} for row in rows.iter_rows(named=True)]
+        found.append(
+            {
+                "split": split,
+                "protocol": protocol,
+                "label": label,
+                "numbers": numbers,
+                "facts": facts.get((split, label)),
+            }
+        )
+    return found

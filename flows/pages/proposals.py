@@ -1,0 +1,268 @@
+"""The page about a run's proposals: do the probabilities come true, what rests on what, what is unclear, who looks."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from relaionet.flows.curation.calibration import load_calibration
+from relaionet.flows.pages.reliability_plot import draw_reliability
+from relaionet.flows.runs.run import Run
+from relaionet.manifests.class_groups import groups_by_wnid
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import write_atomic
+from relaionet.manifests.labels import labels_by_wnid
+from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, PROPOSALS, ROUTED, VERDICTS, alive
+from relaionet.pipeline.images.decode import BrokenImage, open_image
+from relaionet.pipeline.images.files import stored_path
+from relaionet.pipeline.proposals.calibration import Calibration
+from relaionet.pipeline.proposals.reliability import Reliability, measure_reliability
+from relaionet.pipeline.proposals.review_budget import RouteConfig, describe_routing, describe_sample
+
+if TYPE_CHECKING:
+    from relaionet.flows.curation.recipe import CurateRecipe
+
+PAGE = "proposals.html"
+SHOWN = 24
+SIDE_PX = 144
+MAX_PIXELS = 64_000_000
+FEWEST_JUDGED = 20
+TIERS: Mapping[str, str] = {
+    "agree": "picture and caption name the same class, or group",
+    "picture": "the picture is clear, the caption names no class",
+    "caption": "the caption's class, which the picture alone would not have put first",
+    "disagree": "the picture's class, against what the caption names",
+    "unclear": "no class is probable enough; no proposal",
+}
+
+
+def report_proposals(root: Path) -> Path:
+    """Write the page about a run that was curated; after a review it also says how often proposals proved right.
+
+    Raises:
+        BadInput: the run has no proposals yet.
+    """
+    from relaionet.flows.curation.recipe import read_run_recipe
+
+    run, recipe = Run(root=root), read_run_recipe(root)
+    if not run.store.shards(PROPOSALS):
+        raise BadInput(f"{root} has no proposals; run `relaionet curate` to its end first.")
+    page = write_proposals_report(run, recipe)
+    run.reporter.say(f"Report: {page}")
+    return page
+
+
+def write_proposals_report(run: Run, recipe: CurateRecipe) -> Path:
+    """Write `proposals.html` into the run's folder.
+
+    Raises:
+        BadInput: the proposals were made by an earlier version.
+    """
+    context = make_context(run, recipe.name, recipe.overlap, recipe.route)
+    write_atomic(run.root / PAGE, _render(context).encode())
+    return run.root / PAGE
+
+
+def make_context(run: Run, title: str, overlap: int, route: RouteConfig) -> dict[str, Any]:
+    """What the page shows."""
+    proposals, found = run.store.read_all(PROPOSALS), load_calibration(run)
+    if proposals["tier"].null_count():
+        raise BadInput(f"{run.root}: its proposals were made by an earlier version; run `relaionet curate` again.")
+    judged = join_verdicts(run, proposals)
+    routed = run.store.read_all(ROUTED)
+    script = files("relaionet.flows.pages").joinpath("templates", "report.js").read_text(encoding="utf-8")
+    return {
+        "title": title,
+        "cards": _cards(proposals, routed, judged),
+        "calibration": describe(found),
+        "plots": draw_plots(found, judged),
+        "tiers": count_tiers(proposals, judged),
+        "reasons": proposals.filter(status="unclear")["reason"].value_counts(sort=True).to_dicts(),
+        "unclear_count": proposals.filter(status="unclear").height,
+        "routing": describe_route(routed, judged, overlap, route),
+        "classes": count_by_class(proposals, found),
+        "groups": count_groups(proposals),
+        "doubtful": show_doubtful(run, proposals, routed),
+        "css": files("relaionet.flows.pages").joinpath("templates", "report.css").read_text(encoding="utf-8"),
+        "script": script,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    }
+
+
+def join_verdicts(run: Run, proposals: pl.DataFrame) -> pl.DataFrame:
+    """Proposals that a review has settled.
+
+    Returns:
+        PROPOSALS with shows_class (the reviewers settled on one class) and is_right (on the one proposed).
+    """
+    verdicts = run.store.read_all(VERDICTS).filter(pl.col("status").is_in(["accept", "reject"]))
+    settled = verdicts.select("candidate_id", verdict="wnid", shows_class=pl.col("status") == "accept")
+    joined = proposals.filter(status="ok").join(settled, on="candidate_id", maintain_order="left")
+    return joined.with_columns(is_right=(pl.col("wnid") == pl.col("verdict")).fill_null(value=False))
+
+
+def _cards(proposals: pl.DataFrame, routed: pl.DataFrame, judged: pl.DataFrame) -> list[tuple[str, str, str]]:
+    counts = dict(proposals["status"].value_counts().iter_rows())
+    agree = proposals.filter(tier="agree").height
+    shown = [
+        (_number(proposals.height), "pictures", ""),
+        (_number(counts.get("ok", 0)), "with a proposal", f"{agree / max(proposals.height, 1):.0%} of all agree"),
+        (_number(counts.get("unclear", 0)), "unclear", ""),
+        (_number(int(routed["answers_wanted_count"].sum())), "answers asked for", f"{routed.height:,} rows routed"),
+    ]
+    if judged.height:
+        right = judged.filter("is_right").height / judged.height
+        shown.append((f"{right:.1%}", "of settled proposals confirmed", f"{judged.height:,} settled"))
+    return shown
+
+
+def _number(value: int) -> str:
+    return f"{value:,}".replace(",", " ")
+
+
+def describe(found: Calibration) -> dict[str, Any]:
+    """The calibration in words and numbers."""
+    sources = ", ".join(f"{name} ({count:,})" for name, count in found.sources.items()) or "nothing"
+    errors = [
+        (words, found.captions_count.get(words, 0), found.caption_errors[words])
+        for words in found.caption_errors
+    ]  # fmt: skip
+    return {
+        "basis": {"labelled": "labelled pictures", "captions": "captions", "encoder": "nothing"}[found.basis],
+        "assumption": found.assumption, "sources": sources, "examples": found.examples_count, "found": found,
+        "errors": errors, "after": found.reliability, "before": found.reliability_before,
+    }  # fmt: skip
+
+
+def draw_plots(found: Calibration, judged: pl.DataFrame) -> list[dict[str, str]]:
+    """Reliability diagrams as data URIs: of labelled pictures, and of what reviewers settled."""
+    panels: dict[str, Reliability] = {}
+    if found.reliability_before is not None and found.reliability is not None:
+        panels["the encoder's own"] = found.reliability_before
+        panels["calibrated, pictures not fitted on"] = found.reliability
+    # a probability is that of a class, given that one is shown
+    of_a_class = judged.filter("shows_class")
+    if of_a_class.height >= FEWEST_JUDGED:
+        scores, right = of_a_class["label_score"].to_numpy().clip(0, 1), of_a_class["is_right"].to_numpy()
+        panels["with the caption, by the reviewers"] = measure_reliability(scores, right)
+    if not panels:
+        return []
+    uri = "data:image/svg+xml;base64," + base64.b64encode(draw_reliability(panels)).decode()
+    return [{"uri": uri, "alt": "Reliability: " + "; ".join(f"{name}: error {one.ece:.3f}"
+                                                           for name, one in panels.items())}]  # fmt: skip
+
+
+def count_tiers(proposals: pl.DataFrame, judged: pl.DataFrame) -> list[dict[str, Any]]:
+    """Per tier: rows, share, mean probability, and what a review made of it."""
+    rows = []
+    for tier, meaning in TIERS.items():
+        part, settled = proposals.filter(tier=tier), judged.filter(tier=tier)
+        is_proposed = tier != "unclear" and part.height > 0
+        rows.append({
+            "tier": tier, "meaning": meaning, "count": part.height, "share": part.height / max(proposals.height, 1),
+            "mean": part["label_score"].mean() if part.height else None,
+            "wrong": float((1 - part["label_score"]).sum()) if is_proposed else None,
+            "settled": settled.height, "confirmed": settled["is_right"].mean() if settled.height else None,
+            "right": settled.filter("shows_class")["is_right"].mean() if settled["shows_class"].any() else None,
+        })  # fmt: skip
+    return rows
+
+
+def describe_route(routed: pl.DataFrame, judged: pl.DataFrame, overlap: int, route: RouteConfig) -> dict[str, Any]:
+    """Answers asked for by tier, and what the control sample says, before or after it was looked at."""
+    by_tier = (
+        routed.group_by("tier").agg(
+            pl.len().alias("rows"), pl.col("answers_wanted_count").sum().alias("answers"),
+            *((pl.col("status") == status).sum().alias(status) for status in ROUTED.statuses),
+        ).sort("rows", descending=True)
+    )  # fmt: skip
+    lines = describe_routing(routed, overlap, route)
+    sample, unsampled = routed.filter("is_sample"), routed.filter(status="not_sampled").height
+    looked = judged.join(sample.select("candidate_id"), on="candidate_id", how="semi")
+    if unsampled and looked.height:
+        wrong = looked.filter(~pl.col("is_right")).height
+        lines.append("settled so far, " + describe_sample(looked.height, unsampled, wrong, route))
+    saves = bool(lines)
+    return {"by_tier": by_tier.to_dicts(), "lines": lines, "overlap": overlap, "saves": saves}
+
+
+def count_by_class(proposals: pl.DataFrame, found: Calibration) -> list[dict[str, Any]]:
+    """Proposals of every class that has some, by tier."""
+    tiers = [tier for tier in TIERS if tier != "unclear"]
+    counted = (
+        proposals.filter(status="ok").group_by("wnid").agg(
+            pl.len().alias("count"), pl.col("label_score").mean().alias("mean"),
+            *((pl.col("tier") == tier).sum().alias(tier) for tier in tiers),
+        ).sort("count", "wnid", descending=[True, False])
+    )  # fmt: skip
+    rows = []
+    for row in counted.to_dicts():
+        group = groups_by_wnid().get(row["wnid"])
+        rows.append(row | {
+            "name": labels_by_wnid()[row["wnid"]].name, "least": found.least_score(row["wnid"]),
+            "group": "" if group is None else group.name,
+        })  # fmt: skip
+    return rows
+
+
+def count_groups(proposals: pl.DataFrame) -> list[dict[str, Any]]:
+    """Groups of classes that a picture cannot tell apart, where something was proposed in them."""
+    counted = proposals.filter(pl.col("class_group").is_not_null() & (pl.col("status") == "ok"))
+    counts = dict(counted["class_group"].value_counts().iter_rows())
+    groups = {group.name: group for group in groups_by_wnid().values() if group.name in counts}
+    return [
+        {"name": name.replace("_", " "), "count": counts[name], "reason": group.reason,
+         "members": ", ".join(labels_by_wnid()[wnid].name for wnid in group.wnids)}
+        for name, group in sorted(groups.items(), key=lambda item: (-counts[item[0]], item[0]))
+    ]  # fmt: skip
+
+
+def show_doubtful(run: Run, proposals: pl.DataFrame, routed: pl.DataFrame) -> list[dict[str, Any]]:
+    """The proposals whose first answer tells most, then unclear pictures, with thumbnails."""
+    order = routed.sort("place").select("candidate_id").head(SHOWN // 2)
+    asked = order.join(proposals, on="candidate_id", maintain_order="left")
+    unclear = proposals.filter(status="unclear").sort("label_score", "candidate_id", descending=[True, False])
+    chosen = pl.concat([asked, unclear.head(SHOWN - asked.height)])
+    for table, columns in ((DOWNLOADS, ["path"]), (CANDIDATES, ["caption"])):
+        about = alive(run.store.read_all(table)).select("candidate_id", *columns)
+        chosen = chosen.join(about, on="candidate_id", how="left", maintain_order="left")
+    shown = []
+    for row in chosen.to_dicts():
+        tops = [
+            (labels_by_wnid()[wnid].name, score)
+            for wnid, score in list(zip(row["top_wnids"], row["top_scores"], strict=True))[:3]
+        ]
+        shown.append({
+            "uri": thumbnail(run.images, row["path"]), "id": row["candidate_id"][:12], "caption": row["caption"],
+            "says": [labels_by_wnid()[wnid].name for wnid in row["caption_wnids"]], "tops": tops, "tier": row["tier"],
+            "proposed": labels_by_wnid()[row["wnid"]].name if row["wnid"] else None, "score": row["label_score"],
+            "reason": row["reason"],
+        })  # fmt: skip
+    return shown
+
+
+def thumbnail(images: Path, path: str | None) -> str | None:
+    """A small JPEG of a stored picture as a data URI; None where it cannot be decoded."""
+    try:
+        picture = open_image(stored_path(images, path).read_bytes(), MAX_PIXELS, SIDE_PX).convert("RGB")
+    except (BrokenImage, OSError, BadInput):
+        return None
+    picture.thumbnail((SIDE_PX, SIDE_PX))
+    data = io.BytesIO()
+    picture.save(data, format="JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+def _render(context: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    text = files("relaionet.flows.pages").joinpath("templates", "proposals_report.html").read_text(encoding="utf-8")
+    return environment.from_string(text).render(**context)

@@ -1,0 +1,195 @@
+"""The report of a review: one HTML page on agreement, reviewers, and the pictures they do not agree about."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from relaionet.annotations.agreement.decisions import SIMULATED, latest_decisions
+from relaionet.annotations.agreement.next_round import plan_answers
+from relaionet.annotations.agreement.settle import settle_votes
+from relaionet.annotations.agreement.status import agreement_over_time, confused_pairs, selection_histogram
+from relaionet.flows.reviewing.verdicts import FLAG_WORDS
+from relaionet.flows.runs.run import Run
+from relaionet.manifests.files import write_atomic
+from relaionet.manifests.labels import labels_by_wnid
+from relaionet.manifests.tables import DECISIONS, TASKS
+
+if TYPE_CHECKING:
+    from relaionet.flows.curation.recipe import CurateRecipe
+
+PAGE = "review.html"
+MOST_PICTURES, THUMBNAIL_PX = 24, 200
+LEFT, RIGHT, TOP, BOTTOM = 48.0, 426.0, 24.0, 232.0
+ANSWER_WORDS = {
+    "yes": "yes", "several": "several objects", "drawing": "drawing or text", "unsafe": "unsafe or private",
+    "broken": "broken", "none": "none of the classes", "unsure": "cannot tell",
+}  # fmt: skip
+
+
+def write_review_report(run: Run, recipe: CurateRecipe, status: Mapping[str, Any]) -> Path:
+    """Write `review.html` into the run's folder: it loads nothing from anywhere.
+
+    Args:
+        run: with TASKS, and DECISIONS where some were pulled.
+        recipe: of the run.
+        status: from `review_status`.
+
+    Returns:
+        The page.
+    """
+    decisions, tasks = run.store.read_all(DECISIONS), run.store.read_all(TASKS)
+    rules = recipe.agreement
+    context = {
+        "title": recipe.name,
+        "cards": make_cards(status),
+        "status": status,
+        "simulated": any(row["reviewer"].startswith(SIMULATED) for row in status["reviewers"]),
+        "reviewers": [row | {"flag_words": [FLAG_WORDS[flag] for flag in row["flags"]]} for row in status["reviewers"]],
+        "time": draw_time(agreement_over_time(decisions, tasks, rules)),
+        "bars": draw_histogram(selection_histogram(decisions, tasks, rules)),
+        "pairs": [
+            row | {"asked": say_vote(row["asked_wnid"]), "said": say_vote(row["vote"])}
+            for row in confused_pairs(decisions, tasks).to_dicts()
+        ],
+        "undecided": list_undecided(run, decisions, tasks, recipe),
+        "css": files("relaionet.flows.pages").joinpath("templates", "report.css").read_text(encoding="utf-8"),
+    }
+    write_atomic(run.root / PAGE, render_page(context).encode())
+    return run.root / PAGE
+
+
+def render_page(context: Mapping[str, Any]) -> str:
+    """The page as HTML; every value is escaped but the style sheet."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    text = files("relaionet.flows.pages").joinpath("templates", "review_report.html").read_text(encoding="utf-8")
+    return environment.from_string(text).render(**context)
+
+
+def say_vote(vote: str) -> str:
+    """A class or a refusal in words."""
+    label = labels_by_wnid().get(vote)
+    return label.name if label is not None else ANSWER_WORDS.get(vote, vote)
+
+
+def make_cards(status: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(value, what it is, detail) of the numbers at the top."""
+    left, found = status["left"], status["agreement"]
+    cards = [
+        (
+            f"{status['candidates']:,}",
+            "pictures asked about",
+            f"{status['rounds']} round{'s' if status['rounds'] > 1 else ''}",
+        ),
+        (f"{status['accept']:,}", "accepted", ""),
+        (f"{status['reject']:,}", "rejected", ""),
+        (f"{status['again']:,}", "undecided", f"{status['unanswered']:,} without an answer"),
+        (f"{status['answers']:,}", "answers", f"{len(status['reviewers'])} reviewers"),
+    ]
+    if found["alpha"] is not None:
+        interval = f"{found['low']:.2f} to {found['high']:.2f}" if found["low"] is not None else ""
+        cards.append((f"{found['alpha']:.2f}", "Krippendorff's α", interval))
+    hours = f"about {left['hours']:.1f} h at the present speed" if left["hours"] else ""
+    return [*cards, (f"{left['answers']:,}", "answers left", hours)]
+
+
+def draw_time(rows: pl.DataFrame) -> dict[str, Any] | None:
+    """Alpha against answers given, with its interval as a band; None with fewer than two points."""
+    rows = rows.drop_nulls(["alpha", "low", "high"])
+    if rows.height < 2:
+        return None
+    last = rows["answers"][-1]
+    floor = min(0.0, rows.select(pl.min_horizontal(pl.col("low").min(), pl.col("alpha").min())).item())
+
+    def place(answers: float, value: float) -> str:
+        x = LEFT + answers / last * (RIGHT - LEFT)
+        return f"{x:.1f} {BOTTOM - (value - floor) / (1 - floor) * (BOTTOM - TOP):.1f}"
+
+    up = [place(count, high) for count, high in rows.select("answers", "high").iter_rows()]
+    down = [place(count, low) for count, low in rows.reverse().select("answers", "low").iter_rows()]
+    ticks = [value / 4 for value in range(5)]
+    return {
+        "line": " L".join(place(count, alpha) for count, alpha in rows.select("answers", "alpha").iter_rows()),
+        "band": " L".join([*up, *down]),
+        "ticks": [(float(place(0, value).split()[1]), f"{value:g}") for value in ticks],
+        "last": f"{last:,}",
+        "zero": float(place(0, 0.0).split()[1]),
+    }
+
+
+def draw_histogram(rows: pl.DataFrame) -> dict[str, Any]:
+    """Bars of the selection frequency."""
+    most = max(1, *rows["count"].to_list())
+    width = (RIGHT - LEFT) / rows.height
+    bars = [
+        {
+            "x": round(LEFT + place * width + 1.5, 1), "width": round(width - 3, 1), "count": count,
+            "y": round(BOTTOM - count / most * (BOTTOM - TOP), 1),
+            "height": round(count / most * (BOTTOM - TOP), 1),
+            "text": f"{count:,} pictures with {low:.0%} to {high:.0%} yes",
+        }
+        for place, (low, high, count) in enumerate(rows.iter_rows())
+    ]  # fmt: skip
+    return {
+        "bars": bars,
+        "ticks": [(round(LEFT + (RIGHT - LEFT) * part / 4, 1), f"{part / 4:.0%}") for part in range(5)],
+    }
+
+
+def list_undecided(
+    run: Run, decisions: pl.DataFrame, tasks: pl.DataFrame, recipe: CurateRecipe
+) -> list[dict[str, Any]]:
+    """The undecided pictures that were answered, those first that a further answer is most likely to settle."""
+    verdicts = settle_votes(decisions, tasks, recipe.agreement)
+    answered = verdicts.filter(pl.col("votes_count") > 0)
+    plan = plan_answers(answered, decisions, tasks, recipe.agreement).head(MOST_PICTURES)
+    about = (
+        tasks.sort("round").unique("candidate_id", keep="last").select("candidate_id", "image_path", "proposed_wnid")
+    )
+    given = latest_decisions(decisions).select(
+        "candidate_id", said=pl.coalesce("other_wnid", "choice")
+    ).group_by("candidate_id").agg("said")  # fmt: skip
+    rows = plan.join(about, on="candidate_id", maintain_order="left").join(
+        given, on="candidate_id", how="left", maintain_order="left"
+    )
+    return [
+        {
+            "uri": thumbnail(run.images, row["image_path"]), "name": say_vote(row["proposed_wnid"]),
+            "said": count_answers(row["said"] or []), "settle_prob": row["settle_prob"],
+            "wanted": row["answers_wanted_count"], "id": row["candidate_id"][:12],
+        }
+        for row in rows.to_dicts()
+    ]  # fmt: skip
+
+
+def count_answers(said: Sequence[str]) -> str:
+    """Answers in words, each with how often it was given."""
+    counts = {one: said.count(one) for one in dict.fromkeys(sorted(said, key=lambda one: (-said.count(one), one)))}
+    return ", ".join(f"{count} × {say_vote(one)}" if count > 1 else say_vote(one) for one, count in counts.items())
+
+
+def thumbnail(images: Path, name: str) -> str:
+    """A picture as a small data URI; empty where it is gone or is no picture."""
+    from PIL import Image, UnidentifiedImageError
+
+    path = (images / name).resolve()
+    if not path.is_relative_to(images.resolve()):
+        return ""
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (THUMBNAIL_PX, THUMBNAIL_PX))
+            small = image.convert("RGB")
+            small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+            out = io.BytesIO()
+            small.save(out, "JPEG", quality=80)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError):
+        return ""
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

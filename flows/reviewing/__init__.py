@@ -1,0 +1,1 @@
+"""The stages of a review: push, pull, settle, release."""

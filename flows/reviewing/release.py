@@ -1,0 +1,107 @@
+"""From verdicts to a release: what was accepted, with everything known about it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from relaionet.flows.runs.run import Run
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.labels import labels_table
+from relaionet.manifests.release.decisions import join_questions
+from relaionet.manifests.release.manifest_check import LATER_COLUMNS
+from relaionet.manifests.release.release import VECTORS_FILE, make_release
+from relaionet.manifests.tables import (
+    CANDIDATES,
+    DECISIONS,
+    DOWNLOADS,
+    EMBEDDINGS,
+    MANIFEST,
+    PROPOSALS,
+    TASKS,
+    VERDICTS,
+    alive,
+    shape_table,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from relaionet.flows.curation.recipe import CurateRecipe
+
+
+def release_run(run: Run, recipe: CurateRecipe, *, vectors: bool = False, **notes: object) -> Path:
+    """Release the accepted rows of a run; the same content again is the same release.
+
+    Args:
+        run: a reviewed run.
+        recipe: gives the release its name.
+        vectors: ship the embeddings of the pictures, so that a rebuild can compare them.
+        **notes: further facts for `release.json`.
+
+    Returns:
+        Folder of the release; `release` in the run's folder leads to the newest.
+
+    Raises:
+        BadInput: nothing was accepted yet.
+    """
+    manifest = make_manifest(run)
+    if manifest.is_empty():
+        raise BadInput(f"{run.root}: no row is accepted yet; review more, then `relaionet review pull` again.")
+    lineage = {
+        table.name: [receipt.sha256 for receipt in run.store.receipts(table)]
+        for table in (CANDIDATES, DOWNLOADS, PROPOSALS, DECISIONS, VERDICTS)
+    }
+    told = {"lineage": lineage, "settings": {"agreement": asdict(recipe.agreement)}, **notes}
+    decisions = join_questions(run.store.read_all(DECISIONS), run.store.read_all(TASKS))
+    path = make_release(
+        manifest, run.root / "releases", name=recipe.name, notes=told, decisions=decisions,
+        vectors=released_vectors(run, recipe, manifest) if vectors else None,
+    )  # fmt: skip
+    if vectors and not (path / VECTORS_FILE).is_file():
+        run.reporter.say(f"  {path.name} was released before, without embeddings; a release is never changed")
+    link, part = run.root / "release", run.root / f".release.{os.getpid()}.part"
+    part.unlink(missing_ok=True)
+    part.symlink_to(path.relative_to(run.root), target_is_directory=True)
+    part.replace(link)
+    run.reporter.say(f"  released    {manifest.height:>7,} rows of {manifest['wnid'].n_unique()} classes: {path}")
+    return path
+
+
+def released_vectors(run: Run, recipe: CurateRecipe, manifest: pl.DataFrame) -> pl.DataFrame:
+    """PICTURE_VECTORS of the released rows, from the run's embeddings."""
+    from relaionet.flows.curation.vectors import get_encoder, vectors_of
+    from relaionet.pipeline.splits.vectors import make_vectors
+
+    encoder, ids = get_encoder(recipe), manifest["candidate_id"]
+    return make_vectors(ids.to_list(), vectors_of(run, run.store.shards(EMBEDDINGS), encoder, ids), encoder)
+
+
+def make_manifest(run: Run) -> pl.DataFrame:
+    """MANIFEST rows of all accepted candidates, by class and id."""
+    rows = run.store.read(VERDICTS).filter(pl.col("status") == "accept")
+    rows = rows.select("candidate_id", "wnid", "votes_count", "yes_count", "selection_frac", "confidence", "reviewers")
+    for table, columns in (
+        (CANDIDATES, ["url", "caption", "source", "source_row"]),
+        (DOWNLOADS, ["image_sha256", "bytes_count", "width_px", "height_px", "format", "fetched_at"]),
+        (EMBEDDINGS, ["phash", "thumbprint"]),
+    ):
+        about = alive(run.store.read_all(table))
+        # a run that was curated before a column was there
+        later = [pl.lit(None, pl.String).alias(name) for name in LATER_COLUMNS if name not in about.columns]
+        about = about.with_columns(later).select("candidate_id", *columns)
+        rows = rows.join(about, on="candidate_id", how="left")
+    rows = rows.join(_proposed_scores(run), on=["candidate_id", "wnid"], how="left")
+    labels = labels_table().select("wnid", "class_index", pl.col("name").alias("class_name"))
+    rows = rows.join(labels, on="wnid", how="left").sort("class_index", "candidate_id")
+    rows = rows.with_columns(path=pl.lit(None, pl.String))
+    return shape_table(rows, MANIFEST)
+
+
+def _proposed_scores(run: Run) -> pl.DataFrame:
+    """candidate_id, wnid and score of every proposed class: of that class, whatever lies nearest to the picture."""
+    proposed = alive(run.store.read_all(PROPOSALS))
+    # null in a run that was curated before proposals had it
+    return proposed.select("candidate_id", "wnid", score=pl.coalesce("member_score", "score"))

@@ -1,0 +1,130 @@
+"""The temporary Prefect server of a command, where the user has none of their own.
+
+Prefect can start one itself, but in the command's own process group: Ctrl-C in a terminal then ends the server first,
+and the command waits for it for ever. It also puts site-packages first on the server's path, where the `dataclasses`
+backport that img2dataset asks for hides the standard library's module. So the server is started here: in a session of
+its own, with the path as it is, and gone when the command is gone, however that came about.
+
+    python -m relaionet.flows.runs.prefect_server PORT
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from relaionet.flows.runs.environment import server_address
+from relaionet.manifests.errors import Unavailable
+
+HOST = "127.0.0.1"
+START_S = 120.0
+POLL_S = 0.1
+STOP_S = 5.0
+
+
+_temporary: list[str] = []
+
+
+def is_temporary() -> bool:
+    """True while the flows of this process report to a temporary server, which shows nobody anything."""
+    return bool(_temporary)
+
+
+@contextmanager
+def reporting_server() -> Iterator[None]:
+    """A Prefect server for the flows run inside: the user's own, the one that runs already, or a temporary one.
+
+    Raises:
+        Unavailable: the temporary server did not start; the message ends with what it said.
+    """
+    if server_address() is not None:
+        yield
+        return
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    port = _free_port()
+    address = f"http://{HOST}:{port}/api"
+    said = tempfile.TemporaryFile()  # noqa: SIM115  a pipe nobody reads would stop the server when full
+    process = subprocess.Popen(
+        [sys.executable, "-m", "relaionet.flows.runs.prefect_server", str(port)],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True,
+        env={**os.environ, "PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"},
+    )  # fmt: skip
+    try:
+        _wait_ready(process, address, said)
+        with temporary_settings(updates={PREFECT_API_URL: address}):
+            _temporary.append(address)
+            try:
+                yield
+            finally:
+                _temporary.remove(address)
+    finally:
+        _stop(process)
+        said.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_ready(process: subprocess.Popen[bytes], address: str, said: IO[bytes]) -> None:
+    # a proxy of the environment must not stand between this machine and itself
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            said.seek(0)
+            lines = said.read().decode(errors="replace").strip().splitlines()
+            raise Unavailable(
+                "Prefect's temporary server did not start; `relaionet doctor` looks for the usual causes. It said: "
+                + (lines[-1] if lines else f"nothing, and ended with {process.returncode}")
+            )
+        try:
+            with opener.open(f"{address}/health", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(POLL_S)
+    raise Unavailable(f"Prefect's temporary server was not ready after {START_S:.0f} s; is the machine very busy?")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _end_with_parent() -> None:
+    """The other end of standard input is the command's; the system closes it when the command ends."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def main(port: int) -> None:
+    """Serve Prefect's API until asked to end."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import uvicorn
+
+    uvicorn.run(
+        "prefect.server.api.server:create_app", factory=True, host=HOST, port=port, log_level="critical", lifespan="on"
+    )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

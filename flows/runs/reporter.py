@@ -1,0 +1,79 @@
+"""What a person sees on the terminal while a flow runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+Advance = Callable[[int], None]
+
+
+class Reporter:
+    """Progress bars and one line per finished stage; quiet where the output is no terminal.
+
+    Args:
+        console: rich console; a new one on standard error where None.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        from rich.console import Console
+
+        self.console = console or Console(stderr=True, highlight=False)
+        self._progress: Progress | None = None
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    def headline(self, text: str) -> None:
+        """Print a line that starts a new part of the story."""
+        self.console.print(f"\n{text}", style="bold", markup=False)
+
+    @contextmanager
+    def bar(self, text: str, total: int | None) -> Iterator[Advance]:
+        """Show a progress bar; the function it gives moves it on by n rows."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        with Progress(
+            TextColumn("  {task.description:<12}"),
+            BarColumn(bar_width=32),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        ) as progress:
+            task = progress.add_task(text, total=total, rate="")
+
+            def advance(count: int) -> None:
+                progress.advance(task, count)
+                speed = progress.tasks[task].speed
+                progress.update(task, rate=f"{speed:,.0f}/s" if speed else "")
+
+            yield advance
+
+    def counts(self, stage: str, rows_in: int, statuses: Mapping[str, int], seconds: float, *, done: bool) -> None:
+        """Print a stage's line: rows in = sum over statuses."""
+        parts = " + ".join(f"{count:,} {status}" for status, count in statuses.items()) or "0 rows"
+        spent = "already done" if done else f"{seconds:.1f} s"
+        self.console.print(f"  {stage:<12}{rows_in:>7,} = {parts}  ({spent})", markup=False, soft_wrap=True)
+
+
+def by_shard(advance: Advance, rows_count: int, shards_count: int) -> Callable[[], None]:
+    """Moves a bar over rows by one shard's share, where the rows themselves are counted in another process."""
+    ends = iter([rows_count * (number + 1) // shards_count for number in range(shards_count)])
+    done = 0
+
+    def move() -> None:
+        nonlocal done
+        end = next(ends)
+        advance(end - done)
+        done = end
+
+    return move

@@ -1,0 +1,147 @@
+"""Where a flow's shards are worked on: threads of this process, or the workers of a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from relaionet.flows.runs.environment import has_module, prepare_environment, server_address
+from relaionet.manifests.errors import BadInput, Unavailable, nearest_name
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import TaskRun
+    from prefect.states import State
+
+THREADS, RAY, RAY_CLIENT = "threads", "ray", "ray://"
+HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+# tables of one shard pass through files, never through Ray's store, which would take a third of the memory
+OBJECT_STORE_BYTES = 80 * 2**20
+
+
+def make_runner(on: str, workers: int) -> Any:
+    """Prefect's task runner for a flow.
+
+    Args:
+        on: `threads` (of this process); `ray`, a Ray cluster of this machine alone, gone when the flow ends, or the one
+            that RAY_ADDRESS names; `ray://host:port`, a running cluster's client server.
+        workers: shards at work at once; on a running cluster its CPUs decide.
+
+    Raises:
+        BadInput: `on` is unknown, Ray is not installed, or the cluster's workers could not report to Prefect.
+    """
+    if on == THREADS:
+        from prefect.task_runners import ThreadPoolTaskRunner
+
+        return ThreadPoolTaskRunner(max_workers=workers)
+    _check(on)
+    from prefect_ray import RayTaskRunner
+
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if on.startswith(RAY_CLIENT):
+        return RayTaskRunner(address=on, init_kwargs=quiet)
+    if os.environ.get("RAY_ADDRESS"):
+        return RayTaskRunner(init_kwargs=quiet)
+    own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    return RayTaskRunner(init_kwargs={**quiet, **own, "_node_ip_address": "127.0.0.1"})
+
+
+def _check(on: str) -> None:
+    if on != RAY and not on.startswith(RAY_CLIENT):
+        raise BadInput(f"--on {on}: expected threads, ray or ray://host:port.{nearest_name(on, [THREADS, RAY])}")
+    if not (has_module("ray") and has_module("prefect_ray")):
+        raise BadInput(f"--on {on} needs Ray: pip install 'relaionet[ray]'.")
+    if not on.startswith(RAY_CLIENT):
+        return
+    address = urlsplit(on)
+    try:
+        port = address.port
+    except ValueError:
+        port = None
+    if not address.hostname or port is None:
+        raise BadInput(f"--on {on}: expected ray://host:port; Ray's client server listens on 10001 unless told else.")
+    if address.hostname not in HERE and server_address() is None:
+        raise BadInput(
+            f"--on {on}: the workers there report to Prefect, and a temporary server on this machine is out of their "
+            "reach. Start one (`prefect server start --host 0.0.0.0`) and set PREFECT_API_URL to its address."
+        )
+
+
+@contextmanager
+def connected(on: str) -> Iterator[None]:
+    """Errors of a cluster that cannot be reached, in words.
+
+    Raises:
+        Unavailable: there is no cluster at the address.
+    """
+    try:
+        yield
+    except ConnectionError as error:
+        if on.startswith(RAY):
+            why = " ".join(str(error).split())[:200]
+            raise Unavailable(
+                f"no Ray cluster answers at {on} ({why}). Start one with `ray start --head`; if it asks for a token, "
+                "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or put the token where `ray get-auth-token` does."
+            ) from error
+        raise
+
+
+@contextmanager
+def asking_for(*, gpu: bool) -> Iterator[None]:
+    """Tasks submitted inside ask Ray for a GPU each, where the cluster has any."""
+    import ray
+    from prefect_ray.context import remote_options
+
+    if gpu and ray.cluster_resources().get("GPU", 0) >= 1:
+        with remote_options(num_gpus=1):
+            yield
+    else:
+        yield
+
+
+class StaysHere:
+    """Something that is not sent along with a task: Prefect sends the whole flow with each, and what it refers to."""
+
+    def __init__(self, value: Any = None) -> None:
+        self.value = value
+
+    def __reduce__(self) -> tuple[type[StaysHere], tuple[()]]:
+        return StaysHere, ()
+
+
+def enter_worker(folder: str) -> None:
+    """Make a worker's process like the one that sent the task.
+
+    Args:
+        folder: the sender's working folder, to which paths in a recipe are relative.
+    """
+    prepare_environment()
+    if Path(folder).is_dir():
+        os.chdir(folder)
+
+
+def check_seen(root: Path) -> None:
+    """A run's folder must be the same for all workers.
+
+    Raises:
+        BadInput: this machine has no such folder.
+    """
+    if not root.is_dir():
+        raise BadInput(
+            f"worker {os.uname().nodename} has no folder {root}; put the run where every machine of the cluster sees "
+            "it under the same path."
+        )
+
+
+def is_passing(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
+    """True for errors that a retry may cure."""
+    try:
+        state.result()
+    except Unavailable:
+        return True
+    except Exception:  # noqa: BLE001  whatever else the task raised is not cured by trying again
+        return False
+    return False

@@ -1,0 +1,152 @@
+"""How a stage is run: only where its receipt is missing or out of date, one Prefect task per shard, counted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import CrashedRun
+from prefect.futures import wait
+
+from relaionet.flows.runs.environment import server_address
+from relaionet.flows.runs.prefect_server import is_temporary, reporting_server
+from relaionet.flows.runs.reporter import Advance, by_shard
+from relaionet.flows.runs.run import Run
+from relaionet.flows.runs.runners import StaysHere, asking_for, check_seen, enter_worker, is_passing
+from relaionet.manifests.errors import Unavailable
+from relaionet.manifests.tables import Table
+
+ShardWork = Callable[..., bool]
+T = TypeVar("T")
+
+
+def as_flow(name: str, work: Callable[[], T], *, task_runner: Any = None, **shown: str) -> T:
+    """Run `work` as a Prefect flow, inside the flow that is running where there is one.
+
+    Prefect sends a flow's parameters to its server and stores them, so they must be plain and small: never a key, a
+    client or a model. That is why `work` takes none.
+
+    Args:
+        name: of the flow.
+        work: what to do.
+        task_runner: where its tasks run; Prefect's threads where None.
+        **shown: what the Prefect server shows of the run.
+    """
+    here = StaysHere(work)
+
+    @flow(name=name, task_runner=task_runner, validate_parameters=False)
+    def body(**shown: str) -> T:
+        return cast("T", here.value())
+
+    with reporting_server():
+        return body(**shown)
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=is_passing)
+def run_shard(
+    work: ShardWork, root: Path, shard: str, arguments: tuple[Any, ...], advance: Advance | None, sender: str | None
+) -> bool:
+    """One shard of one stage, as one Prefect task; True when it was made now.
+
+    Args:
+        work: see `run_shards`.
+        root: folder of the run.
+        shard: its name.
+        arguments: passed on.
+        advance: moves the progress bar; None in another process.
+        sender: working folder of the process that sent the task; None in that process itself.
+    """
+    if sender is not None:
+        enter_worker(sender)
+        check_seen(root)
+    return work(Run(root=root), shard, *arguments, advance or (lambda _count: None))
+
+
+def run_shards(
+    run: Run, table: Table, work: ShardWork, shards: Sequence[str], rows_count: int, *arguments: Any, gpu: bool = False,
+    is_counted: bool = True,
+) -> None:  # fmt: skip
+    """Run `work` on every shard under the flow's task runner, then count the table.
+
+    Args:
+        run: the run.
+        table: what the stage makes.
+        work: `work(run, shard, *arguments, advance) -> made`; a module's function, so that it can travel to a worker.
+        shards: names of the shards.
+        rows_count: rows of all shards together, for the progress bar.
+        *arguments: passed on; must be picklable.
+        gpu: a worker of a cluster needs a GPU for it, where the cluster has any.
+        is_counted: the table is a stage of the summary; else it is a part of one.
+
+    Raises:
+        Whatever the first failing shard raised, after the others have ended.
+    """
+    with run.reporter.bar(table.name, rows_count) as advance:
+        results = (
+            _run_here(run, table, work, shards, arguments, advance)
+            if run.local
+            else _run_on_workers(
+                run, table, work, shards, arguments, by_shard(advance, rows_count, len(shards)), gpu=gpu
+            )
+        )
+        if any(results):
+            run.made.add(table.name)
+    if is_counted:
+        run.count(table)
+
+
+def _run_here(
+    run: Run, table: Table, work: ShardWork, shards: Sequence[str], arguments: tuple[Any, ...], advance: Advance
+) -> list[bool]:
+    futures = [
+        run_shard.with_options(name=f"{table.name} {shard}").submit(work, run.root, shard, arguments, advance, None)
+        for shard in shards
+    ]
+    wait(futures)
+    return [future.result() for future in futures]
+
+
+def _run_on_workers(
+    run: Run, table: Table, work: ShardWork, shards: Sequence[str], arguments: tuple[Any, ...],
+    advance: Callable[[], None], *, gpu: bool,
+) -> list[bool]:  # fmt: skip
+    """The same in other processes, whose rows the bar cannot see: it moves with every shard that is done."""
+    with asking_for(gpu=gpu):
+        futures = [
+            run_shard.with_options(name=f"{table.name} {shard}").submit(
+                work, run.root.resolve(), shard, arguments, None, str(Path.cwd())
+            )
+            for shard in shards
+        ]
+    for future in futures:
+        future.wait()
+        advance()
+    try:
+        return [future.result() for future in futures]
+    except CrashedRun as error:
+        why = " ".join(str(error).split())[:300]
+        raise Unavailable(f"{table.name}: a worker ended before its shard was done ({why}); run again.") from error
+
+
+def share_cores(workers: int) -> None:
+    """Give each of `workers` shards at work at once its share of the cores, so that they do not fight over them."""
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+
+
+def publish_counts(run: Run, flow_name: str) -> None:
+    """Show the counts as an artifact, where the flow reports to a Prefect server of the user's own."""
+    if server_address() is None or is_temporary():
+        return
+    from prefect.artifacts import create_table_artifact
+
+    table = [
+        {"stage": count.stage, "rows in": count.rows_in, **count.statuses, "seconds": count.seconds}
+        for count in run.counts
+    ]
+    create_table_artifact(table=table, key=f"relaionet-{flow_name}", description=f"{flow_name} in {run.root}")

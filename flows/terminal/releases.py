@@ -1,0 +1,236 @@
+"""What `relaionet release` shows: a release, what was checked, and what differs between two, in words and tables."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import polars as pl
+
+from relaionet.manifests.errors import BadInput, ReLAIONetError
+from relaionet.manifests.labels import labels_by_wnid
+from relaionet.manifests.release.card import warning_lines
+from relaionet.manifests.release.decisions import DECISIONS_FILE
+from relaionet.manifests.release.diff import CHANGES, ReleaseDiff, diff_releases
+from relaionet.manifests.release.info import read_info
+from relaionet.manifests.release.release import CARD_FILE, check_release, list_releases, read_release
+from relaionet.manifests.release.sentences import cite_release
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ID_CHARS, URL_CHARS = 12, 60
+
+
+def show_list(folder: Path) -> None:
+    """Print one line per release in a folder.
+
+    Raises:
+        BadInput: there is none.
+    """
+    found = list_releases(folder)
+    if not found:
+        raise BadInput(f"{folder}: no release there (a folder <name>-v<n> with release.json).")
+    for path in found:
+        try:
+            info = read_info(path)
+        except ReLAIONetError as error:
+            click.echo(f"{path.name:<24} cannot be read: {error}")
+            continue
+        made = " miniature" if info.notes.get("miniature") else ""
+        click.echo(
+            f"{info.full_name:<24} {info.rows_count:>9,} rows {info.classes_count:>5,} classes  {info.created[:10]}  "
+            f"digest {info.digest[:12]}{made}"
+        )
+
+
+def show_release(path: Path, *, as_json: bool = False) -> None:
+    """Print what a release is."""
+    release = read_release(path)
+    info = release.info
+    if as_json:
+        click.echo(json.dumps(asdict(info), indent=2, ensure_ascii=False))
+        return
+    rows = release.manifest
+    click.echo(f"{info.full_name}  ({release.path})")
+    for line in warning_lines(info.notes).replace("**", "").replace(">", "").split("\n"):
+        if line.strip():
+            click.echo(f"  {line.strip()}")
+    facts = {
+        "rows": f"{info.rows_count:,} of {info.classes_count:,} classes, {_per_class(info.class_counts)}",
+        "votes": _votes(rows),
+        "made": info.created,
+        "digest": info.digest,
+        "format": f"{info.format}, read by relaionet {info.needs_relaionet} and later",
+        "decisions": f"{release.decisions.height:,} answers ({DECISIONS_FILE})"
+        if release.decisions is not None
+        else "",
+        "adopted": _plain(info.notes.get("adopted")),
+        "agreement": _plain(info.notes.get("agreement")),
+        "images": f"relaionet rebuild {release.path} --out DIR" + _where(rows),
+        "cite": cite_release(asdict(info)),
+    }
+    for key, value in facts.items():
+        if value:
+            click.echo(f"  {key:<10} {value}")
+    for remark in release.remarks:
+        click.echo(f"  {'note':<10} {remark}")
+    click.echo(f"  {'more':<10} {release.path / CARD_FILE}")
+
+
+def _where(rows: pl.DataFrame) -> str:
+    return " --images FOLDER" if rows.height and rows["path"].null_count() < rows.height else ""
+
+
+def _votes(rows: pl.DataFrame) -> str:
+    voted = rows.filter(pl.col("votes_count") > 0)
+    if voted.is_empty():
+        return "none: nobody was asked"
+    reviewers = voted["reviewers"].explode().n_unique()
+    answers, agreeing = (int(voted[name].sum()) for name in ("votes_count", "yes_count"))
+    frac = agreeing / answers
+    return f"{answers:,} answers of {reviewers} reviewers, {frac:.1%} for the label"
+
+
+def _per_class(counts: Any) -> str:
+    numbers = sorted(counts.values()) or [0]
+    return f"{numbers[0]:,} to {numbers[-1]:,} each, median {numbers[len(numbers) // 2]:,}"
+
+
+def _plain(value: Any) -> str:
+    if not isinstance(value, dict):
+        return ""
+    shown = (f"{key} {item:.3f}" if isinstance(item, float) else f"{key} {item}" for key, item in value.items())
+    return _printable(", ".join(shown))[:400]
+
+
+def show_check(path: Path) -> None:
+    """Check a release and print what was checked, part by part.
+
+    Raises:
+        BadInput: as for `check_release`.
+        Corrupt: as for `check_release`.
+    """
+    release = check_release(path, lambda text: click.echo(f"  ok    {text}"))
+    for remark in release.remarks:
+        click.echo(f"  note  {remark}")
+    if release.decisions is not None:
+        from relaionet.flows.reviewing.resettle import compare_labels
+
+        same, differ = compare_labels(release)
+        words = f"settled again by the rules it states, {same:,} of {same + len(differ):,} labels come out the same"
+        click.echo(f"  {'note' if differ else 'ok':<5} {words}")
+        for one in differ[:5]:
+            click.echo(f"        {one[:ID_CHARS]}… does not")
+    click.echo(f"{release.info.full_name} is whole. Cite: {cite_release(asdict(release.info))}")
+
+
+def show_diff(old: Path, new: Path, *, as_json: bool, rows: Path | None, limit: int) -> None:
+    """Print what differs between two releases, and write the rows where asked to."""
+    found = diff_releases(read_release(old), read_release(new))
+    if rows is not None:
+        part = rows.with_name(f"{rows.name}.part")
+        found.rows.write_parquet(part)
+        part.replace(rows)
+    if as_json:
+        click.echo(json.dumps(diff_as_json(found), indent=2, ensure_ascii=False, default=str))
+        return
+    click.echo(f"{found.old} -> {found.new}")
+    if found.is_empty():
+        click.echo(f"  the same {found.unchanged_count:,} rows")
+    for change, count in found.counts.items():
+        if count:
+            click.echo(f"  {count:>9,} {change:<10} {CHANGES[change]}")
+    if not found.is_empty():
+        click.echo(f"  {found.unchanged_count:>9,} unchanged")
+    if found.notes:
+        click.echo(f"  notes that differ: {_printable(', '.join(found.notes))}")
+    for line in _class_lines(found, limit):
+        click.echo(line)
+    for line in _row_lines(found, limit):
+        click.echo(line)
+    if rows is not None:
+        click.echo(f"\nEvery row: {rows}")
+
+
+def diff_as_json(found: ReleaseDiff) -> dict[str, Any]:
+    """All of a difference, for another program: the rows with the columns that differ, old and new."""
+    rows = []
+    for row in found.rows.iter_rows(named=True):
+        told = {key: row[key] for key in ("candidate_id", "change", "changed", "same_bytes_as")}
+        sides = {"added": ("new",), "removed": ("old",)}.get(row["change"], ("old", "new"))
+        shown = row["changed"] or ["url", "path", "wnid", "image_sha256", "votes_count", "yes_count"]
+        rows.append(told | {side: {name: row[f"{side}_{name}"] for name in shown} for side in sides})
+    return {
+        "old": found.old, "new": found.new, "counts": found.counts, "unchanged_count": found.unchanged_count,
+        "notes_that_differ": list(found.notes), "classes": found.classes.to_dicts(), "rows": rows,
+    }  # fmt: skip
+
+
+def _class_lines(found: ReleaseDiff, limit: int) -> Iterator[str]:
+    if found.classes.is_empty() or not limit:
+        return
+    yield f"\n  {'class':<34} {'before':>7} {'added':>6} {'removed':>8} {'in':>5} {'out':>5} {'after':>7}"
+    order = found.classes.sort(
+        pl.sum_horizontal("added", "removed", "moved_in", "moved_out"), "class_index", descending=[True, False]
+    )
+    for row in order.head(limit).iter_rows(named=True):
+        label = f"{row['class_name'][:22]} ({row['wnid']})"
+        yield (
+            f"  {label:<34} {row['old_count']:>7,} {row['added']:>6,} {row['removed']:>8,} {row['moved_in']:>5,} "
+            f"{row['moved_out']:>5,} {row['new_count']:>7,}"
+        )
+    if order.height > limit:
+        yield f"  … and {order.height - limit:,} more classes"
+
+
+def _row_lines(found: ReleaseDiff, limit: int) -> Iterator[str]:
+    for change in CHANGES:
+        rows = found.rows.filter(pl.col("change") == change)
+        if rows.is_empty() or not limit:
+            continue
+        yield f"\n  {change}"
+        for row in rows.head(limit).iter_rows(named=True):
+            yield f"    {row['candidate_id'][:ID_CHARS]}  {_tell_row(row)}"
+        if rows.height > limit:
+            yield f"    … and {rows.height - limit:,} more (--limit, --rows)"
+
+
+def _tell_row(row: dict[str, Any]) -> str:
+    change = row["change"]
+    side = "old" if change == "removed" else "new"
+    place = _printable(row[f"{side}_url"] or row[f"{side}_path"] or "")[:URL_CHARS]
+    if change in ("added", "removed"):
+        twin = f"  (the bytes of {row['same_bytes_as'][:ID_CHARS]})" if row["same_bytes_as"] else ""
+        return f"{_name(row[f'{side}_wnid'])}  {place}{twin}"
+    if change == "relabelled":
+        return f"{_name(row['old_wnid'])} -> {_name(row['new_wnid'])}  {_tell_votes(row)}"
+    if change == "bytes":
+        return f"{row['old_image_sha256'][:8]}… -> {row['new_image_sha256'][:8]}…  {place}"
+    if change == "votes":
+        return f"{_name(row['new_wnid'])}  {_tell_votes(row)}"
+    return f"{', '.join(row['changed'])}  {place}"
+
+
+def _tell_votes(row: dict[str, Any]) -> str:
+    before, after = (f"{row[f'{side}_yes_count']}/{row[f'{side}_votes_count']}" for side in ("old", "new"))
+    old, new = (sorted(row[f"{side}_reviewers"] or []) for side in ("old", "new"))
+    joined = [who for who in new if who not in old]
+    left = [who for who in old if who not in new]
+    told = f"votes {before} -> {after}, by {', '.join(new) or 'nobody'}"
+    return (
+        told
+        + (f"; new: {', '.join(joined)}" if joined and old else "")
+        + (f"; no longer: {', '.join(left)}" if left else "")
+    )
+
+
+def _name(wnid: str) -> str:
+    return f"{labels_by_wnid()[wnid].name} ({wnid})"
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

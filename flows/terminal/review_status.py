@@ -1,0 +1,139 @@
+"""`relaionet review status`: where a review stands, in the terminal and as a page; needs no server."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from relaionet.annotations.agreement.status import review_status
+from relaionet.annotations.label_studio.client import StudioClient, connect_studio
+from relaionet.annotations.label_studio.projects import list_projects
+from relaionet.annotations.label_studio.server import find_studio
+from relaionet.annotations.label_studio.server_settings import read_credentials
+from relaionet.flows.curation.recipe import read_run_recipe
+from relaionet.flows.pages.review import write_review_report
+from relaionet.flows.reviewing.pull import pull_decisions
+from relaionet.flows.reviewing.studio import URL, open_studio
+from relaionet.flows.reviewing.verdicts import describe_reviewer
+from relaionet.flows.runs.folder_lock import hold_folder
+from relaionet.flows.runs.run import Run
+from relaionet.manifests.errors import BadInput, Unavailable
+from relaionet.manifests.tables import DECISIONS, TASKS
+
+
+def show_status(root: Path, *, report: bool = True) -> Path | None:
+    """Print progress, agreement, reviewers and what is left; write `review.html`.
+
+    Answers are pulled first where a server is set up (LABEL_STUDIO_URL) or the run's own is running; else what was
+    pulled before is shown. No server is started.
+
+    Args:
+        root: folder of the run.
+        report: write the page.
+
+    Returns:
+        The page; None where it was not asked for.
+
+    Raises:
+        BadInput: the folder holds no review, or the server refuses the key.
+    """
+    run = Run(root=root)
+    recipe = read_run_recipe(root)
+    with hold_folder(root):
+        tasks = run.store.read_all(TASKS)
+        if tasks.is_empty():
+            raise BadInput(f"{root} has no tasks; run `relaionet curate` to its end first.")
+        run.reporter.headline(f"Review {recipe.name}")
+        projects = _pull_where_possible(run, recipe)
+        decisions = run.store.read_all(DECISIONS)
+        for line in round_lines(tasks, decisions, recipe.overlap, recipe.overlap_again, projects):
+            run.reporter.say(line)
+        status = review_status(decisions, tasks, recipe.agreement)
+        for line in status_lines(status, root):
+            run.reporter.say(line)
+        if not report:
+            return None
+        page = write_review_report(run, recipe, status)
+        run.reporter.say(f"\nReport: {page}")
+        return page
+
+
+def _pull_where_possible(run: Run, recipe: Any) -> dict[int, str]:
+    """Pull where a server answers; round -> addresses of its projects, empty where none does."""
+    try:
+        if os.environ.get(URL):
+            with open_studio(run) as studio:
+                return _pull(run, recipe, studio.client)
+        client = _running_server(run.root / "studio")
+        if client is not None:
+            return _pull(run, recipe, client)
+        said = "no server is running"
+    except Unavailable as error:
+        said = str(error)
+    receipt = run.store.path(DECISIONS, "all")
+    when = datetime.fromtimestamp(receipt.stat().st_mtime, UTC) if receipt.exists() else None
+    told = f"as pulled on {when:%Y-%m-%d %H:%M} UTC" if when else "nothing was pulled yet"
+    run.reporter.say(f"  {told} ({said})")
+    return {}
+
+
+def _running_server(folder: Path) -> StudioClient | None:
+    """A client of the run's own server, where it is running; it is never started."""
+    url = find_studio(folder) if folder.is_dir() else None
+    return connect_studio(url, read_credentials(folder)["token"]) if url else None
+
+
+def _pull(run: Run, recipe: Any, client: StudioClient) -> dict[int, str]:
+    projects = list_projects(client, recipe.name)
+    if not projects:
+        raise BadInput(f"{client.url} has no review '{recipe.name}'; run `relaionet review push --run {run.root}`.")
+    pull_decisions(run, recipe, client)
+    addresses: dict[int, str] = {}
+    for one in projects:
+        addresses[one.round] = f"{addresses.get(one.round, '')} {client.url}/projects/{one.id}".strip()
+    return addresses
+
+
+def round_lines(
+    tasks: pl.DataFrame, decisions: pl.DataFrame, overlap: int, overlap_again: int, projects: dict[int, str]
+) -> list[str]:
+    """One line per round: tasks = finished + left, and the answers there are."""
+    given = decisions.group_by("candidate_id", "round").agg(given=pl.col("reviewer").n_unique())
+    usual = pl.when(pl.col("round") == 1).then(overlap).otherwise(overlap_again)
+    asked = tasks.join(given, on=["candidate_id", "round"], how="left").with_columns(pl.col("given").fill_null(0))
+    rounds = asked.group_by("round").agg(
+        tasks=pl.len(), finished=(pl.col("given") >= pl.coalesce("answers_wanted_count", usual)).sum(),
+        answers=pl.col("given").sum(),
+    )  # fmt: skip
+    return [
+        f"  round {number:<6}{count:>7,} tasks = {finished:,} finished + {count - finished:,} left "
+        f"({answers:,} answers)  {projects.get(number, '')}".rstrip()
+        for number, count, finished, answers in rounds.sort("round").iter_rows()
+    ]
+
+
+def status_lines(status: dict[str, Any], root: Path) -> list[str]:
+    """Verdicts, agreement, reviewers and what is left, in words."""
+    parts = f"{status['accept']:,} accepted + {status['reject']:,} rejected + {status['again']:,} undecided"
+    unanswered = f"({status['unanswered']:,} of these without an answer)"
+    lines = [f"  {'pictures':<12}{status['candidates']:>7,} = {parts} {unanswered}"]
+    found = status["agreement"]
+    if found["alpha"] is not None:
+        interval = f" (95 %: {found['low']:.3f} to {found['high']:.3f})" if found["low"] is not None else ""
+        lines.append(f"  agreement   Krippendorff's alpha {found['alpha']:.3f}{interval}, {found['units']:,} pictures")
+    lines += [
+        f"  {row['reviewer']:<20} {row['answered']:>6,} answers, {describe_reviewer(row)}, {row['seconds']:.1f} s each"
+        for row in status["reviewers"]
+    ]
+    left = status["left"]
+    speed = f", about {left['hours']:.1f} h at {left['per_hour']:.0f} answers an hour" if left["hours"] else ""
+    lines.append(f"  left        {left['answers']:,} answers of the rounds pushed{speed}")
+    if not left["answers"] and status["again"]:
+        lines.append(
+            f"\nNext: `relaionet review push --again --run {root}`, with `--budget N` to ask for N answers only."
+        )
+    return lines

@@ -1,0 +1,86 @@
+"""The decoding process: its answers, and its end by what it was asked to decode."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from relaionet.pipeline.downloads.decoder import Decoder, read_picture
+from relaionet.pipeline.images.decode import BrokenImage
+from tests.fakes.web.pictures import jpeg, many_scans_jpeg, png_claiming
+
+MAX_PIXELS = 4_000_000
+
+
+@pytest.fixture
+def decoder() -> Iterator[Decoder]:
+    decoder = Decoder(MAX_PIXELS, 1.0)
+    yield decoder
+    decoder.close()
+
+
+def stored(tmp_path: Path, data: bytes) -> Path:
+    path = tmp_path / "a b\nc.part"  # names are quoted
+    path.write_bytes(data)
+    return path
+
+
+def test_it_tells_the_same_as_decoding_here(decoder: Decoder, tmp_path: Path) -> None:
+    here = read_picture(jpeg(), MAX_PIXELS)
+    assert decoder.read(stored(tmp_path, jpeg())) == here
+    assert (here.facts.format, here.facts.width_px, here.facts.height_px) == ("jpeg", 96, 64)
+    with pytest.raises(BrokenImage, match="pixels"):
+        decoder.read(stored(tmp_path, png_claiming(9999, 9999)))
+
+
+def test_a_picture_that_takes_too_long_ends_and_the_next_is_read(decoder: Decoder, tmp_path: Path) -> None:
+    with pytest.raises(BrokenImage, match="decoding takes more than 1 s"):
+        decoder.read(stored(tmp_path, many_scans_jpeg(20_000, 2000)))
+    assert decoder.read(stored(tmp_path, jpeg())).facts.format == "jpeg"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(signal.SIGKILL, "too much memory"), (signal.SIGSEGV, "crashed on it .exit code -11")]
+)
+def test_a_decoder_that_dies_is_a_broken_picture_and_a_new_decoder(
+    decoder: Decoder, tmp_path: Path, number: signal.Signals, words: str
+) -> None:
+    decoder.read(stored(tmp_path, jpeg()))
+    assert decoder._process is not None
+    killer = threading.Timer(0.2, os.kill, (decoder._process.pid, number))
+    killer.start()
+    with pytest.raises(BrokenImage, match=words):
+        decoder.read(stored(tmp_path, many_scans_jpeg(20_000, 2000)))
+    assert decoder.read(stored(tmp_path, jpeg())).facts.format == "jpeg"
+
+
+# serves as the module itself does, but with 8 MB of memory beyond what it has at the start
+SMALL_DECODER = """
+import imagehash, scipy.fftpack
+import relaionet.pipeline.downloads.decoder as process
+now = int(open("/proc/self/statm").read().split()[0]) * 4096
+process.BASE_BYTES, process.BYTES_PER_PIXEL = now + 8_000_000, 0
+process.serve_pictures(10_000_000, 20)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the process looks at its own size")
+def test_memory_has_a_limit(decoder: Decoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """27 MB of pixels where 8 MB are left: no picture, and no harm to the next one."""
+    real = subprocess.Popen
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda command, **told: real([sys.executable, "-c", SMALL_DECODER], **told)
+    )
+    large = tmp_path / "large.png"
+    Image.new("RGB", (3000, 3000)).save(large)
+    with pytest.raises(BrokenImage, match=r"too much memory|crashed"):
+        decoder.read(large)
+    assert decoder.read(stored(tmp_path, jpeg())).facts.format == "jpeg"
