@@ -25,7 +25,7 @@ from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.sampling.processes import sample_in_processes
 from relaionet.evaluators.sampling.sample import SamplingConfig, sample_generator
 from relaionet.flows.evaluation.inputs import read_inputs
-from relaionet.flows.evaluation.loaded_generator import Shelf, device_of
+from relaionet.flows.evaluation.loaded_generator import LoadedGenerator, device_of
 from relaionet.flows.evaluation.plan import ScoredSet, plan_sets, read_rows, split_digest
 from relaionet.flows.evaluation.publishing import publish_scores
 from relaionet.flows.evaluation.recipe import EvaluateRecipe
@@ -72,13 +72,13 @@ def run_evaluate(
     runner = None if run.local else make_runner(on, os.cpu_count() or 1)
     if runner is not None:
         check_place(recipe)
-    shelf = Shelf(device_of(recipe.device))
-    sets = plan_sets(recipe, out, shelf)
+    loaded = LoadedGenerator(device_of(recipe.device))
+    sets = plan_sets(recipe, out, loaded)
     classes = dict(read_rows(recipe)[0].select("class_index", "wnid").unique().iter_rows())
     for one in sets:  # said now, not after hours of another generator
         check_classes(one.info, classes)
     with hold_folder(out), connected(on):
-        dead = evaluate(run, recipe, sets, shelf, runner).dead
+        dead = evaluate(run, recipe, sets, loaded, runner).dead
         if report:
             from relaionet.flows.evaluation.report import write_evaluation_report
 
@@ -94,17 +94,17 @@ def run_evaluate(
 
 
 def evaluate(
-    run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], shelf: Shelf | None = None, runner: Any = None
+    run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], loaded: LoadedGenerator | None = None, runner: Any = None
 ) -> Evaluation:
     """The flow: generators over steps × guidance on one split."""
-    shelf = shelf or Shelf(device_of(recipe.device))
+    loaded = loaded or LoadedGenerator(device_of(recipe.device))
     return as_flow(
-        "evaluate", lambda: score_sets(run, recipe, sets, shelf), task_runner=runner, title=recipe.name,
+        "evaluate", lambda: score_sets(run, recipe, sets, loaded), task_runner=runner, title=recipe.name,
         split=str(recipe.split), protocol=recipe.protocol, out=str(run.root),
     )  # fmt: skip
 
 
-def score_sets(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], shelf: Shelf) -> Evaluation:
+def score_sets(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], loaded: LoadedGenerator) -> Evaluation:
     """Features of the real images, then one set after the other; a set that cannot be made stops no other."""
     rows, split_name = read_rows(recipe)
     run.reporter.headline(f"Evaluate {len(sets)} sets of {rows.height:,} images on {split_name} ({recipe.protocol})")
@@ -123,7 +123,7 @@ def score_sets(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], shelf: S
         scoring = Scoring(run, models, reference, split_name, read_inputs(recipe))
         parts, dead = [score_real_images(scoring)], {}
         for one in sets:
-            work = partial(score_set, scoring, recipe, one, requests, shelf)
+            work = partial(score_set, scoring, recipe, one, requests, loaded)
             try:
                 parts.append(run_set.with_options(name=one.slug)(StaysHere(work)))
             except GeneratorDied as error:  # the others go on; the next run tries it again
@@ -153,11 +153,13 @@ def run_set(work: StaysHere) -> pl.DataFrame:
     return made
 
 
-def sample_set(run: Run, recipe: EvaluateRecipe, one: ScoredSet, requests: list[Request], shelf: Shelf) -> pl.DataFrame:
+def sample_set(
+    run: Run, recipe: EvaluateRecipe, one: ScoredSet, requests: list[Request], loaded: LoadedGenerator
+) -> pl.DataFrame:
     """The images of one set, in this process, in one for each device, or on the workers of a cluster."""
     config = SamplingConfig(batch_size=recipe.batch_size, retry_failed=recipe.retry_failed)
     if not run.local:
-        shelf.clear()  # its place is wanted by the workers
+        loaded.clear()  # its place is wanted by the workers
         return sample_on_workers(run, recipe, one, requests, config)
     with run.reporter.bar(one.slug, len(requests)) as advance:
         if recipe.devices or recipe.time_limit_s:
@@ -166,16 +168,16 @@ def sample_set(run: Run, recipe: EvaluateRecipe, one: ScoredSet, requests: list[
                 one.entry.generator, requests, one.settings, one.folder, devices, config,
                 options=one.entry.options, time_limit_s=recipe.time_limit_s, progress=advance,
             )  # fmt: skip
-        generator = shelf.load(one.entry)
+        generator = loaded.load(one.entry)
         return sample_generator(generator, requests, one.settings, one.folder, config, progress=advance)
 
 
 def score_set(
-    scoring: Scoring, recipe: EvaluateRecipe, one: ScoredSet, requests: list[Request], shelf: Shelf
+    scoring: Scoring, recipe: EvaluateRecipe, one: ScoredSet, requests: list[Request], loaded: LoadedGenerator
 ) -> pl.DataFrame:
     """Sample one set, extract its features and score it."""
     started = time.perf_counter()
-    samples = sample_set(scoring.run, recipe, one, requests, shelf)
+    samples = sample_set(scoring.run, recipe, one, requests, loaded)
     if samples.filter(pl.col("status") == ALIVE).is_empty():
         raise GeneratorDied(f"no image was made; the first failed because: {samples['reason'][0]}")
     return score_samples(scoring, one, samples, time.perf_counter() - started)

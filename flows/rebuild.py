@@ -48,7 +48,7 @@ def run_rebuild(
         release: folder of a release or of releases, or `hf://datasets/owner/name[@revision]`.
         out: folder of the split.
         policy: `same_picture` or `exact`; None leaves a split its policy, and gives a new one `same_picture`.
-        download: limits and manners of fetching.
+        download: limits and rate limits of fetching.
         retry: also fetch rows that were gone: `passing` those whose reason may pass, `all` every one.
         verify: read every byte of what is there.
         images: folder on this machine that holds the images; None fetches them.

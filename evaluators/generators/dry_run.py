@@ -31,7 +31,7 @@ READ = re.compile(r"""environ\[["']([A-Z][A-Z0-9_]*)["']\]""")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlook:
+class DryRun:
     """A generator that is not loaded.
 
     Attributes:
@@ -53,7 +53,7 @@ class Outlook:
     calls: Callable[[Settings], str] = lambda _settings: COUNTED
 
 
-def foresee(name: str, options: Mapping[str, Any] | None = None) -> Outlook:
+def look_ahead(name: str, options: Mapping[str, Any] | None = None) -> DryRun:
     """Look at a generator as a recipe names it.
 
     Args:
@@ -73,11 +73,11 @@ def foresee(name: str, options: Mapping[str, Any] | None = None) -> Outlook:
     except BadInput as error:
         if found is None:
             raise
-        return Outlook(info=None, kind=kind, about=about, missing=(str(error),))
-    return Outlook(info=info, kind=kind, about=about, here=(info.weights,))
+        return DryRun(info=None, kind=kind, about=about, missing=(str(error),))
+    return DryRun(info=info, kind=kind, about=about, here=(info.weights,))
 
 
-def _look_at_flow_map(found: Definition) -> Outlook:
+def _look_at_flow_map(found: Definition) -> DryRun:
     """A backbone of ours: its file says all but the weights; its calls are counted with a network that does nothing."""
     from relaionet.evaluators.generators.adapters.flow_map import plan_flow_map
 
@@ -103,7 +103,7 @@ def _look_at_flow_map(found: Definition) -> Outlook:
         known = _has_model(plan.codec.model, plan.codec.revision, name, found.path.parent)
         (here if known else to_fetch).append(plan.codec.model)
         missing += _lacks("diffusers", "diffusers")
-    return Outlook(
+    return DryRun(
         info=plan.info, kind=found.kind, about=found.about, here=tuple(here), to_fetch=tuple(to_fetch),
         missing=tuple(missing), calls=lambda settings: _count_calls(plan.spec, settings),
     )  # fmt: skip
@@ -126,7 +126,7 @@ def _count_calls(spec: Any, settings: Settings) -> str:
     return str(calls[0])
 
 
-def _look_at_diffusers(found: Definition) -> Outlook:
+def _look_at_diffusers(found: Definition) -> DryRun:
     """A pipeline: the calls are those of a scheduler of first order, and are counted when it runs."""
     options = found.options
     model, revision, base = str(options["model"]), str(options.get("revision", "")), found.path.parent
@@ -141,13 +141,13 @@ def _look_at_diffusers(found: Definition) -> Outlook:
         passes = 2 if info.guidance == "two_pass" and settings.guidance > 1 else 1
         return f"{settings.steps * passes}"
 
-    return Outlook(
+    return DryRun(
         info=info, kind=found.kind, about=found.about, here=(model,) if fetched else (),
         to_fetch=(() if fetched else (model,)) + others, missing=tuple(_lacks("diffusers", "diffusers")), calls=calls,
     )  # fmt: skip
 
 
-def _look_at_command(found: Definition) -> Outlook:
+def _look_at_command(found: Definition) -> DryRun:
     """A command: the variables that it and its script need must be set, and its program must be there."""
     options, base = found.options, found.path.parent
     command = options["command"]
@@ -166,7 +166,7 @@ def _look_at_command(found: Definition) -> Outlook:
         info = import_factory(ADAPTERS["command"])(**options, base=base).info
     except BadInput as error:
         missing.append(str(error))
-    return Outlook(info=info, kind=found.kind, about=found.about, missing=tuple(missing))
+    return DryRun(info=info, kind=found.kind, about=found.about, missing=tuple(missing))
 
 
 WANTED = {
@@ -175,7 +175,7 @@ WANTED = {
     "RELAIONET_WEIGHTS": "its file of weights",
     "RELAIONET_SCRIPT": "your script around its code; `relaionet generators script` writes one to start from",
 }
-LOOKS: dict[str, Callable[[Definition], Outlook]] = {
+LOOKS: dict[str, Callable[[Definition], DryRun]] = {
     "flow_map": _look_at_flow_map,
     "diffusers": _look_at_diffusers,
     "command": _look_at_command,

@@ -97,7 +97,7 @@ def run_worker(job: Job, device: str, pipe: Connection) -> None:
         return
 
 
-class _Crew:
+class _Workers:
     """The processes of one run."""
 
     def __init__(self, job: Job, devices: Sequence[str], time_limit_s: float, progress: Progress | None) -> None:
@@ -265,17 +265,17 @@ def sample_in_processes(
     job = Job(
         spec=spec, options=dict(options or {}), settings=settings, requests=requests, out=out, config=config
     )  # fmt: skip
-    crew = _Crew(job, devices, time_limit_s, progress)
+    workers = _Workers(job, devices, time_limit_s, progress)
     try:
-        info = crew.first_info()
+        info = workers.first_info()
         shards = plan_shards(info, requests, settings, config.shard_size)
         store = Store(out)
         drop_others(store, [shard.name for shard in shards])
-        crew.run(shards)
-        if not crew.made and (out / "sampling.json").exists():
+        workers.run(shards)
+        if not workers.made and (out / "sampling.json").exists():
             return store.read_all(SAMPLES)
-        crew.finish()
-        realised = {"devices": list(devices), **crew.realised}
-        return write_record(store, info, settings, realised, largest(crew.peaks))
+        workers.finish()
+        realised = {"devices": list(devices), **workers.realised}
+        return write_record(store, info, settings, realised, largest(workers.peaks))
     finally:
-        crew.stop()
+        workers.stop()

@@ -1,4 +1,4 @@
-"""Reasons to doubt a scored set: too few images, uneven classes, copies of each other, copies of real images."""
+"""Warnings about a scored set: too few images, uneven classes, copies of each other, copies of real images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ODD_FRAC = 0.01
 """More copies than this are worth a warning."""
 
 
-def find_doubts(samples: FeatureSet, reference: FeatureSet) -> list[str]:
+def find_warnings(samples: FeatureSet, reference: FeatureSet) -> list[str]:
     """What a reader of the scores should know about the images behind them.
 
     Args:
@@ -68,14 +68,14 @@ def _doubt_copies(samples: FeatureSet, reference: FeatureSet) -> list[str]:
     near_real, rows = _find_nearest(own, real, skip_same=False)
     usual, _ = _find_nearest(view_rows(real, np.unique(rows)), real, skip_same=True)
     scale = float(np.median(usual)) * COPY_FRAC
-    doubts = []
+    warnings = []
     for share, text in (
         (float((near_own < scale).mean()), "nearly equal another image of the set: the generator repeats itself"),
         (float((near_real < scale).mean()), "nearly equal an image of the split: it may have been trained on"),
     ):
         if share > ODD_FRAC:
-            doubts.append(f"{100 * share:.1f} % of the {len(own):,} images looked at {text}.")
-    return doubts
+            warnings.append(f"{100 * share:.1f} % of the {len(own):,} images looked at {text}.")
+    return warnings
 
 
 def _some(features: np.ndarray, count: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 
 from relaionet.flows.curation.vectors import get_encoder
-from relaionet.flows.pages.threshold_plot import draw_calibration
+from relaionet.flows.pages.threshold_plot import draw_text_threshold
 from relaionet.flows.runs.run import Run, input_digests
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, read_json, write_atomic
@@ -22,9 +22,9 @@ from relaionet.pipeline.captions import text_match
 from relaionet.pipeline.captions import text_threshold as text_calibration
 from relaionet.pipeline.captions.text_encoders import TextEncoder, load_text_encoder, share_encoder
 from relaionet.pipeline.captions.text_threshold import (
-    Calibration,
+    TextThreshold,
     calibrate_threshold,
-    read_calibration,
+    read_text_threshold,
     sample_captions,
 )
 
@@ -63,12 +63,12 @@ def get_class_texts(encoder: TextEncoder, template: str) -> np.ndarray:
         return cast("np.ndarray", _loaded[key])
 
 
-def calibration_file(run: Run) -> Path:
+def text_threshold_file(run: Run) -> Path:
     """Where the run keeps its threshold; the plot lies beside it."""
     return run.root / CALIBRATION / "calibration.json"
 
 
-def calibrate_texts(run: Run, recipe: CurateRecipe) -> Calibration | None:
+def calibrate_texts(run: Run, recipe: CurateRecipe) -> TextThreshold | None:
     """Find the threshold from captions of all shards, unless it is there; None where texts are not compared.
 
     The sample is the same whatever the shards' order, so that all shards have one threshold however often a run is
@@ -80,8 +80,8 @@ def calibrate_texts(run: Run, recipe: CurateRecipe) -> Calibration | None:
     digest = digest_of(
         input_digests(run, CANDIDATES), recipe.text, encoder.fingerprint, text_calibration.VERSION, text_match.VERSION
     )
-    if run.store.is_done(CALIBRATION, digest) and calibration_file(run).is_file():
-        return load_calibration(run)
+    if run.store.is_done(CALIBRATION, digest) and text_threshold_file(run).is_file():
+        return load_text_threshold(run)
     started = time.perf_counter()
     shards = (run.store.read(CANDIDATES, shard) for shard in run.store.shards(CANDIDATES))
     sample = sample_captions(shards, recipe.text)
@@ -90,34 +90,34 @@ def calibrate_texts(run: Run, recipe: CurateRecipe) -> Calibration | None:
         found = calibrate_threshold(sample, recipe.text, encoder, texts, advance)
     run.store.forget(CALIBRATION)
     data = (json.dumps(asdict(found), indent=2) + "\n").encode()
-    write_atomic(calibration_file(run), data)
-    draw_calibration(found, calibration_file(run).with_suffix(".png"))
+    write_atomic(text_threshold_file(run), data)
+    draw_text_threshold(found, text_threshold_file(run).with_suffix(".png"))
     run.store.write_receipt(
         Receipt(
             table=CALIBRATION, shard="all", rows_count=found.captions_count, sha256=hashlib.sha256(data).hexdigest(),
             digest=digest, seconds=round(time.perf_counter() - started, 3),
         )
     )  # fmt: skip
-    run.reporter.say(f"  {'':<12}{describe_calibration(found)}")
+    run.reporter.say(f"  {'':<12}{describe_text_threshold(found)}")
     return found
 
 
-def load_calibration(run: Run) -> Calibration:
+def load_text_threshold(run: Run) -> TextThreshold:
     """The threshold the run has found.
 
     Raises:
         BadInput: it has found none.
         Corrupt: the file is not what its receipt says.
     """
-    receipt, path = run.store.receipt(CALIBRATION), calibration_file(run)
+    receipt, path = run.store.receipt(CALIBRATION), text_threshold_file(run)
     if receipt is None or not path.is_file():
         raise BadInput(f"{path} was not finished; run `relaionet curate` again.")
     if hashlib.sha256(path.read_bytes()).hexdigest() != receipt.sha256:
         raise Corrupt(f"{path} is not what its receipt says; delete it and run again.")
-    return read_calibration(read_json(path))
+    return read_text_threshold(read_json(path))
 
 
-def describe_calibration(found: Calibration) -> str:
+def describe_text_threshold(found: TextThreshold) -> str:
     """One line: the thresholds, where they are from, what they do to the sample, and whether that is of use."""
     line = f"texts: cosine of at least {found.min_cosine:.4f} ({found.method}, {found.encoder})"
     line += f", {found.min_cosine_doubtful:.4f} for words of several meanings"
@@ -140,7 +140,7 @@ def match_rows(run: Run, recipe: CurateRecipe, rows: pl.DataFrame, advance: Any)
     if encoder is None or not text_match.needs_texts(rows):
         return text_match.match_texts(rows, recipe.text, progress=advance)
     texts = get_class_texts(encoder, recipe.text.template)
-    thresholds = load_calibration(run).thresholds
+    thresholds = load_text_threshold(run).thresholds
     return text_match.match_texts(rows, recipe.text, encoder, texts, thresholds, advance)
 
 
@@ -150,6 +150,6 @@ def match_settings(run: Run, recipe: CurateRecipe) -> str:
     if encoder is None:
         return digest_of("texts are not compared", text_match.VERSION)
     return digest_of(
-        encoder.fingerprint, text.template, text.min_margin, text.max_chars, load_calibration(run).thresholds,
+        encoder.fingerprint, text.template, text.min_margin, text.max_chars, load_text_threshold(run).thresholds,
         text_match.VERSION,
     )  # fmt: skip

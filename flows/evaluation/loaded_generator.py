@@ -20,7 +20,7 @@ def device_of(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-class Shelf:
+class LoadedGenerator:
     """Holds one loaded generator at a time: two large ones seldom fit into a GPU together."""
 
     def __init__(self, device: str) -> None:

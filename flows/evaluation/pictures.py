@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Shelf:
+class EvaluationPictures:
     """Pictures and records of one stored evaluation, each read when it is asked for."""
 
     evaluation: StoredEvaluation
@@ -52,7 +52,7 @@ class Shelf:
     def facts(self) -> list[SetFacts]:
         """Where the numbers of each set come from."""
         return [
-            SetFacts(label=one.label, split=self.evaluation.split_name, record=one.record(), doubts=one.doubts())
+            SetFacts(label=one.label, split=self.evaluation.split_name, record=one.record(), warnings=one.warnings())
             for one in self.evaluation.sets
         ]
 
@@ -123,23 +123,23 @@ class PictureFinder:
     """`pictures_of` of a report: the first pictures of a class, of a set or of the split itself.
 
     Args:
-        shelves: of the evaluations on the page.
+        evaluations: of the evaluations on the page.
         count: pictures at most.
     """
 
-    def __init__(self, shelves: Sequence[Shelf], count: int = 8) -> None:
-        self._shelves = shelves
+    def __init__(self, evaluations: Sequence[EvaluationPictures], count: int = 8) -> None:
+        self._evaluations = evaluations
         self._count = count
 
     def __call__(self, split: str, label: str, wnid: str) -> list[Picture]:
         """Pictures of one class; none where the set or the split's folder is not there."""
-        for shelf in self._shelves:
-            if shelf.evaluation.split_name != split:
+        for pictures in self._evaluations:
+            if pictures.evaluation.split_name != split:
                 continue
-            if label == REAL and shelf.rows is not None:
-                rows = shelf.rows.filter(wnid=wnid).head(self._count).iter_rows(named=True)
+            if label == REAL and pictures.rows is not None:
+                rows = pictures.rows.filter(wnid=wnid).head(self._count).iter_rows(named=True)
                 alt = f"real image of {find_label(wnid).name}"
                 return [Picture(image=Path(row["path"]), alt=alt, note=row["candidate_id"][:12]) for row in rows]
-            if label in shelf.made:
-                return shelf.made[label].of_class(wnid, self._count)
+            if label in pictures.made:
+                return pictures.made[label].of_class(wnid, self._count)
         return []

@@ -15,7 +15,7 @@ from relaionet.evaluators.metrics.catalogue import find_extra
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.set_labels import count_steps, set_label
 from relaionet.flows.evaluation.inputs import read_inputs
-from relaionet.flows.evaluation.loaded_generator import Shelf, device_of
+from relaionet.flows.evaluation.loaded_generator import LoadedGenerator, device_of
 from relaionet.flows.evaluation.recipe import EvaluateRecipe, GeneratorEntry
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json, write_atomic
@@ -64,20 +64,20 @@ class ScoredSet:
         return set_label(self.name, self.asked.steps, self.asked.guidance)
 
 
-def plan_sets(recipe: EvaluateRecipe, out: Path, shelf: Shelf | None = None) -> list[ScoredSet]:
+def plan_sets(recipe: EvaluateRecipe, out: Path, loaded: LoadedGenerator | None = None) -> list[ScoredSet]:
     """Load every generator, one after the other, and check every setting before anything is made.
 
     Args:
         recipe: what to do.
         out: folder of the evaluation.
-        shelf: holds the last one loaded afterwards.
+        loaded: holds the last one loaded afterwards.
 
     Raises:
         BadInput: a generator is unknown or cannot honour a setting, or two sets would have one name.
     """
     check_recipe(recipe)
-    shelf = shelf or Shelf(device_of(recipe.device))
-    sets = [one for entry in recipe.generators for one in sets_of(entry, shelf.load(entry).info, recipe, out)]
+    loaded = loaded or LoadedGenerator(device_of(recipe.device))
+    sets = [one for entry in recipe.generators for one in sets_of(entry, loaded.load(entry).info, recipe, out)]
     slugs = [one.slug for one in sets]
     twice = sorted({slug for slug in slugs if slugs.count(slug) > 1})
     if twice:

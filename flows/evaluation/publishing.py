@@ -1,4 +1,4 @@
-"""Scores as artifacts of a Prefect server of the user's own: a table to sort, and the same as text with its doubts."""
+"""Scores as artifacts of a Prefect server of the user's own: a table to sort, and the same as text with its warnings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from relaionet.flows.evaluation.stored_sets import read_sets
-from relaionet.flows.pages.evaluation.board import gather_doubts
+from relaionet.flows.pages.evaluation.board import gather_warnings
 from relaionet.flows.pages.evaluation.leaderboard import make_leaderboard
 from relaionet.flows.pages.evaluation.table_files import format_board
 from relaionet.flows.runs.environment import server_address
@@ -33,12 +33,12 @@ def publish_scores(root: Path) -> None:
         | {"n": row.n}
         for row in board.rows
     ]
-    doubts = [
+    warnings = [
         f"* {text} ({'; '.join(labels)})"
-        for text, labels in gather_doubts({one.label: one.doubts() for one in evaluation.sets})
+        for text, labels in gather_warnings({one.label: one.warnings() for one in evaluation.sets})
     ]
     about = f"{evaluation.title}: {evaluation.split_name} under {evaluation.protocol}, in {root}"
     name = re.sub(r"[^a-z0-9]+", "-", f"{evaluation.split_name}-{evaluation.protocol}".lower()).strip("-")
     create_table_artifact(table=table, key=f"relaionet-scores-{name}", description=about)
-    text = "\n".join([f"# {about}", "", format_board(board, scores, "markdown"), *doubts])
+    text = "\n".join([f"# {about}", "", format_board(board, scores, "markdown"), *warnings])
     create_markdown_artifact(markdown=text, key=f"relaionet-leaderboard-{name}", description=about)

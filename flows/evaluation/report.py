@@ -9,7 +9,7 @@ from typing import Any
 
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.flows.evaluation.joined import Joined, join_evaluations
-from relaionet.flows.evaluation.pictures import PictureFinder, Shelf
+from relaionet.flows.evaluation.pictures import EvaluationPictures, PictureFinder
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation, read_sets
 from relaionet.flows.pages.evaluation.contents import Picture, Report, SampleRow
 from relaionet.flows.pages.evaluation.leaderboard import make_leaderboard
@@ -41,9 +41,9 @@ def write_evaluation_report(folders: Sequence[Path], path: Path | None = None, *
     evaluations = [read_sets(folder) for folder in folders]
     joined = join_evaluations(evaluations)
     path = path or evaluations[0].root / "report.html"
-    shelves = [Shelf(one) for one in evaluations]
-    for shelf in shelves:
-        about = shelf.about_split.get("notes", {})
+    shown = [EvaluationPictures(one) for one in evaluations]
+    for evaluation in shown:
+        about = evaluation.about_split.get("notes", {})
         more.setdefault("is_miniature", bool(about.get("miniature")))
         more.setdefault("is_simulated", bool(about.get("simulated_reviewers")))
     report = Report(
@@ -54,11 +54,11 @@ def write_evaluation_report(folders: Sequence[Path], path: Path | None = None, *
             "class_scores": joined.class_scores,
             "differences": joined.differences,
             "roles": find_roles(evaluations),
-            "sets": [facts for shelf in shelves for facts in shelf.facts()],
-            "gallery": shelves[0].gallery(),
-            "samples": make_sample_rows(shelves),
-            "pictures_of": PictureFinder(shelves),
-            "provenance": {**list_provenance(shelves), **more.get("provenance", {})},
+            "sets": [facts for evaluation in shown for facts in evaluation.facts()],
+            "gallery": shown[0].gallery(),
+            "samples": make_sample_rows(shown),
+            "pictures_of": PictureFinder(shown),
+            "provenance": {**list_provenance(shown), **more.get("provenance", {})},
         }
     )
     write_leaderboards(path.parent / "tables", joined, report.roles)
@@ -79,18 +79,18 @@ def write_leaderboards(folder: Path, joined: Joined, roles: Mapping[str, str]) -
 
 
 def print_leaderboards(folders: Sequence[Path], form: str, metrics: Sequence[str] = ()) -> str:
-    """The leaderboards of evaluations as text, one after the other.
+    """The leaderboards of shown as text, one after the other.
 
     Args:
-        folders: of evaluations.
+        folders: of shown.
         form: see `score_tables.format_board`.
         metrics: columns, in order; all where empty.
 
     Raises:
         BadInput: see `write_evaluation_report`; or a metric was not scored.
     """
-    evaluations = [read_sets(folder) for folder in folders]
-    joined, texts = join_evaluations(evaluations), []
+    shown = [read_sets(folder) for folder in folders]
+    joined, texts = join_evaluations(shown), []
     for rows in joined.scores.partition_by("split", "protocol", maintain_order=True):
         apart = joined.differences.filter(split=rows["split"][0], protocol=rows["protocol"][0])
         board = make_leaderboard(rows, find_roles(evaluations), apart)
@@ -98,39 +98,39 @@ def print_leaderboards(folders: Sequence[Path], form: str, metrics: Sequence[str
     return "\n".join(texts)
 
 
-def find_roles(evaluations: Sequence[StoredEvaluation]) -> dict[str, str]:
+def find_roles(shown: Sequence[StoredEvaluation]) -> dict[str, str]:
     """Generator -> its role, of those that do not compete."""
-    return {one.name: one.role for evaluation in evaluations for one in evaluation.sets if one.role}
+    return {one.name: one.role for evaluation in shown for one in evaluation.sets if one.role}
 
 
-def list_provenance(shelves: Sequence[Shelf]) -> dict[str, Any]:
+def list_provenance(shown: Sequence[EvaluationPictures]) -> dict[str, Any]:
     """What is no scored set: the runs, the splits, the protocols."""
     found: dict[str, Any] = {}
-    for shelf in shelves:
-        one = shelf.evaluation
-        name = "this evaluation" if len(shelves) == 1 else f"evaluation {one.root.name}"
+    for evaluation in evaluations:
+        one = evaluation.evaluation
+        name = "this evaluation" if len(evaluations) == 1 else f"evaluation {one.root.name}"
         found[name] = read_json(one.root / "run.json")
-        found[f"split {one.split_name}"] = shelf.about_split or "its folder is not there any more"
+        found[f"split {one.split_name}"] = evaluation.about_split or "its folder is not there any more"
         found[f"protocol {one.protocol}"] = asdict(find_protocol(one.protocol))
     return found
 
 
-def make_sample_rows(shelves: Sequence[Shelf]) -> list[SampleRow]:
+def make_sample_rows(evaluations: Sequence[EvaluationPictures]) -> list[SampleRow]:
     """The first request of every class, across the real image and all sets of the split."""
-    splits: dict[str, list[Shelf]] = {}
-    for shelf in shelves:
-        splits.setdefault(shelf.evaluation.split_name, []).append(shelf)
+    splits: dict[str, list[EvaluationPictures]] = {}
+    for evaluation in evaluations:
+        splits.setdefault(evaluation.evaluation.split_name, []).append(evaluation)
     found = []
     for split, some in splits.items():
-        rows = next((shelf.rows for shelf in some if shelf.rows is not None), None)
+        rows = next((evaluation.rows for evaluation in some if evaluation.rows is not None), None)
         if rows is None:
             continue
         chosen = rows.unique("wnid", keep="first", maintain_order=True).sort("class_index").head(ROWS_SHOWN)
         for row in chosen.iter_rows(named=True):
             name = find_label(row["wnid"]).name
             pictures = {REAL_COLUMN: Picture(image=Path(row["path"]), alt=f"real image of {name}")}
-            for shelf in some:
-                for label, made in shelf.made.items():
+            for evaluation in some:
+                for label, made in evaluation.made.items():
                     picture = made.picture(row["candidate_id"], name)
                     if picture is not None:
                         pictures[label] = picture

@@ -20,7 +20,7 @@ from relaionet.evaluators.scoring.compare import compare_sets, keep_influences, 
 from relaionet.evaluators.scoring.measure import measure_set
 from relaionet.evaluators.scoring.score import REAL, Setting, list_scores, score_real
 from relaionet.evaluators.scoring.score import VERSION as SCORE_VERSION
-from relaionet.evaluators.scoring.warnings import find_doubts
+from relaionet.evaluators.scoring.warnings import find_warnings
 from relaionet.flows.evaluation.inputs import Inputs
 from relaionet.flows.evaluation.plan import ScoredSet
 from relaionet.flows.runs.run import Run
@@ -77,13 +77,13 @@ def score_samples(scoring: Scoring, one: ScoredSet, samples: pl.DataFrame, secon
     )  # fmt: skip
     scores = _score_once(scoring, one, features, setting)
     say_scores(run, one, scores, samples.height - made.height, seconds + time.perf_counter() - started)
-    for doubt in read_json(_doubts_path(run, one)):
-        run.reporter.say(f"    note: {doubt}")
+    for warning in read_json(_warnings_path(run, one)):
+        run.reporter.say(f"    note: {warning}")
     return scores
 
 
 def _score_once(scoring: Scoring, one: ScoredSet, features: FeatureSet, setting: Setting) -> pl.DataFrame:
-    """Scores of one set, with those by class, its influences and its doubts beside them."""
+    """Scores of one set, with those by class, its influences and its warnings beside them."""
     run, inputs = scoring.run, scoring.inputs
     others = {name: statistics.digest for name, statistics in inputs.references.items()}
     digest = digest_of(
@@ -104,10 +104,10 @@ def _score_once(scoring: Scoring, one: ScoredSet, features: FeatureSet, setting:
             by_class = pl.concat([by_class, score_classes(measured, setting, inputs.groups)])
         run.store.write(by_class, CLASS_SCORES, digest, shard=one.slug)
         write_influences(_influences_path(one), keep_influences(measured, one.label))
-        write_json(_doubts_path(run, one), find_doubts(measured.samples, measured.reference))
+        write_json(_warnings_path(run, one), find_warnings(measured.samples, measured.reference))
         return list_scores(measured, setting)
 
-    beside = (run.store.path(CLASS_SCORES, one.slug), _influences_path(one), _doubts_path(run, one))
+    beside = (run.store.path(CLASS_SCORES, one.slug), _influences_path(one), _warnings_path(run, one))
     if not all(path.is_file() for path in beside):
         run.store.forget(SCORES.name, one.slug)
     run.make(SCORES, digest, make, shard=one.slug)
@@ -154,5 +154,5 @@ def _influences_path(one: ScoredSet) -> Path:
     return one.folder / "influences.npz"
 
 
-def _doubts_path(run: Run, one: ScoredSet) -> Path:
+def _warnings_path(run: Run, one: ScoredSet) -> Path:
     return run.root / "doubts" / f"{one.slug}.json"

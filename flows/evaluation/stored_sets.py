@@ -57,7 +57,7 @@ class StoredSet:
         """What was asked for, run and measured."""
         return {"settings": asdict(self.settings), "asked": asdict(self.asked), **read_record(self.folder)}
 
-    def doubts(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """What a reader of its numbers should know."""
         path = self.root / "doubts" / f"{self.slug}.json"
         return [str(text) for text in read_json(path)] if path.is_file() else []

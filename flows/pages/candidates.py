@@ -199,9 +199,9 @@ def compare_counts(classes: pl.DataFrame, published: Mapping[str, int]) -> dict[
 
 def find_plots(run: Run) -> list[dict[str, str]]:
     """The picture of the text threshold as a data URI, where the run compared texts."""
-    from relaionet.flows.curation.texts import calibration_file
+    from relaionet.flows.curation.texts import text_threshold_file
 
-    path = calibration_file(run).with_suffix(".png")
+    path = text_threshold_file(run).with_suffix(".png")
     if not path.is_file():
         return []
     uri = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from relaionet.pipeline.captions.text_threshold import Calibration, Cosines
+    from relaionet.pipeline.captions.text_threshold import Cosines, TextThreshold
 
 WRONG, NAMED, DOUBTFUL = "#8a8a8a", "#1f6fb2", "#c2571a"
 
 
-def draw_calibration(found: Calibration, path: Path) -> None:
+def draw_text_threshold(found: TextThreshold, path: Path) -> None:
     """Write a PNG: how similar captions are to the class they name and to all others, and the threshold.
 
     Args:
@@ -72,7 +72,7 @@ def _draw_line(axes: Axes, cosine: float, text: str, color: str, side: str) -> N
     )  # fmt: skip
 
 
-def _range(found: Calibration) -> tuple[float, float]:
+def _range(found: TextThreshold) -> tuple[float, float]:
     """From the least to the greatest cosine that occurs, with a little room."""
     import numpy as np
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from relaionet.evaluators.generators.dry_run import ADAPTIVE, COUNTED, Outlook, foresee
+from relaionet.evaluators.generators.dry_run import ADAPTIVE, COUNTED, DryRun, look_ahead
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.set_labels import count_steps
 from relaionet.flows.evaluation.plan import check_recipe, sets_of
@@ -35,25 +35,25 @@ class PlannedSet:
     calls: str
 
 
-def plan_entry(entry: GeneratorEntry, recipe: EvaluateRecipe) -> tuple[Outlook, list[PlannedSet]]:
+def plan_entry(entry: GeneratorEntry, recipe: EvaluateRecipe) -> tuple[DryRun, list[PlannedSet]]:
     """One generator of a recipe and its sets; none where only loading it could tell what it is.
 
     Raises:
         BadInput: there is no such generator, its file is wrong, or it cannot honour a setting.
     """
-    outlook = foresee(entry.generator, entry.options)
-    if outlook.info is None:
-        return outlook, []
+    dry_run = look_ahead(entry.generator, entry.options)
+    if dry_run.info is None:
+        return dry_run, []
     sets = []
-    for one in sets_of(entry, outlook.info, recipe):
+    for one in sets_of(entry, dry_run.info, recipe):
         sets.append(
             PlannedSet(
-                name=_name(entry, outlook), asked=_text(one.asked.steps, one.asked.guidance),
+                name=_name(entry, dry_run), asked=_text(one.asked.steps, one.asked.guidance),
                 runs=_text(one.settings.steps, one.settings.guidance), is_record_only=one.is_record_only,
-                calls=outlook.calls(one.settings),
+                calls=dry_run.calls(one.settings),
             )
         )  # fmt: skip
-    return outlook, sets
+    return dry_run, sets
 
 
 def plan_lines(recipe: EvaluateRecipe) -> list[str]:
@@ -85,18 +85,18 @@ def plan_lines(recipe: EvaluateRecipe) -> list[str]:
     lines += ["A row 'record only' runs at what the generator can do, and its name in the tables says so."] * any(
         one.is_record_only for one in sets
     )
-    for entry, (outlook, _) in zip(recipe.generators, planned, strict=True):
-        lines += ["", *_weights_lines(entry, outlook)]
+    for entry, (dry_run, _) in zip(recipe.generators, planned, strict=True):
+        lines += ["", *_weights_lines(entry, dry_run)]
     waiting = ["the split"] * (images is None)
     waiting += [
-        _name(entry, outlook) for entry, (outlook, _) in zip(recipe.generators, planned, strict=True) if outlook.missing
+        _name(entry, dry_run) for entry, (dry_run, _) in zip(recipe.generators, planned, strict=True) if dry_run.missing
     ]
     ready = f"Not ready, see MISSING: {', '.join(waiting)}." if waiting else "Nothing is missing."
     return [*lines, "", ready, "What the metrics need: relaionet metrics --protocols."]
 
 
-def _name(entry: GeneratorEntry, outlook: Outlook) -> str:
-    return entry.name or (outlook.info.name if outlook.info else entry.generator)
+def _name(entry: GeneratorEntry, dry_run: DryRun) -> str:
+    return entry.name or (dry_run.info.name if dry_run.info else entry.generator)
 
 
 def _text(steps: int, guidance: float) -> str:
@@ -115,16 +115,16 @@ def _split_of(recipe: EvaluateRecipe) -> tuple[int | None, str]:
     return count, f"split {recipe.split_name or info['release']}: {count:,} images of every set"
 
 
-def _weights_lines(entry: GeneratorEntry, outlook: Outlook) -> list[str]:
+def _weights_lines(entry: GeneratorEntry, dry_run: DryRun) -> list[str]:
     """Where a generator's weights are, which are here, and what is missing."""
-    licence = f", licence {outlook.info.licence}" if outlook.info else ""
-    found = [f"{_name(entry, outlook)}: {outlook.kind or 'python'}{licence}"]
-    gated = "; gated: accept its terms on the Hub and log in" if outlook.about.access == "gated" else ""
-    items = [f"here: {one}" for one in outlook.here]
-    items += [f"fetched when it first runs: {one}{gated}" for one in outlook.to_fetch]
-    if outlook.kind == "command":
-        items.append(f"weights: {outlook.about.weights or 'see its script'}")
-    items += [f"MISSING {one}" for one in outlook.missing]
+    licence = f", licence {dry_run.info.licence}" if dry_run.info else ""
+    found = [f"{_name(entry, dry_run)}: {dry_run.kind or 'python'}{licence}"]
+    gated = "; gated: accept its terms on the Hub and log in" if dry_run.about.access == "gated" else ""
+    items = [f"here: {one}" for one in dry_run.here]
+    items += [f"fetched when it first runs: {one}{gated}" for one in dry_run.to_fetch]
+    if dry_run.kind == "command":
+        items.append(f"weights: {dry_run.about.weights or 'see its script'}")
+    items += [f"MISSING {one}" for one in dry_run.missing]
     for item in items:
         found += textwrap.wrap(item, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
     return found

@@ -76,7 +76,7 @@ class TextMatchConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Thresholds:
+class TextThresholds:
     """Least cosines that pass.
 
     Attributes:
@@ -88,7 +88,7 @@ class Thresholds:
     doubtful: float
 
 
-def given_thresholds(config: TextMatchConfig) -> Thresholds:
+def given_thresholds(config: TextMatchConfig) -> TextThresholds:
     """The thresholds a recipe states itself.
 
     Raises:
@@ -97,7 +97,7 @@ def given_thresholds(config: TextMatchConfig) -> Thresholds:
     if config.min_cosine is None:
         raise BadInput("no threshold: give min_cosine, or calibrate first.")
     doubtful = config.min_cosine if config.min_cosine_doubtful is None else config.min_cosine_doubtful
-    return Thresholds(sure=config.min_cosine, doubtful=doubtful)
+    return TextThresholds(sure=config.min_cosine, doubtful=doubtful)
 
 
 def fold_captions(captions: pl.Expr, max_chars: int) -> pl.Expr:
@@ -131,7 +131,7 @@ def is_doubtful() -> pl.Expr:
 
 def match_texts(
     rows: pl.DataFrame, config: TextMatchConfig, encoder: TextEncoder | None = None,
-    class_vectors: np.ndarray | None = None, thresholds: Thresholds | None = None,
+    class_vectors: np.ndarray | None = None, thresholds: TextThresholds | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     """Decide for every row which class its caption is about.
@@ -246,7 +246,7 @@ def _best_classes(pairs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _judge(rows: pl.DataFrame, best: pl.DataFrame, thresholds: Thresholds, min_margin: float) -> pl.DataFrame:
+def _judge(rows: pl.DataFrame, best: pl.DataFrame, thresholds: TextThresholds, min_margin: float) -> pl.DataFrame:
     """Statuses from cosines; `rows` in order."""
     is_sought = pl.col("sought_wnids").fill_null([]).list.len() > 0
     step = 0.5 / STEPS_PER_UNIT  # margins are differences of rounded numbers

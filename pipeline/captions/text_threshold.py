@@ -22,7 +22,7 @@ from relaionet.pipeline.captions.text_match import (
     TEMPLATE,
     TEXTS_PER_BLOCK,
     TextMatchConfig,
-    Thresholds,
+    TextThresholds,
     compared_with,
     fold_captions,
     is_doubtful,
@@ -68,7 +68,7 @@ class Cosines:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration:
+class TextThreshold:
     """A threshold and what it rests on.
 
     Attributes:
@@ -103,9 +103,9 @@ class Calibration:
     wrong: Cosines
 
     @property
-    def thresholds(self) -> Thresholds:
+    def thresholds(self) -> TextThresholds:
         """What `match_texts` takes."""
-        return Thresholds(sure=self.min_cosine, doubtful=self.min_cosine_doubtful)
+        return TextThresholds(sure=self.min_cosine, doubtful=self.min_cosine_doubtful)
 
 
 def published_cosine(config: TextMatchConfig) -> float | None:
@@ -140,7 +140,7 @@ def sample_captions(shards: Iterable[pl.DataFrame], config: TextMatchConfig) -> 
 def calibrate_threshold(
     sample: pl.DataFrame, config: TextMatchConfig, encoder: TextEncoder, class_vectors: np.ndarray,
     progress: Callable[[int], None] | None = None,
-) -> Calibration:  # fmt: skip
+) -> TextThreshold:  # fmt: skip
     """Find the thresholds, and how similar named and wrong pairs are.
 
     Args:
@@ -157,7 +157,7 @@ def calibrate_threshold(
     stricter = config.min_cosine_doubtful
     if stricter is None:
         stricter = max(least, least_cosine(wrong, config.max_false_accept_doubtful_frac))
-    return Calibration(
+    return TextThreshold(
         min_cosine=least, min_cosine_doubtful=stricter, method=method, encoder=encoder.name,
         fingerprint=encoder.fingerprint, template=config.template, captions_count=sample.height,
         wrong_pairs_count=int(wrong.sum()), seed=config.seed, with_class_names=few,
@@ -251,8 +251,8 @@ def _describe(counts: np.ndarray, least: float, stricter: float) -> Cosines:
     )  # fmt: skip
 
 
-def read_calibration(values: Mapping[str, Any]) -> Calibration:
+def read_text_threshold(values: Mapping[str, Any]) -> TextThreshold:
     """A calibration from its stored form."""
     parts = {name: values[name] for name in ("named", "doubtful", "wrong")}
     kinds = {name: Cosines(**{**part, "counts": tuple(part["counts"])}) for name, part in parts.items()}
-    return Calibration(**{**values, **kinds})
+    return TextThreshold(**{**values, **kinds})

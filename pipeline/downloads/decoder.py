@@ -23,14 +23,14 @@ BYTES_PER_PIXEL, BASE_BYTES = 24, 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class DecodedPicture:
     """What decoding told: the facts, and the perceptual hash (16 hex digits)."""
 
     facts: ImageFacts
     phash: str
 
 
-def read_picture(data: bytes, max_pixels: int) -> Picture:
+def read_picture(data: bytes, max_pixels: int) -> DecodedPicture:
     """Decode a picture in this process.
 
     Args:
@@ -41,7 +41,7 @@ def read_picture(data: bytes, max_pixels: int) -> Picture:
         BrokenImage: as for `image_bytes.open_image`.
     """
     with open_image(data, max_pixels) as image:
-        return Picture(facts=facts_of(image, data), phash=phash_hex(image))
+        return DecodedPicture(facts=facts_of(image, data), phash=phash_hex(image))
 
 
 class Decoder:
@@ -56,7 +56,7 @@ class Decoder:
         self._max_pixels, self._timeout_s = max_pixels, timeout_s
         self._process: subprocess.Popen[bytes] | None = None
 
-    def read(self, path: Path) -> Picture:
+    def read(self, path: Path) -> DecodedPicture:
         """Decode a file.
 
         Raises:
@@ -69,7 +69,7 @@ class Decoder:
             self.close()
         if "error" in answer:
             raise BrokenImage(answer["error"])
-        return Picture(facts=ImageFacts(**answer["facts"]), phash=answer["phash"])
+        return DecodedPicture(facts=ImageFacts(**answer["facts"]), phash=answer["phash"])
 
     def _ask(self, path: Path) -> dict[str, Any] | None:
         if self._process is None:

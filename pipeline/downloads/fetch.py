@@ -121,7 +121,7 @@ def fetch_images(
 
     Args:
         rows: candidate_id (64 hex digits, each once) and url, both without nulls; other columns are ignored.
-        config: limits and manners.
+        config: limits and rate limits.
         images: folder of the images; bytes go to `<first two digits>/<candidate_id>.<format>`.
         progress: called with the number of rows done since the last call.
         earlier: DOWNLOADS of earlier fetches into the same folder. Rows of it whose bytes are there, or that failed

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from relaionet.manifests.tables import ALIVE
-from relaionet.pipeline.downloads.decoder import Decoder, Picture
+from relaionet.pipeline.downloads.decoder import DecodedPicture, Decoder
 from relaionet.pipeline.downloads.web_guard import Visit, WebGuard
 from relaionet.pipeline.downloads.web_rules import Failure
 from relaionet.pipeline.images.decode import BrokenImage
@@ -139,7 +139,7 @@ class LedgerWriter:
         again = failure.may_come_back and failure.status != "slow" and visit.asked
         return asdict(failure) | {"settled": not again or visit.tries_count > self._job.settings["retries"]}
 
-    def _store(self, candidate_id: str, data: bytes) -> tuple[Picture, str]:
+    def _store(self, candidate_id: str, data: bytes) -> tuple[DecodedPicture, str]:
         """Put bytes in their place, whole or not at all, if they are a picture; the picture and its path."""
         part = self._job.work / f"{candidate_id}.part"
         try:
@@ -179,7 +179,7 @@ class _Decoders:
         self._all: list[Decoder] = []
         self._change = threading.Condition()
 
-    def read(self, path: Path, backlog: int) -> Picture:
+    def read(self, path: Path, backlog: int) -> DecodedPicture:
         """Decode a file, while `backlog` others wait."""
         with self._change:
             while not self._idle and self._all and (len(self._all) >= DECODERS_COUNT or backlog < BACKLOG_PER_DECODER):

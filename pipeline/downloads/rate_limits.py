@@ -1,4 +1,4 @@
-"""Manners towards hosts: how many requests at once, how far apart, pauses they ask for, and when to stop asking."""
+"""RateLimits towards hosts: how many requests at once, how far apart, pauses they ask for, and when to stop asking."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HARMLESS_FAILURES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manners:
+class RateLimits:
     """How one host is treated.
 
     Attributes:
@@ -49,11 +49,11 @@ class HostGate:
     """Lets requests through, host by host.
 
     Args:
-        manners: towards every host.
+        rate_limits: towards every host.
     """
 
-    def __init__(self, manners: Manners) -> None:
-        self._manners = manners
+    def __init__(self, rate_limits: RateLimits) -> None:
+        self._rate_limits = rate_limits
         self._hosts: dict[str, _Host] = {}
         self._lock = threading.Lock()
 
@@ -76,14 +76,14 @@ class HostGate:
                 wait = max(host.paused_until, host.next_at) - now
                 if host.paused_until - now > PATIENCE_S:
                     raise HostRests(f"{name} asked for a pause")
-                if host.running >= self._manners.requests_count:
+                if host.running >= self._rate_limits.requests_count:
                     host.change.wait()
                 elif wait > 0:
                     host.change.wait(wait)
                 else:
                     break
             host.running += 1
-            host.next_at = now + self._manners.interval_s
+            host.next_at = now + self._rate_limits.interval_s
 
     def leave(self, name: str, failure: Failure | None, code: int = 0, retry_after_s: float | None = None) -> None:
         """Say how a request ended.
@@ -114,9 +114,11 @@ class HostGate:
         now = time.monotonic()
         added = max(0.0, now + pause - max(now, host.paused_until))
         host.waited_s += added
-        if host.waited_s > self._manners.max_wait_s:
-            host.given_up = _giving_up(failure, f"{name} asks for pauses of more than {self._manners.max_wait_s:g} s")
-        elif host.failures >= self._manners.failures_count:
+        if host.waited_s > self._rate_limits.max_wait_s:
+            host.given_up = _giving_up(
+                failure, f"{name} asks for pauses of more than {self._rate_limits.max_wait_s:g} s"
+            )
+        elif host.failures >= self._rate_limits.failures_count:
             host.given_up = _giving_up(failure, f"{name} failed {host.failures} times in a row")
         host.paused_until = max(host.paused_until, now + pause)
 

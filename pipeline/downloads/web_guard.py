@@ -1,7 +1,7 @@
 """Bounds on what a stranger's URL may do to us, put under urllib so that whoever calls it (img2dataset) is bound too.
 
 Only http and https, only public addresses, checked when connecting and again at every redirect; at most so many bytes,
-seconds and redirects; hosts are asked with manners. What happened to each URL is kept for the reason of its row.
+seconds and redirects; hosts are asked within rate limits. What happened to each URL is kept for the reason of its row.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import IO, Any
 
-from relaionet.pipeline.downloads.rate_limits import HostGate, Manners
+from relaionet.pipeline.downloads.rate_limits import HostGate, RateLimits
 from relaionet.pipeline.downloads.web_connections import Connector, make_handler
 from relaionet.pipeline.downloads.web_rules import (
     NO_PICTURE_CODES,
@@ -162,7 +162,7 @@ class WebGuard(urllib.request.OpenerDirector):
 
     Args:
         limits: for every URL.
-        manners: towards every host.
+        rate_limits: towards every host.
         agent: the name we go by; X-Robots-Tag headers that forbid it are obeyed.
         agent_header: the User-Agent header; None leaves the caller's.
 
@@ -170,11 +170,15 @@ class WebGuard(urllib.request.OpenerDirector):
     """
 
     def __init__(
-        self, limits: Limits, manners: Manners | None = None, agent: str = "relaionet", agent_header: str | None = None
+        self,
+        limits: Limits,
+        rate_limits: RateLimits | None = None,
+        agent: str = "relaionet",
+        agent_header: str | None = None,
     ) -> None:
         super().__init__()
         self.limits = limits
-        self.gate = HostGate(manners or Manners())
+        self.gate = HostGate(rate_limits or RateLimits())
         self.visits: dict[str, Visit] = {}
         self._agent, self._agent_header = agent, agent_header
         self._thread = _Thread()

@@ -23,7 +23,7 @@ import polars as pl
 from relaionet.pipeline.downloads.fetch import DownloadConfig
 from relaionet.pipeline.downloads.ledger import STORAGE_ERRORS, FetchJob, LedgerWriter, exit_code_of
 from relaionet.pipeline.downloads.process import write_rows
-from relaionet.pipeline.downloads.rate_limits import Manners
+from relaionet.pipeline.downloads.rate_limits import RateLimits
 from relaionet.pipeline.downloads.web_guard import Limits, WebGuard
 from relaionet.pipeline.downloads.web_rules import FORBIDDING, host_of
 
@@ -58,13 +58,13 @@ def _make_guard(config: DownloadConfig) -> WebGuard:
         timeout_s=config.timeout_s, max_bytes=config.max_bytes, max_redirects=config.max_redirects,
         allow_private=config.allow_private,
     )  # fmt: skip
-    manners = Manners(
+    rate_limits = RateLimits(
         requests_count=config.requests_per_host, interval_s=config.host_interval_s,
         failures_count=config.host_failures, max_wait_s=config.host_wait_s,
     )  # fmt: skip
     contact = f"; +{config.contact}" if config.contact else ""
     header = f"Mozilla/5.0 (compatible; {config.user_agent}/{metadata.version('relaionet')}{contact})"
-    return WebGuard(limits, manners, config.user_agent, header)
+    return WebGuard(limits, rate_limits, config.user_agent, header)
 
 
 def _run_job(path: Path) -> None:

@@ -14,7 +14,7 @@ from relaionet.pipeline.exports.features import TEXTS, arrow_schema
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from relaionet.pipeline.exports.pictures import Picture
+    from relaionet.pipeline.exports.pictures import ExportedPicture
 
 IMAGES_FOLDER = "images"
 METADATA = f"{IMAGES_FOLDER}/metadata.parquet"
@@ -27,7 +27,7 @@ class ImageFolderWriter:
         """The list of a shard's files."""
         return f".receipts/{number:05d}.parquet"
 
-    def write_shard(self, out: Path, file: Path, pictures: Iterator[Picture]) -> None:
+    def write_shard(self, out: Path, file: Path, pictures: Iterator[ExportedPicture]) -> None:
         """Place the files of one shard, then list them."""
         rows = []
         for picture in pictures:
@@ -81,7 +81,7 @@ def _write_tables(file: Path, tables: Iterable[pa.Table]) -> None:
     part.replace(file)
 
 
-def _place(picture: Picture, target: Path, part: Path) -> None:
+def _place(picture: ExportedPicture, target: Path, part: Path) -> None:
     """Link the split's file where the bytes are the same, write them where not; whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part.unlink(missing_ok=True)

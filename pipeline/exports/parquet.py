@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from relaionet.pipeline.exports.features import TEXTS, arrow_schema
 
 if TYPE_CHECKING:
-    from relaionet.pipeline.exports.pictures import Picture
+    from relaionet.pipeline.exports.pictures import ExportedPicture
 
 # readers that want one row read its whole row group
 GROUP_ROWS, GROUP_BYTES = 100, 32 * 2**20
@@ -23,7 +23,7 @@ class ParquetWriter:
         """Such as `data/test-00000-of-00012.parquet`."""
         return f"data/test-{number:05d}-of-{count:05d}.parquet"
 
-    def write_shard(self, out: Path, file: Path, pictures: Iterator[Picture]) -> None:
+    def write_shard(self, out: Path, file: Path, pictures: Iterator[ExportedPicture]) -> None:
         """Write one parquet file."""
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -47,15 +47,15 @@ class ParquetWriter:
         return shards
 
 
-def _row(picture: Picture) -> dict[str, Any]:
+def _row(picture: ExportedPicture) -> dict[str, Any]:
     path = f"{picture.wnid}/{picture.candidate_id}.{picture.format}"
     return {"image": {"bytes": picture.data, "path": path}, "label": picture.class_index} | {
         name: getattr(picture, name) for name in TEXTS
     }
 
 
-def _groups(pictures: Iterator[Picture]) -> Iterator[list[Picture]]:
-    held: list[Picture] = []
+def _groups(pictures: Iterator[ExportedPicture]) -> Iterator[list[ExportedPicture]]:
+    held: list[ExportedPicture] = []
     held_bytes = 0
     for picture in pictures:
         held.append(picture)

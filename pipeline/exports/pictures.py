@@ -22,7 +22,7 @@ READ_THREADS, READ_AHEAD = 4, 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class ExportedPicture:
     """One image on its way into a form.
 
     Attributes:
@@ -48,7 +48,9 @@ class Picture:
     data: bytes
 
 
-def read_pictures(rows: pl.DataFrame, positions: Positions, left_out: list[dict[str, str]]) -> Iterator[Picture]:
+def read_pictures(
+    rows: pl.DataFrame, positions: Positions, left_out: list[dict[str, str]]
+) -> Iterator[ExportedPicture]:
     """Read a split's images one by one.
 
     Args:
@@ -66,13 +68,13 @@ def read_pictures(rows: pl.DataFrame, positions: Positions, left_out: list[dict[
         while ahead:
             loaded = ahead.popleft().result()
             ahead.extend(pool.submit(_load_picture, row, positions) for row in islice(columns, 1))
-            if isinstance(loaded, Picture):
+            if isinstance(loaded, ExportedPicture):
                 yield loaded
             else:
                 left_out.append(loaded)
 
 
-def _load_picture(row: tuple[Any, ...], positions: Positions) -> Picture | dict[str, str]:
+def _load_picture(row: tuple[Any, ...], positions: Positions) -> ExportedPicture | dict[str, str]:
     candidate_id, wnid, class_index, sha256, path = row
     data = Path(path).read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
@@ -81,7 +83,7 @@ def _load_picture(row: tuple[Any, ...], positions: Positions) -> Picture | dict[
         stored = data if positions == "kept" else strip_position(data)
     except BadInput as error:
         return {"candidate_id": candidate_id, "reason": f"positions cannot be taken out: {error}"}
-    return Picture(
+    return ExportedPicture(
         candidate_id=candidate_id, wnid=wnid, class_index=class_index, class_name=labels_by_wnid()[wnid].name,
         path=Path(path), format=Path(path).suffix[1:], image_sha256=sha256, data=stored,
         stored_sha256=sha256 if stored is data else hashlib.sha256(stored).hexdigest(),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from relaionet.manifests.files import file_sha256, write_json
 
 if TYPE_CHECKING:
-    from relaionet.pipeline.exports.pictures import Picture
+    from relaionet.pipeline.exports.pictures import ExportedPicture
 
 INDEX = "data/index.json"
 NAME_DIGITS = 12
@@ -36,7 +36,7 @@ class WebDatasetWriter:
         """Such as `data/test-0a1b2c3d4e5f-000000.tar`."""
         return f"data/{self.prefix}-{number:06d}.tar"
 
-    def write_shard(self, out: Path, file: Path, pictures: Iterator[Picture]) -> None:
+    def write_shard(self, out: Path, file: Path, pictures: Iterator[ExportedPicture]) -> None:
         """Write one tar."""
         part = file.with_name(f"{file.name}.part")
         with part.open("wb") as target:
@@ -60,7 +60,7 @@ class WebDatasetWriter:
         return [*shards, told]
 
 
-def _members(picture: Picture) -> Iterator[tuple[str, bytes]]:
+def _members(picture: ExportedPicture) -> Iterator[tuple[str, bytes]]:
     told = {
         "candidate_id": picture.candidate_id, "wnid": picture.wnid, "class_index": picture.class_index,
         "class_name": picture.class_name, "format": picture.format, "image_sha256": picture.image_sha256,

@@ -17,7 +17,7 @@ EDGE_SHARE = 0.15
 
 
 def thumbprint_hex(image: Image.Image) -> str:
-    """Thumbprint of a picture.
+    """ThumbnailHash of a picture.
 
     Args:
         image: any size, at least 1 × 1, any mode.

@@ -58,7 +58,7 @@ class Attempts:
         Args:
             kind: why they are fetched.
             ids: candidate_id of the rows.
-            download: limits and manners.
+            download: limits and rate limits.
             local: folder the images are taken from; None fetches them.
             progress: called with the number of rows done since the last call.
         """

@@ -61,7 +61,7 @@ def build_split(
         release: from `read_release`.
         config: what is kept.
         out: folder of the split.
-        download: limits and manners of fetching.
+        download: limits and rate limits of fetching.
         progress: called with the number of rows fetched since the last call.
         retry: as in `plan_split`.
         verify: as in `plan_split`.

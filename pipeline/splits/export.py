@@ -22,7 +22,7 @@ from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
 from relaionet.manifests.store import Receipt, Store
 from relaionet.pipeline.exports.card import describe_export, write_form_card, write_form_croissant
-from relaionet.pipeline.exports.pictures import Picture, Positions, read_pictures
+from relaionet.pipeline.exports.pictures import ExportedPicture, Positions, read_pictures
 from relaionet.pipeline.splits.build import read_split
 
 VERSION = "1"
@@ -64,7 +64,7 @@ class Writer(Protocol):
         """File of a shard relative to the export; of a shard of many files, the file that lists them."""
         ...
 
-    def write_shard(self, out: Path, file: Path, pictures: Iterator[Picture]) -> None:
+    def write_shard(self, out: Path, file: Path, pictures: Iterator[ExportedPicture]) -> None:
         """Write one shard whole or not at all."""
         ...
 
@@ -196,7 +196,7 @@ def _write_shard(
     return receipt
 
 
-def _counted(pictures: Iterator[Picture], progress: Callable[[int], None] | None) -> Iterator[Picture]:
+def _counted(pictures: Iterator[ExportedPicture], progress: Callable[[int], None] | None) -> Iterator[ExportedPicture]:
     for picture in pictures:
         yield picture
         if progress is not None:

@@ -74,7 +74,7 @@ def run(count: int, folder: Path) -> float:
     from relaionet.evaluators.scoring.compare import keep_influences, write_influences
     from relaionet.evaluators.scoring.measure import measure_set
     from relaionet.evaluators.scoring.score import Setting, list_scores
-    from relaionet.evaluators.scoring.warnings import find_doubts
+    from relaionet.evaluators.scoring.warnings import find_warnings
     from relaionet.manifests.labels import read_labels
 
     protocol = Protocol(name="bench", size_px=SIDE_PX, fd_extractor="noise", classifier="noise", is_splits=1)
@@ -108,7 +108,7 @@ def run(count: int, folder: Path) -> float:
     list_scores(measured, Setting(generator="g", split="s"))
     score_classes(measured, Setting(generator="g", split="s"))
     write_influences(folder / "influences.npz", keep_influences(measured, "g"))
-    find_doubts(measured.samples, measured.reference)
+    find_warnings(measured.samples, measured.reference)
     return watch.stop()
 
 

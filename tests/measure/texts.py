@@ -18,11 +18,16 @@ from pathlib import Path
 
 import polars as pl
 
-from relaionet.flows.pages.threshold_plot import draw_calibration
+from relaionet.flows.pages.threshold_plot import draw_text_threshold
 from relaionet.pipeline.captions.lemma_match import name_classes
 from relaionet.pipeline.captions.text_encoders import load_text_encoder
 from relaionet.pipeline.captions.text_match import TextMatchConfig, embed_classes, match_texts
-from relaionet.pipeline.captions.text_threshold import BINS_PER_UNIT, Calibration, calibrate_threshold, sample_captions
+from relaionet.pipeline.captions.text_threshold import (
+    BINS_PER_UNIT,
+    TextThreshold,
+    calibrate_threshold,
+    sample_captions,
+)
 
 REAL = (Path(__file__).resolve().parents[3] / "shared" / "real").resolve()
 SHARES = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
@@ -39,7 +44,7 @@ class Measured:
             read; else null), doubtful, cosine, text_status, matched_wnid: of all rows whose words name a class, or may.
     """
 
-    calibration: Calibration
+    calibration: TextThreshold
     table: pl.DataFrame
 
 
@@ -113,7 +118,7 @@ def by_words(table: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
     return [("sure", table.filter(~doubtful)), ("doubtful", table.filter(doubtful)), ("all", table)]
 
 
-def least_of_share(calibration: Calibration, share: float) -> float:
+def least_of_share(calibration: TextThreshold, share: float) -> float:
     """The least hundredth of cosine that at most this share of wrong pairs reaches."""
     reaching, step = 0, len(calibration.wrong.counts)
     while step > 0 and reaching + calibration.wrong.counts[step - 1] <= share * calibration.wrong_pairs_count:
@@ -149,7 +154,7 @@ def main() -> None:
         scores = [score(part) for _, part in by_words(judged)][:2]
         print(f"{share:<8}{least:>8.2f}" + "".join(f"{kept.precision:>10.1%}{kept.recall:>8.1%}" for kept in scores))
     if chosen.plot is not None:
-        draw_calibration(calibration, chosen.plot)
+        draw_text_threshold(calibration, chosen.plot)
 
 
 if __name__ == "__main__":

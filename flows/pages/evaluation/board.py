@@ -58,7 +58,7 @@ def make_board(rows: pl.DataFrame, report: Report, config: ReportConfig) -> dict
         "protocol": protocol,
         "board": board,
         "bounds": check_bounds(rows, roles),
-        "doubts": gather_doubts({one.label: one.doubts for one in report.sets if one.split == split}),
+        "warnings": gather_warnings({one.label: one.warnings for one in report.sets if one.split == split}),
         "found": found,
         "conclusions": {along: conclude_settings(some, along) for along, some in found.items()},
         "trades": trades,
@@ -79,10 +79,10 @@ def _part(rows: pl.DataFrame | None, split: str, protocol: str) -> pl.DataFrame 
     return part if part.height else None
 
 
-def gather_doubts(doubts: Mapping[str, Sequence[str]]) -> list[tuple[str, list[str]]]:
+def gather_warnings(warnings: Mapping[str, Sequence[str]]) -> list[tuple[str, list[str]]]:
     """(sentence, labels it is said of), each sentence once."""
     said: dict[str, list[str]] = {}
-    for label, sentences in doubts.items():
+    for label, sentences in warnings.items():
         for sentence in sentences:
             said.setdefault(sentence, []).append(label)
     return list(said.items())

@@ -53,13 +53,13 @@ class SetFacts:
         label: `set_label` of the set.
         split: it was scored on.
         record: nested mappings: settings, what was measured while sampling, versions.
-        doubts: sentences a reader of its numbers should know.
+        warnings: sentences a reader of its numbers should know.
     """
 
     label: str
     split: str
     record: Mapping[str, Any]
-    doubts: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
 
 PicturesOf = Callable[[str, str, str], Sequence[Picture]]

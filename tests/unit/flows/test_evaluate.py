@@ -18,6 +18,7 @@ from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.flows import evaluate as flow
 from relaionet.flows.cli.main import main
 from relaionet.flows.evaluation import plan
+from relaionet.flows.evaluation.recipe import read_evaluate_recipe
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.release.release import make_release, read_release
 from relaionet.manifests.tables import SCORES

@@ -25,7 +25,7 @@ from relaionet.evaluators.scoring.compare import (
 )
 from relaionet.evaluators.scoring.measure import measure_set
 from relaionet.evaluators.scoring.score import Setting
-from relaionet.evaluators.scoring.warnings import find_doubts
+from relaionet.evaluators.scoring.warnings import find_warnings
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, check_table
 from tests.unit.evaluators.scoring.test_score import CLASSES, make_set
@@ -121,16 +121,16 @@ def test_a_class_of_one_image_has_no_distance_and_no_interval() -> None:
 
 def test_doubts_are_said_where_there_is_reason_and_not_elsewhere() -> None:
     reference, fine = make_set(seed=2), make_set(seed=1)
-    assert find_doubts(fine, reference) == []
+    assert find_warnings(fine, reference) == []
     few = fine.take(range(20))
-    assert any("20 images in 16 dimensions" in text for text in find_doubts(few, reference))
+    assert any("20 images in 16 dimensions" in text for text in find_warnings(few, reference))
     uneven = fine.take([row for row in range(200) if row % 5 == 0 or row < 20])
-    assert any("classes are uneven" in text for text in find_doubts(uneven, reference))
+    assert any("classes are uneven" in text for text in find_warnings(uneven, reference))
     repeats = replace(fine, features=fine.features[np.arange(200) % 100])
-    assert any("100.0 %" in text and "repeats itself" in text for text in find_doubts(repeats, reference))
+    assert any("100.0 %" in text and "repeats itself" in text for text in find_warnings(repeats, reference))
     learnt = np.concatenate([reference.features[:50] + 1e-4, fine.features[50:]])
     assert any(
-        "25.0 %" in text and "trained on" in text for text in find_doubts(replace(fine, features=learnt), reference)
+        "25.0 %" in text and "trained on" in text for text in find_warnings(replace(fine, features=learnt), reference)
     )
 
 

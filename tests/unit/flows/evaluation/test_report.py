@@ -21,8 +21,7 @@ from PIL import Image
 from relaionet.evaluators.miniature.pictures import WORLD_SEED, draw_small
 from relaionet.flows import evaluate as flow
 from relaionet.flows.cli.main import main
-from relaionet.flows.evaluation import loaded_generator as generator_shelf
-from relaionet.flows.evaluation import plan
+from relaionet.flows.evaluation import loaded_generator, plan
 from relaionet.flows.evaluation.joined import join_evaluations
 from relaionet.flows.evaluation.report import print_leaderboards, write_evaluation_report
 from relaionet.flows.evaluation.stored_sets import read_sets
@@ -78,7 +77,7 @@ def test_the_page_is_made_again_from_what_lies_there(made: Path, monkeypatch: py
     def load(*_: object, **__: object) -> None:
         raise AssertionError("a generator was loaded")
 
-    monkeypatch.setattr(generator_shelf, "load_generator", load)
+    monkeypatch.setattr(loaded_generator, "load_generator", load)
     before = (made / "one" / "scores.parquet").read_bytes()
     path = write_evaluation_report([made / "one"])
     first = path.read_bytes()

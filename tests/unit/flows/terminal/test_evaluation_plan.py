@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from relaionet.evaluators.generators.dry_run import ADAPTIVE, COUNTED, foresee
+from relaionet.evaluators.generators.dry_run import ADAPTIVE, COUNTED, look_ahead
 from relaionet.evaluators.generators.protocol import Settings
 from relaionet.evaluators.generators.registry import load_generator
 from relaionet.evaluators.generators.requests import make_requests
@@ -102,7 +102,7 @@ def test_what_is_there_is_not_missing(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["miniature-flow", "miniature-meanflow"])
 def test_a_plan_is_what_a_run_counts(name):
-    outlook, generator = foresee(name), load_generator(name)
+    outlook, generator = look_ahead(name), load_generator(name)
     assert replace(outlook.info, weights=generator.info.weights) == generator.info
     label = read_labels()[generator.info.class_indices[0]]
     rows = {"candidate_id": ["a"], "wnid": [label.wnid], "class_index": [label.class_index]}
@@ -116,14 +116,14 @@ def test_a_plan_is_what_a_run_counts(name):
 
 
 def test_an_adaptive_solver_and_a_command_count_when_they_run(monkeypatch, tmp_path):
-    assert foresee("sit-xl2-dopri5").calls(Settings(steps=1, guidance=1.5)) == ADAPTIVE
-    outlook = foresee("imm-xl2")
+    assert look_ahead("sit-xl2-dopri5").calls(Settings(steps=1, guidance=1.5)) == ADAPTIVE
+    outlook = look_ahead("imm-xl2")
     assert outlook.calls(Settings(steps=1)) == COUNTED
     assert {one.split(":")[0] for one in outlook.missing} == {
         "set RELAIONET_PYTHON", "set RELAIONET_CODE", "set RELAIONET_WEIGHTS",
     }  # fmt: skip
     given = {"RELAIONET_PYTHON": "python", "RELAIONET_CODE": "code", "RELAIONET_WEIGHTS": "a.pkl"}
-    assert foresee("imm-xl2", {"environment": given}).missing == ()
+    assert look_ahead("imm-xl2", {"environment": given}).missing == ()
 
 
 def test_what_only_loading_can_tell_is_said_and_stops_nothing(tmp_path):

@@ -14,7 +14,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.tables import TEXT_MATCHES, check_table
 from relaionet.pipeline.captions.text_encoders import TextEncoder, load_text_encoder
-from relaionet.pipeline.captions.text_match import TextMatchConfig, Thresholds, fold_captions, match_texts
+from relaionet.pipeline.captions.text_match import TextMatchConfig, TextThresholds, fold_captions, match_texts
 from relaionet.pipeline.embeddings.class_texts import embed_labels
 
 JAY, BIRD, MACHINE, CARDIGAN, CORGI, GOLDFISH = (
@@ -142,17 +142,17 @@ def test_a_cosine_at_the_threshold_passes_and_one_step_below_does_not(
 ) -> None:
     rows = a_frame(CASES[:1])
     cosine = round(match_texts(rows, CONFIG, encoder, classes)["cosine"][0], 4)
-    assert match_texts(rows, CONFIG, encoder, classes, Thresholds(sure=cosine, doubtful=1.0))["status"].to_list() == [
-        "ok"
-    ]
-    above = Thresholds(sure=cosine + 0.0001, doubtful=-1.0)
+    assert match_texts(rows, CONFIG, encoder, classes, TextThresholds(sure=cosine, doubtful=1.0))[
+        "status"
+    ].to_list() == ["ok"]
+    above = TextThresholds(sure=cosine + 0.0001, doubtful=-1.0)
     assert match_texts(rows, CONFIG, encoder, classes, above)["status"].to_list() == ["dissimilar"]
 
 
 def test_words_of_several_meanings_have_a_threshold_of_their_own(encoder: TextEncoder, classes: np.ndarray) -> None:
     rows = a_frame([CASES[0], ("Blue jay at the bird feeder in winter", None, [JAY], []), CASES[9]])
     for sure, doubtful, statuses in ((0.3, 0.99, ["ok", "dissimilar", "ok"]), (0.99, 0.3, ["dissimilar", "ok", "ok"])):
-        table = match_texts(rows, CONFIG, encoder, classes, Thresholds(sure=sure, doubtful=doubtful))
+        table = match_texts(rows, CONFIG, encoder, classes, TextThresholds(sure=sure, doubtful=doubtful))
         assert table["status"].to_list() == statuses
 
 

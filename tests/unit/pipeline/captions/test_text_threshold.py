@@ -22,7 +22,7 @@ from relaionet.pipeline.captions.text_threshold import (
     least_cosine,
     passing_frac,
     published_cosine,
-    read_calibration,
+    read_text_threshold,
     sample_captions,
 )
 
@@ -141,7 +141,7 @@ def test_the_thresholds_keep_their_promise_on_vectors(encoder: TextEncoder, clas
     assert (found.thresholds.sure, found.thresholds.doubtful) == (found.min_cosine, found.min_cosine_doubtful)
     assert sum(done) == rows.height
     assert sum(found.wrong.counts) == found.wrong_pairs_count
-    assert read_calibration(json.loads(json.dumps(asdict(found)))) == found
+    assert read_text_threshold(json.loads(json.dumps(asdict(found)))) == found
 
 
 def test_the_threshold_for_doubtful_words_is_never_the_lower_one(encoder: TextEncoder, classes: np.ndarray) -> None:

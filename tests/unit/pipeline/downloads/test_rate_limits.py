@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaionet.pipeline.downloads.rate_limits import HostGate, Manners, spread_hosts
+from relaionet.pipeline.downloads.rate_limits import HostGate, RateLimits, spread_hosts
 from relaionet.pipeline.downloads.web_rules import Failure, HostRests
 
 BUSY = Failure(status="gone", reason="HTTP 503 Busy", may_come_back=True)
@@ -22,7 +22,7 @@ def ask(gate: HostGate, failure: Failure | None, **told: object) -> None:
 
 
 def test_no_more_than_so_many_at_once_and_hosts_do_not_wait_for_each_other() -> None:
-    gate = HostGate(Manners(requests_count=2))
+    gate = HostGate(RateLimits(requests_count=2))
     running: Counter[str] = Counter()
     most: Counter[str] = Counter()
     lock = threading.Lock()
@@ -46,7 +46,7 @@ def test_no_more_than_so_many_at_once_and_hosts_do_not_wait_for_each_other() -> 
 
 
 def test_requests_start_apart() -> None:
-    gate = HostGate(Manners(interval_s=0.05))
+    gate = HostGate(RateLimits(interval_s=0.05))
     starts = []
     for _ in range(4):
         gate.enter("a")
@@ -56,7 +56,7 @@ def test_requests_start_apart() -> None:
 
 
 def test_a_pause_that_is_asked_for_puts_rows_off_and_ends() -> None:
-    gate = HostGate(Manners())
+    gate = HostGate(RateLimits())
     ask(gate, BUSY, code=429, retry_after_s=30.0)
     with pytest.raises(HostRests) as caught:
         gate.enter("a")
@@ -67,7 +67,7 @@ def test_a_pause_that_is_asked_for_puts_rows_off_and_ends() -> None:
 
 
 def test_one_bad_page_is_no_pause_and_three_are() -> None:
-    gate = HostGate(Manners())
+    gate = HostGate(RateLimits())
     for _ in range(2):
         ask(gate, BUSY, code=503)
     assert gate.rest_s({"a"}) == 0
@@ -76,7 +76,7 @@ def test_one_bad_page_is_no_pause_and_three_are() -> None:
 
 
 def test_a_host_that_answers_is_never_given_up() -> None:
-    gate = HostGate(Manners(failures_count=3))
+    gate = HostGate(RateLimits(failures_count=3))
     for _ in range(5):
         ask(gate, BUSY, code=503)
         ask(gate, LOST, code=404)
@@ -84,7 +84,7 @@ def test_a_host_that_answers_is_never_given_up() -> None:
 
 
 def test_a_host_that_fails_in_a_row_is_given_up_with_its_last_reason() -> None:
-    gate = HostGate(Manners(failures_count=2))
+    gate = HostGate(RateLimits(failures_count=2))
     for _ in range(2):
         ask(gate, BUSY, code=503)
     with pytest.raises(HostRests) as caught:
@@ -95,7 +95,7 @@ def test_a_host_that_fails_in_a_row_is_given_up_with_its_last_reason() -> None:
 
 
 def test_a_host_that_asks_for_hours_is_given_up() -> None:
-    gate = HostGate(Manners(max_wait_s=60))
+    gate = HostGate(RateLimits(max_wait_s=60))
     ask(gate, BUSY, code=429, retry_after_s=3600.0)
     with pytest.raises(HostRests) as caught:
         gate.enter("a")

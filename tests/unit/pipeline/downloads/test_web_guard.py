@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from relaionet.pipeline.downloads.rate_limits import Manners
+from relaionet.pipeline.downloads.rate_limits import RateLimits
 from relaionet.pipeline.downloads.web_guard import Limits, WebGuard
 from relaionet.pipeline.downloads.web_rules import RefusedUrl
 
@@ -133,7 +133,7 @@ def test_what_is_noted_of_a_visit(names, fault_server) -> None:
 def test_a_turn_is_given_back_however_a_visit_ends(names, fault_server) -> None:
     fault_server.files["/a.jpg"] = bytes(300)
     opener = WebGuard(
-        Limits(timeout_s=2, max_bytes=200, allow_private=True), Manners(requests_count=1, failures_count=99)
+        Limits(timeout_s=2, max_bytes=200, allow_private=True), RateLimits(requests_count=1, failures_count=99)
     )
     for path in ("/a.jpg", "/none", "/hop/~none", "/hop/file:~~~x", "/short/x", "/loop/x", "/noai/x") * 2:
         with pytest.raises(OSError):  # noqa: PT011  each another

@@ -335,11 +335,11 @@ def test_a_lost_shard_is_said(split: Path, tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_split(split: Path, tmp_path: Path) -> None:
     """A shard of many times the size of the largest image is written with far less than itself in memory."""
     from relaionet.pipeline.exports import webdataset as form_webdataset
-    from relaionet.pipeline.exports.pictures import Picture
+    from relaionet.pipeline.exports.pictures import ExportedPicture
 
     data = bytes(200_000)
     pictures = (
-        Picture(
+        ExportedPicture(
             candidate_id=f"{number:064x}", wnid=WNIDS[0], class_index=0, class_name="tench", path=tmp_path,
             format="jpeg", image_sha256="0" * 64, stored_sha256="0" * 64, data=data,
         )

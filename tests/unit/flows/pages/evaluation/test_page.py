@@ -121,7 +121,7 @@ def make_report(**more: object) -> Report:
         "reviewers": pl.DataFrame([{"reviewer": TRAP, "answered": 7, "controls": 2, "right": 2, "accuracy": 1.0}]),
         "class_scores": make_class_scores(),
         "differences": make_differences(),
-        "sets": [SetFacts(label=label, split="s", record={"digest": TRAP, "nested": {"a": [1, 2]}}, doubts=[TRAP])],
+        "sets": [SetFacts(label=label, split="s", record={"digest": TRAP, "nested": {"a": [1, 2]}}, warnings=[TRAP])],
         "pictures_of": lambda _split, _label, _wnid: [Picture(image=image, alt=TRAP)] * 2,
         "provenance": {TRAP: {"a": TRAP}},
         "roles": ROLES,
