@@ -79,18 +79,18 @@ def write_leaderboards(folder: Path, joined: Joined, roles: Mapping[str, str]) -
 
 
 def print_leaderboards(folders: Sequence[Path], form: str, metrics: Sequence[str] = ()) -> str:
-    """The leaderboards of shown as text, one after the other.
+    """The leaderboards of evaluations as text, one after the other.
 
     Args:
-        folders: of shown.
+        folders: of evaluations.
         form: see `score_tables.format_board`.
         metrics: columns, in order; all where empty.
 
     Raises:
         BadInput: see `write_evaluation_report`; or a metric was not scored.
     """
-    shown = [read_sets(folder) for folder in folders]
-    joined, texts = join_evaluations(shown), []
+    evaluations = [read_sets(folder) for folder in folders]
+    joined, texts = join_evaluations(evaluations), []
     for rows in joined.scores.partition_by("split", "protocol", maintain_order=True):
         apart = joined.differences.filter(split=rows["split"][0], protocol=rows["protocol"][0])
         board = make_leaderboard(rows, find_roles(evaluations), apart)
@@ -98,12 +98,12 @@ def print_leaderboards(folders: Sequence[Path], form: str, metrics: Sequence[str
     return "\n".join(texts)
 
 
-def find_roles(shown: Sequence[StoredEvaluation]) -> dict[str, str]:
+def find_roles(evaluations: Sequence[StoredEvaluation]) -> dict[str, str]:
     """Generator -> its role, of those that do not compete."""
-    return {one.name: one.role for evaluation in shown for one in evaluation.sets if one.role}
+    return {one.name: one.role for evaluation in evaluations for one in evaluation.sets if one.role}
 
 
-def list_provenance(shown: Sequence[EvaluationPictures]) -> dict[str, Any]:
+def list_provenance(evaluations: Sequence[EvaluationPictures]) -> dict[str, Any]:
     """What is no scored set: the runs, the splits, the protocols."""
     found: dict[str, Any] = {}
     for evaluation in evaluations:
