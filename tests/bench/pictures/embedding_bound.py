@@ -19,7 +19,7 @@ from relaionet.pipeline.embeddings.dataset import DatasetConfig
 from relaionet.pipeline.embeddings.embed import decode_picture, input_side_px
 from relaionet.pipeline.embeddings.encoders import load_encoder
 from relaionet.pipeline.images.webdataset import Sample, find_shards, read_samples
-from tests.bench.embedding import write_shards, write_weights
+from tests.bench.pictures.embedding import write_shards, write_weights
 from tests.bench.row import Row
 
 MODEL, SIDE_PX = "ViT-B-32", 1024

@@ -80,7 +80,7 @@ def serve_pictures(delay_s: float = 0.0) -> Iterator[str]:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tests.bench.picture_server", str(port), str(delay_s)]
+    command = [sys.executable, "-m", "tests.bench.pictures.picture_server", str(port), str(delay_s)]
     process = subprocess.Popen(command, start_new_session=True)
     try:
         for _ in range(600):

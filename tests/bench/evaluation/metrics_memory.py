@@ -116,7 +116,7 @@ def measure() -> list[Row]:
     found = {}
     for count in (FEW, MANY):
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "tests.bench.metrics_memory", str(count), folder]
+            command = [sys.executable, "-m", "tests.bench.evaluation.metrics_memory", str(count), folder]
             found[count] = float(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
     unit = f"MiB ({MANY:,} images against {FEW:,})"
     return [Row(name="metrics_memory", ours=found[MANY], peer=found[FEW], goal="<=1.5", unit=unit)]

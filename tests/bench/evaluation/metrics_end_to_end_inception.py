@@ -14,7 +14,7 @@ from unittest import mock
 import torch
 
 from relaionet.evaluators.features.extractors import InceptionExtractor
-from tests.bench.metrics_end_to_end import DIM, Case, measure_case
+from tests.bench.evaluation.metrics_end_to_end import DIM, Case, measure_case
 from tests.bench.row import Row
 
 COUNT = 200

@@ -17,7 +17,7 @@ from relaionet.annotations.label_studio.server import StudioServer, start_studio
 from relaionet.annotations.tasks.page import label_config
 from relaionet.annotations.tasks.tasks import make_tasks, task_data
 from relaionet.manifests.labels import read_labels
-from tests.bench.picture_place import serve_picture
+from tests.bench.review.picture_place import serve_picture
 from tests.bench.row import Row
 
 TASKS_COUNT, ROUNDS, BATCH = 5_000, 3, 1000

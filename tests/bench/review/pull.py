@@ -17,7 +17,7 @@ from relaionet.annotations.label_studio.server import StudioServer, start_studio
 from relaionet.annotations.tasks.page import label_config
 from relaionet.annotations.tasks.tasks import task_data
 from relaionet.manifests.labels import read_labels
-from tests.bench.push import make
+from tests.bench.review.push import make
 from tests.bench.row import Row
 
 TASKS_COUNT, ANSWERS, ROUNDS = 5_000, 4, 2

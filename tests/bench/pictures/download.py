@@ -18,7 +18,7 @@ from pathlib import Path
 import polars as pl
 
 from relaionet.pipeline.downloads.fetch import DownloadConfig, fetch_images
-from tests.bench.picture_server import serve_pictures
+from tests.bench.pictures.picture_server import serve_pictures
 from tests.bench.row import Row
 
 ROWS_COUNT, THREADS, REPEATS = 3000, 32, 2

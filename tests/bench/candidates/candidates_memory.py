@@ -88,7 +88,7 @@ def read(source: Path, out: Path, rows_count: int) -> None:
 
 
 def _child(*arguments: object) -> str:
-    command = [sys.executable, "-m", "tests.bench.candidates_memory", *map(str, arguments)]
+    command = [sys.executable, "-m", "tests.bench.candidates.candidates_memory", *map(str, arguments)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 

@@ -69,7 +69,11 @@ def _tell(seconds: float, count: int) -> None:
 
 def run_one(name: str) -> dict[str, float]:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.settle", name], capture_output=True, text=True, check=True, timeout=600
+        [sys.executable, "-m", "tests.bench.review.settle", name],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
     )
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from relaionet.evaluators.metrics.frechet import fit_gaussian, frechet_distance
-from tests.bench.metrics_end_to_end import published_frechet
+from tests.bench.evaluation.metrics_end_to_end import published_frechet
 from tests.bench.row import Row
 
 DIM, CLASSES_COUNT, CLASSES_TIMED = 2_048, 200, 1

@@ -22,8 +22,8 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
+from tests.bench.retrieval.search_memory import status_bytes
 from tests.bench.row import Row
-from tests.bench.search_memory import status_bytes
 
 ROWS_COUNT, PER_SHARD, DIM = 200_000, 10_000, 64
 CENTRES, SPREAD = 20_000, 0.45
@@ -162,7 +162,7 @@ def compare(root: Path) -> dict[str, float]:
     screen_stages.reference_sets = lambda *_: [reference]  # type: ignore[assignment,list-item]
     nearest_rows(made["vectors"][:1], made["vectors"][:100], 1, RetrieveConfig(device="cpu"))  # FAISS is loaded
     run = Run(root=root, reporter=Reporter(Console(quiet=True)))
-    recipe = CurateRecipe(source=str(root), encoder="tests.bench.screens:made_encoder")
+    recipe = CurateRecipe(source=str(root), encoder="tests.bench.pictures.screens:made_encoder")
     before = status_bytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets the peak so far
     started = time.perf_counter()
@@ -180,7 +180,7 @@ def embedding_rate(folder: Path) -> float:
 
     from relaionet.pipeline.embeddings.batches import Decoded, embed_batches
     from relaionet.pipeline.embeddings.encoders import load_encoder
-    from tests.bench.embedding import write_weights
+    from tests.bench.pictures.embedding import write_weights
 
     encoder = load_encoder(f"ViT-B-32/{write_weights(folder, 'ViT-B-32')}", "cpu")
     ready = Decoded(torch.zeros(3, 224, 224))
