@@ -1,6 +1,6 @@
 """`make bench [ONLY=name]`: run the benchmarks, print a table, write bench.json.
 
-A benchmark is a module `tests/bench/<name>.py` with a function `measure()` that returns or yields rows (`Row`); what it
+A benchmark is a module `tests/bench/<topic>/<name>.py` with a function `measure()` that returns or yields rows (`Row`); what it
 yields is printed at once. Each row compares ours with a peer in one run on one machine; only ratios mean anything
 elsewhere.
 """
@@ -18,7 +18,6 @@ from pathlib import Path
 from tests.bench.row import Row
 
 FOLDER = Path(__file__).parent
-NOT_BENCHMARKS = {"__init__", "__main__", "laionet_loop", "picture_place", "picture_server", "row"}
 
 
 def machine() -> dict[str, object]:
@@ -29,17 +28,26 @@ def machine() -> dict[str, object]:
     return {"system": platform.platform(), "cpu_count": os.cpu_count(), "gpu": gpu, "python": platform.python_version()}
 
 
+def find_benchmarks() -> dict[str, str]:
+    """Name -> module, of every module below this folder that measures."""
+    return {
+        path.stem: f"tests.bench.{path.parent.name}.{path.stem}"
+        for path in FOLDER.glob("*/*.py")
+        if "\ndef measure(" in path.read_text(encoding="utf-8")
+    }
+
+
 def main(only: list[str]) -> int:
     """Run the named benchmarks, or all; a missed goal is said, and is no failure of the run."""
-    names = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in NOT_BENCHMARKS)
-    unknown = sorted(set(only) - set(names))
+    names = find_benchmarks()
+    unknown = sorted(set(only) - names.keys())
     if unknown:
-        print(f"no benchmark {unknown[0]}; there are: {', '.join(names)}", file=sys.stderr)
+        print(f"no benchmark {unknown[0]}; there are: {', '.join(sorted(names))}", file=sys.stderr)
         return 2
     rows: list[Row] = []
     print(f"{'name':<28}{'ours':>12}{'peer':>12}{'ratio':>9}{'goal':>9}  unit", flush=True)
-    for name in only or names:
-        for row in importlib.import_module(f"tests.bench.{name}").measure():
+    for name in only or sorted(names):
+        for row in importlib.import_module(names[name]).measure():
             rows.append(row)
             mark = "" if row.met else "   MISSED"
             figures = f"{row.ours:>12.4g}{row.peer:>12.4g}{row.ratio:>9.3g}{row.goal:>9}"

@@ -19,7 +19,7 @@ from PIL import Image
 
 from relaionet.manifests.labels import read_labels
 from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder
-from tests.bench.embedding import write_weights
+from tests.bench.pictures.embedding import write_weights
 
 PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "real" / "photos"
 FOLDERS = ("imagenette", "flickr", "full")

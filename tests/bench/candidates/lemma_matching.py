@@ -19,7 +19,7 @@ from relaionet.pipeline.captions.lemma_match import name_classes
 from tests.bench.candidates.laionet_loop import loop_matches, made_captions, tight_loop_matches
 from tests.bench.row import Row
 
-REAL_ROWS = Path(__file__).resolve().parents[4] / "shared" / "real" / "rows.parquet"
+REAL_ROWS = Path(__file__).resolve().parents[5] / "shared" / "real" / "rows.parquet"
 CAPTIONS_COUNT, BATCH_ROWS, MADE_COUNT, LOOP_COUNT = 500_000, 131_072, 15_000, 3_000
 REPEATS = 8
 ORDINARY = "the of and new vintage with Photo by NEW 2014 great white for in Women Black Stock - | Home Print".split()  # noqa: SIM905

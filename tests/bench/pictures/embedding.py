@@ -23,8 +23,8 @@ from PIL import Image
 from tests.bench.row import Row
 from tests.contract.clip_retrieval_environment import NotHere, environment_variables, install_clip_retrieval
 
-PEERS = Path(__file__).parents[1] / "peers"
-PHOTOS = Path(__file__).resolve().parents[4] / "shared" / "real" / "photos" / "full"
+PEERS = Path(__file__).parents[2] / "peers"
+PHOTOS = Path(__file__).resolve().parents[5] / "shared" / "real" / "photos" / "full"
 SHARDS, PER_SHARD = 4, 32
 WARM_UP = 2, 8  # shards and pictures in each, embedded before the clock starts
 QUALITY = 90
@@ -78,7 +78,7 @@ def write_weights(folder: Path, model: str) -> Path:
 def run(*command: object) -> str:
     done = subprocess.run(
         list(map(str, command)), capture_output=True, text=True, check=False,
-        env={**environment_variables(), "CUDA_VISIBLE_DEVICES": ""}, cwd=Path(__file__).parents[3],
+        env={**environment_variables(), "CUDA_VISIBLE_DEVICES": ""}, cwd=Path(__file__).parents[4],
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])

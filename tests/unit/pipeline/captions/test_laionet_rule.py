@@ -1,4 +1,4 @@
-"""LAIONet's rule against a plain loop of it (tests/bench/laionet_loop.py)."""
+"""LAIONet's rule against a plain loop of it (tests/bench/candidates/laionet_loop.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.pipeline.captions.laionet_rule import find_laionet_lemmas, laionet_lemmas
 from relaionet.pipeline.captions.lemma_match import name_classes
-from tests.bench.laionet_loop import loop_matches, made_captions, unique_lemmas
+from tests.bench.candidates.laionet_loop import loop_matches, made_captions, unique_lemmas
 
 REAL_ROWS = Path(__file__).resolve().parents[5] / "shared" / "real" / "rows.parquet"
 WORDS = ["the", "of", "and", "new", "with", "Photo", "by", "NEW", "2014", "great", "white", "Shop.com", "it's"]

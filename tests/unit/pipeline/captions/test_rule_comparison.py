@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from relaionet.pipeline.captions.lemma_match import name_classes
 from relaionet.pipeline.captions.rule_comparison import OUTCOMES, REASONS, compare_rules
-from tests.bench.laionet_loop import made_captions
+from tests.bench.candidates.laionet_loop import made_captions
 
 
 @pytest.mark.parametrize(
