@@ -1,8 +1,8 @@
 """`make bench [ONLY=name]`: run the benchmarks, print a table, write bench.json.
 
-A benchmark is a module `tests/bench/<topic>/<name>.py` with a function `measure()` that returns or yields rows (`Row`); what it
-yields is printed at once. Each row compares ours with a peer in one run on one machine; only ratios mean anything
-elsewhere.
+A benchmark is a module `tests/bench/<topic>/<name>.py` with a function `measure()` that returns or yields rows
+(`Row`); what it yields is printed at once. Each row compares ours with a peer in one run on one machine; only ratios
+mean anything elsewhere.
 """
 
 from __future__ import annotations
