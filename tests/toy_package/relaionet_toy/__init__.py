@@ -1,0 +1,1 @@
+"""A package that adds to reLAIONet by entry points; see its pyproject.toml."""

@@ -1,0 +1,1 @@
+"""The toy package's metrics."""
