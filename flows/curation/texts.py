@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 
 from relaionet.flows.curation.vectors import get_encoder
-from relaionet.flows.pages.threshold_plot import draw_text_threshold
+from relaionet.flows.pages.charts.threshold import draw_text_threshold
 from relaionet.flows.runs.run import Run, input_digests
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, read_json, write_atomic

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from relaionet.flows.pages.charts import format_number
+from relaionet.flows.pages.charts.chart import format_number
 from relaionet.manifests.files import digest_of
 
 if TYPE_CHECKING:

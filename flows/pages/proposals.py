@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from relaionet.flows.curation.calibration import load_calibration
-from relaionet.flows.pages.reliability_plot import draw_reliability
+from relaionet.flows.pages.charts.reliability import draw_reliability
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.class_groups import groups_by_wnid
 from relaionet.manifests.errors import BadInput

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from relaionet.flows.curation.calibration import group_name
-from relaionet.flows.pages.reliability_plot import draw_reliability
+from relaionet.flows.pages.charts.reliability import draw_reliability
 from relaionet.manifests.labels import read_labels
 from relaionet.pipeline.captions.lemma_match import name_classes
 from relaionet.pipeline.embeddings.class_texts import embed_labels

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import polars as pl
 
-from relaionet.flows.pages.threshold_plot import draw_text_threshold
+from relaionet.flows.pages.charts.threshold import draw_text_threshold
 from relaionet.pipeline.captions.lemma_match import name_classes
 from relaionet.pipeline.captions.text_encoders import load_text_encoder
 from relaionet.pipeline.captions.text_match import TextMatchConfig, embed_classes, match_texts

@@ -9,10 +9,11 @@ import polars as pl
 
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import add_labels
-from relaionet.flows.pages.charts import Chart
+from relaionet.flows.pages.charts.chart import Chart
+from relaionet.flows.pages.charts.score_charts import draw_curves, draw_ranks, draw_trade
+from relaionet.flows.pages.charts.spread import draw_spread
 from relaionet.flows.pages.evaluation.classes import (
     Extremes,
-    draw_spread,
     find_extremes,
     list_classes,
     list_groups,
@@ -27,8 +28,7 @@ from relaionet.flows.pages.evaluation.findings import (
     conclude_settings,
 )
 from relaionet.flows.pages.evaluation.leaderboard import MAIN, Board, make_leaderboard
-from relaionet.flows.pages.evaluation.pairs import compare_pairs, measure_agreement
-from relaionet.flows.pages.evaluation.score_charts import draw_curves, draw_ranks, draw_trade
+from relaionet.flows.pages.evaluation.pairs import compare_pairs, measure_agreement, widen_scores
 
 if TYPE_CHECKING:
     from relaionet.flows.pages.evaluation.contents import Picture, Report, ReportConfig
@@ -52,7 +52,7 @@ def make_board(rows: pl.DataFrame, report: Report, config: ReportConfig) -> dict
     board = make_leaderboard(rows, roles, differences)
     main = [metric for metric in MAIN if metric in board.metrics]
     found = {along: compare_settings(rows, along, main) for along in ("guidance", "steps")}
-    trades: dict[str, Chart | None] = {along: draw_trade(rows, along, roles) for along in found}
+    trades: dict[str, Chart | None] = {along: draw_trade(rows, along, roles, DISTANCES, ALIGNMENTS) for along in found}
     return {
         "split": split,
         "protocol": protocol,
@@ -65,7 +65,7 @@ def make_board(rows: pl.DataFrame, report: Report, config: ReportConfig) -> dict
         "curves": [(along, draw_curves(rows, along, main, roles)) for along in found],
         "pairs": [] if differences is None else compare_pairs(differences, rows, roles, COMPARED_BY),
         "ranking": conclude_ranking(rows, roles),
-        "ranks": draw_ranks(rows, roles, [metric for metric in RANKED_BY if metric in board.metrics]),
+        "ranks": draw_ranks(widen_scores(rows, roles, RANKED_BY)),
         "agreement": measure_agreement(rows, roles, board.metrics),
         "classes": _make_classes(_part(report.class_scores, split, protocol), board, report, config),
     }

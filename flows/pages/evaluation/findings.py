@@ -10,7 +10,7 @@ import polars as pl
 from relaionet.evaluators.metrics.catalogue import is_lower_better
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import count_steps
-from relaionet.flows.pages.charts import format_number
+from relaionet.flows.pages.charts.chart import format_number
 from relaionet.flows.pages.evaluation.pairs import measure_agreement, widen_scores
 
 DISTANCES = ("FID", "FD")

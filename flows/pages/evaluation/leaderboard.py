@@ -12,7 +12,7 @@ import polars as pl
 from relaionet.evaluators.metrics.catalogue import METRICS, explain_metric, is_lower_better
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import set_label
-from relaionet.flows.pages.charts import format_number
+from relaionet.flows.pages.charts.chart import format_number
 from relaionet.flows.pages.evaluation.findings import ALIGNMENTS, DISTANCES
 from relaionet.flows.pages.evaluation.pairs import find_ties
 from relaionet.manifests.files import digest_of

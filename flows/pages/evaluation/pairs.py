@@ -11,7 +11,7 @@ import polars as pl
 from relaionet.evaluators.metrics.catalogue import is_lower_better
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import add_labels, set_label
-from relaionet.flows.pages.charts import format_number
+from relaionet.flows.pages.charts.chart import format_number
 
 LEVEL = 0.05
 """Corrected p-values below this are called a difference."""

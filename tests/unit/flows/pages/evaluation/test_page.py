@@ -11,9 +11,12 @@ from PIL import Image
 from relaionet.evaluators.metrics.catalogue import is_lower_better
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import set_label
-from relaionet.flows.pages.charts import Point, Series, choose_ticks, draw_chart, format_number
+from relaionet.flows.pages.charts.chart import Point, Series, choose_ticks, draw_chart, format_number
+from relaionet.flows.pages.charts.score_charts import draw_curves, draw_ranks, draw_trade
 from relaionet.flows.pages.evaluation.contents import Picture, Report, ReportConfig, SampleRow, SetFacts
 from relaionet.flows.pages.evaluation.findings import (
+    ALIGNMENTS,
+    DISTANCES,
     check_bounds,
     compare_settings,
     conclude_ranking,
@@ -21,7 +24,7 @@ from relaionet.flows.pages.evaluation.findings import (
 )
 from relaionet.flows.pages.evaluation.leaderboard import make_leaderboard, make_stages
 from relaionet.flows.pages.evaluation.page import write_report
-from relaionet.flows.pages.evaluation.score_charts import draw_curves, draw_ranks, draw_trade
+from relaionet.flows.pages.evaluation.pairs import widen_scores
 from relaionet.flows.pages.evaluation.splits import compare_splits
 from relaionet.flows.pages.thumbnails import make_thumbnail
 from relaionet.manifests.errors import BadInput
@@ -289,18 +292,20 @@ def test_curves_exist_for_what_was_varied() -> None:
             assert chart.top - 1 <= (point.high or 0) <= point.y <= (point.low or 0) <= chart.bottom + 1
     one = scores.filter((pl.col("guidance") == 1) & (pl.col("steps") != 4))
     assert draw_curves(one, "guidance", ["FD"], ROLES) == []
-    assert draw_trade(one, "guidance", ROLES) is None
+    assert draw_trade(one, "guidance", ROLES, DISTANCES, ALIGNMENTS) is None
 
 
 def test_pieces_along_which_distance_and_alignment_disagree_are_set_off() -> None:
-    traded, both = (draw_trade(make_scores(trade), "guidance", ROLES) for trade in ("paper", "both"))
+    traded, both = (
+        draw_trade(make_scores(trade), "guidance", ROLES, DISTANCES, ALIGNMENTS) for trade in ("paper", "both")
+    )
     assert traded is not None
     assert both is not None
     assert (len(traded.bands), len(both.bands)) == (4, 0)  # two lines of two pieces
 
 
 def test_ranks_follow_direction_and_leave_bounds_out() -> None:
-    chart = draw_ranks(make_scores("paper"), ROLES, ["FD", "CLIP Score"])
+    chart = draw_ranks(widen_scores(make_scores("paper"), ROLES, ["FD", "CLIP Score"]))
     assert chart is not None
     assert len(chart.lines) == 6
     titles = [placed.title for _, points in chart.lines for placed in points]
@@ -309,7 +314,7 @@ def test_ranks_follow_direction_and_leave_bounds_out() -> None:
     assert "flow, 1 step, guidance 4: rank 1 of 6 by CLIP Score" in titles
     heights = [placed.y for _, points in chart.lines for placed in points]
     assert all(chart.top <= y <= chart.bottom for y in heights)
-    assert draw_ranks(make_scores("paper").filter(metric="FD"), ROLES, ["FD"]) is None
+    assert draw_ranks(widen_scores(make_scores("paper").filter(metric="FD"), ROLES, ["FD"])) is None
 
 
 def test_the_best_by_distance_is_found_among_the_others() -> None:

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from relaionet.evaluators.set_labels import add_labels
-from relaionet.flows.pages.evaluation.classes import draw_spread, find_extremes, list_classes, pick_metrics
+from relaionet.flows.pages.charts.spread import draw_spread
+from relaionet.flows.pages.evaluation.classes import find_extremes, list_classes, pick_metrics
 from relaionet.flows.pages.evaluation.pairs import compare_pairs, find_ties, measure_agreement
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES, shape_table
 

@@ -10,16 +10,16 @@ import polars as pl
 from relaionet.evaluators.metrics.catalogue import is_lower_better
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import count_steps
-from relaionet.flows.pages.charts import STYLES_COUNT, Chart, Placed, Point, Series, draw_chart
-from relaionet.flows.pages.evaluation.findings import ALIGNMENTS, DISTANCES
-from relaionet.flows.pages.evaluation.pairs import widen_scores
+from relaionet.flows.pages.charts.chart import STYLES_COUNT, Chart, Placed, Point, Series, draw_chart
 
 RANKED = 16
 """Sets of the chart of ranks at most."""
 RANK_LEFT = 52.0
 
 
-def draw_trade(scores: pl.DataFrame, along: str, roles: Mapping[str, str]) -> Chart | None:
+def draw_trade(
+    scores: pl.DataFrame, along: str, roles: Mapping[str, str], distances: Sequence[str], alignments: Sequence[str]
+) -> Chart | None:  # fmt: skip
     """Distance over alignment, a line for each generator along guidance or steps; None where nothing was varied.
 
     Pieces of line along which the two disagree (one improves while the other worsens) are set off.
@@ -28,9 +28,11 @@ def draw_trade(scores: pl.DataFrame, along: str, roles: Mapping[str, str]) -> Ch
         scores: SCORES rows of one split and protocol.
         along: `guidance` or `steps`.
         roles: generator -> its role; sets with one are left out.
+        distances: metrics of distance; the first that was scored is drawn.
+        alignments: metrics of alignment, likewise.
     """
-    distance = next((name for name in DISTANCES if (scores["metric"] == name).any()), None)
-    alignment = next((name for name in ALIGNMENTS if (scores["metric"] == name).any()), None)
+    distance = next((name for name in distances if (scores["metric"] == name).any()), None)
+    alignment = next((name for name in alignments if (scores["metric"] == name).any()), None)
     judged = scores.filter(~pl.col("generator").is_in([REAL, *roles]))
     if distance is None or alignment is None or judged.is_empty():
         return None
@@ -91,16 +93,13 @@ def _line_name(generator: str, held: str, fixed: float) -> str:
     return f"{generator}, {count_steps(fixed)}" if fixed else generator
 
 
-def draw_ranks(scores: pl.DataFrame, roles: Mapping[str, str], metrics: Sequence[str]) -> Chart | None:
+def draw_ranks(wide: pl.DataFrame) -> Chart | None:
     """Ranks of the sets, a column for each metric and a line for each set; None with fewer than two of either.
 
     Args:
-        scores: SCORES rows of one split and protocol.
-        roles: generator -> its role; sets with one are left out.
-        metrics: columns, in order; those that not every set has are left out.
+        wide: one row for each set: `label`, and a column for each metric.
     """
-    wide = widen_scores(scores, roles, metrics)
-    names = [metric for metric in metrics if metric in wide.columns]
+    names = [name for name in wide.columns if name != "label"]
     if wide.height < 2 or len(names) < 2:
         return None
     ranked = wide.select(
