@@ -8,7 +8,7 @@ from typing import Any
 
 from relaionet.annotations.agreement.settle import AgreementConfig
 from relaionet.annotations.tasks.tasks import TasksConfig
-from relaionet.flows.runs.recipes import build, find_recipe, read_recipe
+from relaionet.flows.runs.recipes import find_recipe, read_recipe
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json
 from relaionet.pipeline.candidates.choice import ChooseConfig
@@ -22,6 +22,7 @@ from relaionet.pipeline.proposals.propose import ProposeConfig
 from relaionet.pipeline.proposals.review_budget import RouteConfig
 from relaionet.pipeline.retrieval.search import RetrieveConfig
 from relaionet.pipeline.screens.config import ScreenConfig, place_heads
+from relaionet.pipeline.settings import build
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
-from relaionet.flows.runs.recipes import build
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release.info import INFO_FILE
 from relaionet.manifests.release.release import Release
 from relaionet.manifests.tables import DECISIONS, TASKS, shape_table
+from relaionet.pipeline.settings import build
 
 # bounds for a stranger's settings: beyond them settling would never end or mean nothing
 MAX_ROUNDS, MAX_ALTERNATIVES = 10_000, 1000

@@ -9,10 +9,11 @@ from typing import Literal
 import pytest
 
 from relaionet.flows.curation.recipe import CurateRecipe, read_run_recipe
-from relaionet.flows.runs.recipes import build, demo_recipe_file, find_recipe, read_recipe
+from relaionet.flows.runs.recipes import demo_recipe_file, find_recipe, read_recipe
 from relaionet.flows.runs.run_record import write_run_record
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig
+from relaionet.pipeline.settings import build
 
 
 @dataclass(frozen=True, kw_only=True)
