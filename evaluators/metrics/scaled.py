@@ -105,7 +105,7 @@ def harmonic_mean(values: np.ndarray, metrics: Sequence[str], bounds: Bounds, ep
     Returns:
         [...] float64, ε to 1 + ε where clipped.
 
-    Source: the MMHM of the fair flow benchmark (four metrics, ε = 1e-3); see docs/formulas.md.
+    Source: the MMHM of the fair flow benchmark (four metrics, ε = 1e-3); see docs/reference/formulas.md.
     """
     low = np.array([bounds.ends[metric][0] for metric in metrics])
     high = np.array([bounds.ends[metric][1] for metric in metrics])

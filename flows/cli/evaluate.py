@@ -52,7 +52,7 @@ def evaluate(
         from relaionet.flows.evaluation.plan import write_requests
 
         count = write_requests(settings, requests)
-        click.echo(f"{requests}: {count:,} requests. Name each image <sample_id>.png; docs/generators.md, `samples`.")
+        click.echo(f"{requests}: {count:,} requests. Name each image <sample_id>.png (docs/guides/generators.md).")
         return
     if out is None:
         raise BadInput("name the folder to write to: --out DIR; --plan says what would run without one.")

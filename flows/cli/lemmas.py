@@ -89,7 +89,7 @@ def lemmas_check(ctx: click.Context, source: str, encoder: str, rows: int, min_c
 
 @click.group()
 def neighbours() -> None:
-    """Candidates by nearest neighbours from a clip-retrieval service; `curate` asks it, see docs/candidates.md."""
+    """Candidates by nearest neighbours from a clip-retrieval service; see docs/guides/candidates.md."""
 
 
 @neighbours.command("check")

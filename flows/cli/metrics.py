@@ -17,7 +17,7 @@ def metrics(protocols: bool) -> None:
     """List every metric: direction, what has to be asked for, and what it says.
 
     A metric with a name in the middle column is added by `extras = ["NAME"]` in a recipe; a rater is a command, see
-    docs/evaluate.md. Besides, "FD:EXTRACTOR" and "CMMD:EXTRACTOR" compare the features of any extractor.
+    docs/tutorials/evaluate.md. Besides, "FD:EXTRACTOR" and "CMMD:EXTRACTOR" compare the features of any extractor.
     """
     if protocols:
         _list_protocols()

@@ -4,7 +4,7 @@ Every encoder has cosines of its own, so one number cannot serve all. Each capti
 classes its words do not name: the null distribution. A threshold is the least cosine at which at most a given share of
 these wrong pairs passes; the share is smaller for words that often mean something else. What a wrong pair is, is known
 without anybody reading a caption; how many captions use a class's word for something else is not, and was measured on
-captions that somebody has read (docs/candidates.md has figures).
+captions that somebody has read (docs/guides/candidates.md has figures).
 """
 
 from __future__ import annotations

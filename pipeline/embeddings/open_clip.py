@@ -29,7 +29,7 @@ class OpenClipEncoder:
 
     Rows do not depend on the batch beyond float rounding: cosines move by less than 1e-5 in fp32. The fingerprint says
     the precision only where less was asked for than the device takes by itself, that is, bf16 on a CPU;
-    docs/embedding.md says what that changes.
+    docs/guides/embedding.md says what that changes.
 
     Args:
         model: as `open_clip.create_model` gives it, fp32, on the CPU.

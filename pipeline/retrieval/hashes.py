@@ -1,7 +1,7 @@
 """All pairs of perceptual hashes that differ in few bits, on FAISS.
 
 Every hash is compared with every other: with the vector instructions of a CPU that is three thousand million pairs a
-second of a core, and at 12 of 64 bits faster than looking neighbours up in hash tables (docs/screens.md).
+second of a core, and at 12 of 64 bits faster than looking neighbours up in hash tables (docs/guides/screens.md).
 """
 
 from __future__ import annotations

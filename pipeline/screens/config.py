@@ -1,4 +1,4 @@
-"""Where the screens draw their lines; docs/screens.md says on what each was measured."""
+"""Where the screens draw their lines; docs/guides/screens.md says on what each was measured."""
 
 from __future__ import annotations
 

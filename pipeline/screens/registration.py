@@ -27,7 +27,7 @@ REFINE_STEPS = (0.02, 0.01, 0.005)
 MOVES_PER_STEP = 4
 KEPT_FRAC = 0.9  # of the cells: the rest may be a caption, a mark or a patch
 BLOCK_PAIRS = 64
-HOPELESS = 0.88  # after the coarsest moves: no pair that was the same was below, see docs/screens.md
+HOPELESS = 0.88  # after the coarsest moves: no pair that was the same was below, see docs/guides/screens.md
 FLAT = 1e-3
 LEAST_SPREAD = 4.0  # grey values: what varies less around a cell is flat
 

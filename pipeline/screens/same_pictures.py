@@ -33,8 +33,8 @@ PAIRS = {
 class SamePictureConfig:
     """When two pictures are the same.
 
-    Measured by `python -m tests.measure.screens` (docs/screens.md) on 1,658 real photos: laid over each other, crops of
-    5 to 20 % agree in detail by 0.83 and more, the nearest pairs of different photos by 0.63 and less.
+    Measured by `python -m tests.measure.screens` (docs/guides/screens.md) on 1,658 real photos: laid over each other,
+    crops of 5 to 20 % agree in detail by 0.83 and more, the nearest pairs of different photos by 0.63 and less.
 
     Attributes:
         hash_bits: pairs whose perceptual hashes, straight or mirrored, differ in at most so many bits are compared, 0

@@ -23,7 +23,7 @@ from relaionet.pipeline.miniature.drawings.pictures import draw_picture
 from tests.browser.conftest import Page
 from tests.browser.test_review_page import keys, log_in, show_task
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "pictures"
 BIRD, MACHINE, FLAMINGO, BALL = "n02012849", "n03126707", "n02007558", "n04254680"
 
 

@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from relaionet.evaluators.set_labels import set_label
-from relaionet.flows.pages.evaluation.contents import Picture, Report, SampleRow, SetFacts
+from relaionet.flows.pages.evaluation.contents import Report, SampleRow, SetFacts
 from relaionet.flows.pages.evaluation.page import write_report
+from relaionet.flows.pages.thumbnails import PagePicture
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES, shape_table
 
 pytestmark = pytest.mark.browser
@@ -51,7 +52,7 @@ def address(tmp_path_factory):
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     for steps in (1, 2, 4, 8):
         for guidance in (1.0, 2.0, 4.0):
-            samples[set_label("a-generator", steps, guidance)] = Picture(image=image, alt="a sample")
+            samples[set_label("a-generator", steps, guidance)] = PagePicture(image=image, alt="a sample")
             for place, metric in enumerate(
                 ("FD", "csFD", "IS", "csIS", "CLIP Score", "accuracy", "KD", "MMHM", "recall")
             ):
@@ -68,12 +69,12 @@ def address(tmp_path_factory):
             SCORES,
         ),
         curation={"stages": [{"stage": "candidates", "rows_in": 3, "statuses": {"ok": 2, "no_label": 1}}]},
-        gallery={"a class": [Picture(image=image, alt="a picture")] * 8},
+        gallery={"a class": [PagePicture(image=image, alt="a picture")] * 8},
         samples=[SampleRow(name="a class", wnid="n1", pictures=samples)],
         class_scores=make_class_scores(),
         differences=make_differences(list(samples)),
         sets=[SetFacts(label=label, split="s", record={"digest": "0" * 64}) for label in samples],
-        pictures_of=lambda _split, _label, _wnid: [Picture(image=image, alt="one of a class")] * 4,
+        pictures_of=lambda _split, _label, _wnid: [PagePicture(image=image, alt="one of a class")] * 4,
         is_miniature=True,
     )
     return f"file://{write_report(tmp_path_factory.mktemp('report') / 'report.html', report)}"

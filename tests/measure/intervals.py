@@ -2,9 +2,9 @@
 
     python -m tests.measure.intervals [--draws 2000] [--only KD …]
 
-Prints a Markdown table for docs/formulas.md: share of intervals that hold the answer, with its Monte-Carlo error. The
-answer is the mean of the metric over all draws, since metrics are stated at their number of images; for FD∞ it is the
-Fréchet distance of the two Gaussians drawn from, a closed form.
+Prints a Markdown table for docs/reference/formulas.md: share of intervals that hold the answer, with its Monte-Carlo
+error. The answer is the mean of the metric over all draws, since metrics are stated at their number of images; for FD∞
+it is the Fréchet distance of the two Gaussians drawn from, a closed form.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python -m tests.measure.metrics [--photos 300]
 
 Needs ../shared/real: photos of ten classes on either side, photos of other classes, and a real classifier (MobileNet)
-whose features and logits are compared. Prints a Markdown table for docs/formulas.md.
+whose features and logits are compared. Prints a Markdown table for docs/reference/formulas.md.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m tests.measure.precision
 
-Needs ../shared/real. Prints a Markdown table for docs/embedding.md. The miniature is the model this project carries,
-the others have random weights; a class is its plain prompt, a neighbour the nearest other photo.
+Needs ../shared/real. Prints a Markdown table for docs/guides/embedding.md. The miniature is the model this project
+carries, the others have random weights; a class is its plain prompt, a neighbour the nearest other photo.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Proposals on real photos: how right each tier is, and whether the probabilities come true.
 
-    python -m tests.measure.proposals [--plot docs/proposals-reliability.png] [--seed 0]
+    python -m tests.measure.proposals [--plot docs/pictures/proposals-reliability.png] [--seed 0]
 
 1,058 photos of ../shared/real with captions made from class names: right, wrong, none, two classes. The photos are cut
 into two halves; what is fitted on one is measured on the other, and the other way round, among all 1,000 classes.

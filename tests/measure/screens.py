@@ -2,8 +2,9 @@
 
     python -m tests.measure.screens [--photos 200]
 
-Needs ../shared/real. Prints the tables of docs/screens.md: per kind of damage the share of photos found as the same
-picture by their hash alone and laid over each other; the nearest pairs of different photos; pictures taken for drawn.
+Needs ../shared/real. Prints the tables of docs/guides/screens.md: per kind of damage the share of photos found as the
+same picture by their hash alone and laid over each other; the nearest pairs of different photos; pictures taken for
+drawn.
 """
 
 from __future__ import annotations

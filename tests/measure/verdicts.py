@@ -2,8 +2,8 @@
 
     python -m tests.measure.verdicts [--photos 400] [--encoder NAME_OR_IMPORT_STRING] [--threads 2]
 
-Needs ../shared/real. Prints a Markdown table for docs/rebuild.md: per kind of damage, the share of photos each way
-takes for the same picture. Above the line it should be all of them, below it none.
+Needs ../shared/real. Prints a Markdown table for docs/tutorials/rebuild.md: per kind of damage, the share of photos
+each way takes for the same picture. Above the line it should be all of them, below it none.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m tests.measure.votes [--seeds 5] [--skip-slow]
 
-Needs ../shared/real. Prints the Markdown tables of docs/agreement.md. Takes about ten minutes; `--skip-slow` leaves out
-crowd-kit's MACE and GLAD.
+Needs ../shared/real. Prints the Markdown tables of docs/guides/agreement.md. Takes about ten minutes; `--skip-slow`
+leaves out crowd-kit's MACE and GLAD.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Real photos damaged on purpose, found again by their hashes alone, without an encoder; none taken for another.
 
-The shares are those of docs/screens.md, with room for the sample: what a hash of 12 bits proposes and the two laid over
-each other confirm.
+The shares are those of docs/guides/screens.md, with room for the sample: what a hash of 12 bits proposes and the two
+laid over each other confirm.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every fault of the catalogue against the real fetcher: the status it must get, and the table in docs/security.md."""
+"""Every fault of the catalogue against the real fetcher: its status, and the table in docs/reference/security.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetch all faults with the real fetcher, and write what became of each as a table of docs/security.md."""
+"""Fetch all faults with the real fetcher, and write what became of each as a table of docs/reference/security.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from relaionet.pipeline.downloads.fetch import DownloadConfig, fetch_images
 from tests.fakes.web.catalogue import DECODE_S, FAULTS, MAX_BYTES, MAX_PIXELS, TIMEOUT_S, answers, urls
 from tests.fakes.web.server import serve_faults
 
-PAGE = Path(__file__).parents[3] / "docs" / "security.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "security.md"
 START, END = "<!-- faults: written by `python -m tests.fakes.web --write` -->", "<!-- end of faults -->"
 
 

