@@ -16,8 +16,9 @@ from relaionet.evaluators.scoring.compare import read_influences
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.flows.evaluation.plan import limit_rows
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation, StoredSet
-from relaionet.flows.pages.evaluation.contents import Picture, SetFacts
+from relaionet.flows.pages.evaluation.contents import SetFacts
 from relaionet.flows.pages.evaluation.findings import ALIGNMENTS
+from relaionet.flows.pages.thumbnails import PagePicture
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json
 from relaionet.manifests.labels import find_label
@@ -56,12 +57,12 @@ class EvaluationPictures:
             for one in self.evaluation.sets
         ]
 
-    def gallery(self) -> dict[str, list[Picture]]:
+    def gallery(self) -> dict[str, list[PagePicture]]:
         """All pictures of the split, by class; the page counts them and shows the first."""
-        gallery: dict[str, list[Picture]] = {}
+        gallery: dict[str, list[PagePicture]] = {}
         for row in [] if self.rows is None else self.rows.iter_rows(named=True):
             name = find_label(row["wnid"]).name
-            picture = Picture(image=Path(row["path"]), alt=name, note=row["candidate_id"][:12])
+            picture = PagePicture(image=Path(row["path"]), alt=name, note=row["candidate_id"][:12])
             gallery.setdefault(name, []).append(picture)
         return gallery
 
@@ -103,16 +104,16 @@ class MadeImages:
         values: np.ndarray = kept.estimates[name].value + kept.estimates[name].influence
         return {sample_id: f"{name} {value:.1f}" for sample_id, value in zip(kept.ids, values, strict=True)}
 
-    def picture(self, sample_id: str, name: str) -> Picture | None:
+    def picture(self, sample_id: str, name: str) -> PagePicture | None:
         """The image of one request; None where there is none."""
         place = self._places.get(sample_id)
         if place is None:
             return None
         mark = self._marks.get(sample_id, "")
         image = self._samples[1][[place]][0]
-        return Picture(image=image, alt=f"{name} by {self.one.label}", note=sample_id[:12], mark=mark)
+        return PagePicture(image=image, alt=f"{name} by {self.one.label}", note=sample_id[:12], mark=mark)
 
-    def of_class(self, wnid: str, count: int) -> list[Picture]:
+    def of_class(self, wnid: str, count: int) -> list[PagePicture]:
         """The first images of a class."""
         name = find_label(wnid).name
         found = [self.picture(sample_id, name) for sample_id in self._by_class.get(wnid, [])[:count]]
@@ -131,7 +132,7 @@ class PictureFinder:
         self._evaluations = evaluations
         self._count = count
 
-    def __call__(self, split: str, label: str, wnid: str) -> list[Picture]:
+    def __call__(self, split: str, label: str, wnid: str) -> list[PagePicture]:
         """Pictures of one class; none where the set or the split's folder is not there."""
         for pictures in self._evaluations:
             if pictures.evaluation.split_name != split:
@@ -139,7 +140,7 @@ class PictureFinder:
             if label == REAL and pictures.rows is not None:
                 rows = pictures.rows.filter(wnid=wnid).head(self._count).iter_rows(named=True)
                 alt = f"real image of {find_label(wnid).name}"
-                return [Picture(image=Path(row["path"]), alt=alt, note=row["candidate_id"][:12]) for row in rows]
+                return [PagePicture(image=Path(row["path"]), alt=alt, note=row["candidate_id"][:12]) for row in rows]
             if label in pictures.made:
                 return pictures.made[label].of_class(wnid, self._count)
         return []

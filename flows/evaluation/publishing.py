@@ -1,4 +1,4 @@
-"""Scores as artifacts of a Prefect server of the user's own: a table to sort, and the same as text with its warnings."""
+"""Scores as artifacts of a Prefect server of the user's own: a table to sort, and the same as text with warnings."""
 
 from __future__ import annotations
 

@@ -11,10 +11,11 @@ from relaionet.evaluators.protocols import find_protocol
 from relaionet.flows.evaluation.joined import Joined, join_evaluations
 from relaionet.flows.evaluation.pictures import EvaluationPictures, PictureFinder
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation, read_sets
-from relaionet.flows.pages.evaluation.contents import Picture, Report, SampleRow
+from relaionet.flows.pages.evaluation.contents import Report, SampleRow
 from relaionet.flows.pages.evaluation.leaderboard import make_leaderboard
 from relaionet.flows.pages.evaluation.page import write_report
 from relaionet.flows.pages.evaluation.table_files import choose_columns, format_board, write_tables
+from relaionet.flows.pages.thumbnails import PagePicture
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.files import read_json
 from relaionet.manifests.labels import find_label
@@ -128,7 +129,7 @@ def make_sample_rows(evaluations: Sequence[EvaluationPictures]) -> list[SampleRo
         chosen = rows.unique("wnid", keep="first", maintain_order=True).sort("class_index").head(ROWS_SHOWN)
         for row in chosen.iter_rows(named=True):
             name = find_label(row["wnid"]).name
-            pictures = {REAL_COLUMN: Picture(image=Path(row["path"]), alt=f"real image of {name}")}
+            pictures = {REAL_COLUMN: PagePicture(image=Path(row["path"]), alt=f"real image of {name}")}
             for evaluation in some:
                 for label, made in evaluation.made.items():
                     picture = made.picture(row["candidate_id"], name)

@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 
 from relaionet.flows.pages.class_counts import LOSSES, count_classes, read_published_counts
-from relaionet.flows.pages.evaluation.leaderboard import make_stages
+from relaionet.flows.pages.stages import make_stages
+from relaionet.flows.pages.thumbnails import embed_file
 from relaionet.flows.runs.run import Run, StageCount
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.tables import CANDIDATES, CHOSEN, TEXT_MATCHES
@@ -201,11 +202,12 @@ def find_plots(run: Run) -> list[dict[str, str]]:
     """The picture of the text threshold as a data URI, where the run compared texts."""
     from relaionet.flows.curation.texts import text_threshold_file
 
-    path = text_threshold_file(run).with_suffix(".png")
-    if not path.is_file():
-        return []
-    uri = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-    return [{"uri": uri, "alt": "Similarity of captions and classes, and the thresholds drawn from it"}]
+    uri = embed_file(text_threshold_file(run).with_suffix(".png"))
+    return (
+        []
+        if uri is None
+        else [{"uri": uri, "alt": "Similarity of captions and classes, and the thresholds drawn from it"}]
+    )
 
 
 def _render(context: Mapping[str, Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -14,14 +13,13 @@ import polars as pl
 
 from relaionet.flows.curation.calibration import load_calibration
 from relaionet.flows.pages.charts.reliability import draw_reliability
+from relaionet.flows.pages.thumbnails import embed_bytes, show_stored
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.class_groups import groups_by_wnid
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, PROPOSALS, ROUTED, VERDICTS, alive
-from relaionet.pipeline.images.decode import BrokenImage, open_image
-from relaionet.pipeline.images.files import stored_path
 from relaionet.pipeline.proposals.calibration import Calibration
 from relaionet.pipeline.proposals.reliability import Reliability, measure_reliability
 from relaionet.pipeline.proposals.review_budget import RouteConfig, describe_routing, describe_sample
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 PAGE = "proposals.html"
 SHOWN = 24
 SIDE_PX = 144
-MAX_PIXELS = 64_000_000
 FEWEST_JUDGED = 20
 TIERS: Mapping[str, str] = {
     "agree": "picture and caption name the same class, or group",
@@ -154,7 +151,7 @@ def draw_plots(found: Calibration, judged: pl.DataFrame) -> list[dict[str, str]]
         panels["with the caption, by the reviewers"] = measure_reliability(scores, right)
     if not panels:
         return []
-    uri = "data:image/svg+xml;base64," + base64.b64encode(draw_reliability(panels)).decode()
+    uri = embed_bytes(draw_reliability(panels), "svg+xml")
     return [{"uri": uri, "alt": "Reliability: " + "; ".join(f"{name}: error {one.ece:.3f}"
                                                            for name, one in panels.items())}]  # fmt: skip
 
@@ -240,24 +237,13 @@ def show_doubtful(run: Run, proposals: pl.DataFrame, routed: pl.DataFrame) -> li
             for wnid, score in list(zip(row["top_wnids"], row["top_scores"], strict=True))[:3]
         ]
         shown.append({
-            "uri": thumbnail(run.images, row["path"]), "id": row["candidate_id"][:12], "caption": row["caption"],
+            "uri": show_stored(run.images, row["path"], SIDE_PX), "id": row["candidate_id"][:12],
+            "caption": row["caption"],
             "says": [labels_by_wnid()[wnid].name for wnid in row["caption_wnids"]], "tops": tops, "tier": row["tier"],
             "proposed": labels_by_wnid()[row["wnid"]].name if row["wnid"] else None, "score": row["label_score"],
             "reason": row["reason"],
         })  # fmt: skip
     return shown
-
-
-def thumbnail(images: Path, path: str | None) -> str | None:
-    """A small JPEG of a stored picture as a data URI; None where it cannot be decoded."""
-    try:
-        picture = open_image(stored_path(images, path).read_bytes(), MAX_PIXELS, SIDE_PX).convert("RGB")
-    except (BrokenImage, OSError, BadInput):
-        return None
-    picture.thumbnail((SIDE_PX, SIDE_PX))
-    data = io.BytesIO()
-    picture.save(data, format="JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
 
 
 def _render(context: Mapping[str, Any]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +13,7 @@ from relaionet.annotations.agreement.decisions import SIMULATED, latest_decision
 from relaionet.annotations.agreement.next_round import plan_answers
 from relaionet.annotations.agreement.settle import settle_votes
 from relaionet.annotations.agreement.status import agreement_over_time, confused_pairs, selection_histogram
+from relaionet.flows.pages.thumbnails import show_stored
 from relaionet.flows.reviewing.verdicts import FLAG_WORDS
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.files import write_atomic
@@ -162,7 +161,7 @@ def list_undecided(
     )
     return [
         {
-            "uri": thumbnail(run.images, row["image_path"]), "name": say_vote(row["proposed_wnid"]),
+            "uri": show_stored(run.images, row["image_path"], THUMBNAIL_PX), "name": say_vote(row["proposed_wnid"]),
             "said": count_answers(row["said"] or []), "settle_prob": row["settle_prob"],
             "wanted": row["answers_wanted_count"], "id": row["candidate_id"][:12],
         }
@@ -174,22 +173,3 @@ def count_answers(said: Sequence[str]) -> str:
     """Answers in words, each with how often it was given."""
     counts = {one: said.count(one) for one in dict.fromkeys(sorted(said, key=lambda one: (-said.count(one), one)))}
     return ", ".join(f"{count} × {say_vote(one)}" if count > 1 else say_vote(one) for one, count in counts.items())
-
-
-def thumbnail(images: Path, name: str) -> str:
-    """A picture as a small data URI; empty where it is gone or is no picture."""
-    from PIL import Image, UnidentifiedImageError
-
-    path = (images / name).resolve()
-    if not path.is_relative_to(images.resolve()):
-        return ""
-    try:
-        with Image.open(path) as image:
-            image.draft("RGB", (THUMBNAIL_PX, THUMBNAIL_PX))
-            small = image.convert("RGB")
-            small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-            out = io.BytesIO()
-            small.save(out, "JPEG", quality=80)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError):
-        return ""
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
+from relaionet.flows.pages.thumbnails import show_stored
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, SCREENED, alive, count_statuses
-from relaionet.pipeline.images.decode import BrokenImage, open_image
-from relaionet.pipeline.images.files import stored_path
-from relaionet.pipeline.images.perceptual_hash import make_upright
 from relaionet.pipeline.screens.config import ScreenConfig, screens_asked
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 PAGE = "screens.html"
 MOST_SHOWN = 24
 THUMB_PX = 180
-MOSAIC_CELLS = 8  # of an unsafe picture's shorter side: colours without content
 REFERENCE = "reference"
 HINT = "looks drawn, and was not ruled out"
 # status -> what decided, and whether the doubtful end of it is its largest
@@ -140,8 +132,8 @@ def _card(
     return {
         "id": row["candidate_id"],
         "caption": told.get("caption") or "",
-        "image": _thumb(run.images, told.get("path"), max_pixels, mosaic=mosaic),
-        "other": _thumb(folder, path, max_pixels, mosaic=mosaic),
+        "image": show_stored(run.images, told.get("path"), THUMB_PX, max_pixels=max_pixels, mosaic=mosaic),
+        "other": show_stored(folder, path, THUMB_PX, max_pixels=max_pixels, mosaic=mosaic),
         "other_id": other,
         "told": [
             (key.removeprefix(f"{REFERENCE}_").replace("_", " "), _shown(row[key]))
@@ -157,27 +149,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _thumb(folder: Path | None, path: str | None, max_pixels: int, *, mosaic: bool) -> str | None:
-    """A small JPEG as a data URI; null where the picture is not known or cannot be read any more."""
-    if folder is None or path is None:
-        return None
-    try:
-        image = make_upright(open_image(stored_path(folder, path).read_bytes(), max_pixels)).convert("RGB")
-    except (OSError, BrokenImage):
-        return None
-    data = io.BytesIO()
-    _reduce(image, mosaic=mosaic).save(data, "JPEG", quality=78)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
-
-
-def _reduce(image: Image.Image, *, mosaic: bool) -> Image.Image:
-    from PIL import Image
-
-    image.thumbnail((THUMB_PX, THUMB_PX))
-    if not mosaic:
-        return image
-    scale = MOSAIC_CELLS / min(image.size)
-    cells = image.resize(tuple(max(1, round(side * scale)) for side in image.size), Image.Resampling.BOX)  # type: ignore[arg-type]
-    return cells.resize(image.size, Image.Resampling.NEAREST)

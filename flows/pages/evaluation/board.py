@@ -31,7 +31,8 @@ from relaionet.flows.pages.evaluation.leaderboard import MAIN, Board, make_leade
 from relaionet.flows.pages.evaluation.pairs import compare_pairs, measure_agreement, widen_scores
 
 if TYPE_CHECKING:
-    from relaionet.flows.pages.evaluation.contents import Picture, Report, ReportConfig
+    from relaionet.flows.pages.evaluation.contents import Report, ReportConfig
+    from relaionet.flows.pages.thumbnails import PagePicture
 
 RANKED_BY = ("FID", "FD", "csFID", "csFD", "psFID", "IS", "csIS", "CLIP Score", "PickScore", "accuracy", "MMHM")
 COMPARED_BY = (*DISTANCES, "KID", "KD", "FD-DINOv2", "IS", *ALIGNMENTS, "accuracy")
@@ -120,7 +121,7 @@ def _make_classes(
 
 def _find_pictures(
     one: Extremes, split: str, report: Report, config: ReportConfig
-) -> dict[str, tuple[list[Picture], list[Picture]]]:
+) -> dict[str, tuple[list[PagePicture], list[PagePicture]]]:
     """wnid -> pictures of the set, pictures of the split."""
     if report.pictures_of is None:
         return {}

@@ -4,28 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A picture of the page.
-
-    Attributes:
-        image: [H, W, 3] uint8 RGB, or a file Pillow reads.
-        alt: what it shows, for readers who cannot see it; escaped.
-        note: shown on hover (a caption, an id); escaped.
-        mark: shown beneath (a number of this one picture); escaped.
-    """
-
-    image: np.ndarray | Path
-    alt: str
-    note: str = ""
-    mark: str = ""
+from relaionet.flows.pages.thumbnails import PagePicture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +24,7 @@ class SampleRow:
 
     name: str
     wnid: str
-    pictures: Mapping[str, Picture]
+    pictures: Mapping[str, PagePicture]
     split: str = ""
 
 
@@ -62,7 +45,7 @@ class SetFacts:
     warnings: Sequence[str] = ()
 
 
-PicturesOf = Callable[[str, str, str], Sequence[Picture]]
+PicturesOf = Callable[[str, str, str], Sequence[PagePicture]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +75,7 @@ class Report:
     title: str
     scores: pl.DataFrame
     curation: Mapping[str, Any] = field(default_factory=dict)
-    gallery: Mapping[str, Sequence[Picture]] = field(default_factory=dict)
+    gallery: Mapping[str, Sequence[PagePicture]] = field(default_factory=dict)
     samples: Sequence[SampleRow] = ()
     agreement: Mapping[str, float | None] = field(default_factory=dict)
     reviewers: pl.DataFrame | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,10 @@ from relaionet.flows.pages.charts.chart import format_number
 from relaionet.flows.pages.evaluation.findings import ALIGNMENTS, DISTANCES
 from relaionet.flows.pages.evaluation.pairs import find_ties
 from relaionet.manifests.files import digest_of
-from relaionet.manifests.tables import ALIVE, TABLES
 
 COLUMNS = tuple(metric.name for metric in METRICS)
 MAIN = ("FID", "FD", "csFID", "csFD", "psFID", "IS", "csIS", "CLIP Score", "PickScore", "accuracy", "KID", "KD", "MMHM")
 """Metrics that are in view at first; the others are one click away."""
-STAGE_TABLES = {"review": "verdicts", "rebuild": "split"}
-"""Stages that go by another name than their table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,38 +190,6 @@ def _make_scale(rows: pl.DataFrame, roles: Mapping[str, str]) -> Callable[[float
         return round(100 * (scale(value) - scale(low)) / (scale(high) - scale(low)), 1)
 
     return share
-
-
-def make_stages(stages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Stages of the funnel with the share of each status, widths relative to the largest stage."""
-    stages = list(stages)
-    largest = max((stage["rows_in"] for stage in stages), default=0) or 1
-    made = []
-    for stage in stages:
-        table = TABLES.get(STAGE_TABLES.get(stage["stage"], stage["stage"]))
-        meanings = table.statuses if table else {}
-        statuses = stage.get("statuses", {})
-        passed = {ALIVE, "accept", "rows", "exact", "same_picture", "pushed"}
-        made.append(
-            {
-                "name": stage["stage"],
-                "rows_in": stage["rows_in"],
-                "seconds": stage.get("seconds"),
-                "adds_up": sum(statuses.values()) == stage["rows_in"],
-                "statuses": [
-                    {
-                        "name": name,
-                        "count": count,
-                        "width": round(100 * count / largest, 2),
-                        "meaning": meanings.get(name, ""),
-                        "passed": name in passed,
-                        "reasons": stage.get("reasons", {}).get(name, {}),
-                    }
-                    for name, count in statuses.items()
-                ],
-            }
-        )
-    return made
 
 
 def make_summary(

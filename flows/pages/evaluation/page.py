@@ -12,10 +12,11 @@ from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import add_labels
 from relaionet.flows.pages.evaluation.board import make_board
 from relaionet.flows.pages.evaluation.contents import Report, ReportConfig, SampleRow
-from relaionet.flows.pages.evaluation.leaderboard import make_stages, make_summary, number_id
+from relaionet.flows.pages.evaluation.leaderboard import make_summary, number_id
 from relaionet.flows.pages.evaluation.splits import compare_splits
 from relaionet.flows.pages.frame import _environment, _text
-from relaionet.flows.pages.thumbnails import _Thumbnails
+from relaionet.flows.pages.stages import make_stages
+from relaionet.flows.pages.thumbnails import Thumbnails
 from relaionet.manifests.files import write_atomic
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _make_context(report: Report, config: ReportConfig) -> dict[str, Any]:
         "css": _text("report.css"),
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "thumbnail": _Thumbnails(config.thumbnail_px),
+        "thumbnail": Thumbnails(config.thumbnail_px),
         "REAL": REAL,
     }
 

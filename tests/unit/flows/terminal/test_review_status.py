@@ -13,7 +13,7 @@ from PIL import Image
 from relaionet.annotations.agreement.status import count_left, review_status, selection_histogram
 from relaionet.flows.cli.review import review
 from relaionet.flows.curation.recipe import read_run_recipe
-from relaionet.flows.pages.review import count_answers, thumbnail, write_review_report
+from relaionet.flows.pages.review import count_answers, write_review_report
 from relaionet.flows.reviewing.verdicts import make_next_round, settle_run
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
@@ -90,14 +90,6 @@ def test_a_folder_without_tasks_says_what_to_do(tmp_path):
     write_json(tmp_path / "run.json", {"recipe": {"name": "x", "source": "x.parquet"}})
     with pytest.raises(BadInput, match="relaionet curate"):
         show_status(tmp_path)
-
-
-def test_thumbnails_stay_in_the_folder_and_survive_anything(root):
-    assert thumbnail(root / "images", "0.png").startswith("data:image/jpeg;base64,")
-    assert thumbnail(root / "images", "../run.json") == ""
-    assert thumbnail(root / "images", "gone.png") == ""
-    (root / "images" / "bad.png").write_bytes(b"\x89PNG\r\n")
-    assert thumbnail(root / "images", "bad.png") == ""
 
 
 def test_answers_in_words():

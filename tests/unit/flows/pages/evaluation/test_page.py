@@ -13,7 +13,7 @@ from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import set_label
 from relaionet.flows.pages.charts.chart import Point, Series, choose_ticks, draw_chart, format_number
 from relaionet.flows.pages.charts.score_charts import draw_curves, draw_ranks, draw_trade
-from relaionet.flows.pages.evaluation.contents import Picture, Report, ReportConfig, SampleRow, SetFacts
+from relaionet.flows.pages.evaluation.contents import Report, ReportConfig, SampleRow, SetFacts
 from relaionet.flows.pages.evaluation.findings import (
     ALIGNMENTS,
     DISTANCES,
@@ -22,11 +22,12 @@ from relaionet.flows.pages.evaluation.findings import (
     conclude_ranking,
     conclude_settings,
 )
-from relaionet.flows.pages.evaluation.leaderboard import make_leaderboard, make_stages
+from relaionet.flows.pages.evaluation.leaderboard import make_leaderboard
 from relaionet.flows.pages.evaluation.page import write_report
 from relaionet.flows.pages.evaluation.pairs import widen_scores
 from relaionet.flows.pages.evaluation.splits import compare_splits
-from relaionet.flows.pages.thumbnails import make_thumbnail
+from relaionet.flows.pages.stages import make_stages
+from relaionet.flows.pages.thumbnails import PagePicture, make_thumbnail
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES, shape_table
 
@@ -118,14 +119,16 @@ def make_report(**more: object) -> Report:
             ],
             "released": 5, "precision": 1.0, "recall": 0.9,
         },
-        "gallery": {f"class {TRAP}": [Picture(image=image, alt=TRAP, note=f'"{TRAP}')] * 3},
-        "samples": [SampleRow(name=TRAP, wnid="n1", pictures={label: Picture(image=image, alt=f"' onload='{TRAP}")})],
+        "gallery": {f"class {TRAP}": [PagePicture(image=image, alt=TRAP, note=f'"{TRAP}')] * 3},
+        "samples": [
+            SampleRow(name=TRAP, wnid="n1", pictures={label: PagePicture(image=image, alt=f"' onload='{TRAP}")})
+        ],
         "agreement": {"alpha": 0.9, "low": 0.8, "high": 0.95},
         "reviewers": pl.DataFrame([{"reviewer": TRAP, "answered": 7, "controls": 2, "right": 2, "accuracy": 1.0}]),
         "class_scores": make_class_scores(),
         "differences": make_differences(),
         "sets": [SetFacts(label=label, split="s", record={"digest": TRAP, "nested": {"a": [1, 2]}}, warnings=[TRAP])],
-        "pictures_of": lambda _split, _label, _wnid: [Picture(image=image, alt=TRAP)] * 2,
+        "pictures_of": lambda _split, _label, _wnid: [PagePicture(image=image, alt=TRAP)] * 2,
         "provenance": {TRAP: {"a": TRAP}},
         "roles": ROLES,
         "notes": [TRAP],
@@ -210,7 +213,7 @@ def test_two_protocols_never_share_a_table(tmp_path: Path) -> None:
 
 def test_pictures_are_limited(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
-    gallery = {f"c{index}": [Picture(image=image, alt="a")] * 40 for index in range(4)}
+    gallery = {f"c{index}": [PagePicture(image=image, alt="a")] * 40 for index in range(4)}
     config = ReportConfig(gallery_count=8)
     text = write_report(
         tmp_path / "r.html", Report(title="t", scores=SCORES.empty(), gallery=gallery), config
