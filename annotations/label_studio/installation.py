@@ -8,9 +8,7 @@ the lock) is there: the marker is written last, so a half install is made again.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -19,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from relaionet.manifests.errors import BadInput, Unavailable
+from relaionet.pipeline.child_process import environment_with, run_to_end
 from relaionet.pipeline.machine import find_home
 
 STUDIO_VERSION = "1.23.2"
@@ -59,17 +58,17 @@ def empty_database(home: Path | None = None) -> Path:
 
 
 def _run(command: list[str], what: str, **variables: str) -> None:
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "DO_NOT_TRACK": "1", **variables}
     # an active environment of the caller must not leak into the new one
-    for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
-        environment.pop(name, None)
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
+    environment = environment_with(
+        {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "DO_NOT_TRACK": "1", **variables},
+        dropped=("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"),
+    )
+    done = run_to_end(command, environment)
+    if done.code:
+        lines = [line for line in done.errors.splitlines() if line.strip() and not line.startswith("WARNING")]
         tail = "\n".join(lines[-5:])
         raise Unavailable(
-            f"{what} failed (exit {done.returncode}). Check the network and the package index, then run it again.\n"
-            + tail
+            f"{what} failed (exit {done.code}). Check the network and the package index, then run it again.\n" + tail
         )
 
 

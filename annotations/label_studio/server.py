@@ -7,14 +7,11 @@ crash reports, version checks and sign-up without an invitation are off.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -26,7 +23,7 @@ from relaionet.annotations.label_studio.installation import STUDIO_VERSION, empt
 from relaionet.annotations.label_studio.server_settings import read_credentials, server_environment
 from relaionet.annotations.label_studio.upgrade import note_version, prepare_folder
 from relaionet.manifests.errors import BadInput, Unavailable
-from relaionet.pipeline.child_process import STOP_S
+from relaionet.pipeline.child_process import STOP_S, ChildProcess, guarded, read_log, start_child
 
 _POLL_S = 0.25
 
@@ -54,25 +51,19 @@ class StudioServer:
     documents: Path
     pid: int
     owned: bool
-    _guard: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _guard: ChildProcess | None = field(default=None, repr=False)
 
     def is_running(self) -> bool:
         """True while the server process is there (or answers, where this call found it running)."""
         if self._guard is not None:
-            return self._guard.poll() is None
+            return self._guard.is_running()
         return _answers(self.url, self.token)
 
     def stop(self) -> None:
         """Stop the server and everything it started; nothing happens when it was found running."""
         if self._guard is None:
             return
-        if self._guard.stdin is not None:
-            self._guard.stdin.close()
-        try:
-            self._guard.wait(timeout=STOP_S + 5)
-        except subprocess.TimeoutExpired:
-            _kill_group(self._guard.pid, signal.SIGKILL)
-            self._guard.wait()
+        self._guard.stop(ask="close", wait_s=STOP_S + 5, group=True)
         (self.folder / "server.json").unlink(missing_ok=True)
 
     def __enter__(self) -> StudioServer:
@@ -80,11 +71,6 @@ class StudioServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def _kill_group(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
 
 
 def _answers(url: str, token: str) -> bool:
@@ -114,7 +100,7 @@ def _free_port() -> int:
 
 
 def _log_tail(log: Path, lines: int = 8) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+    return "\n".join(read_log(log).splitlines()[-lines:])
 
 
 def start_studio(
@@ -185,9 +171,7 @@ def find_studio(folder: Path) -> str | None:
     return str(note["url"]) if note else None
 
 
-def _server(
-    folder: Path, credentials: dict[str, str], url: str, pid: int, guard: subprocess.Popen[bytes] | None
-) -> StudioServer:
+def _server(folder: Path, credentials: dict[str, str], url: str, pid: int, guard: ChildProcess | None) -> StudioServer:
     return StudioServer(
         url=url, folder=folder, documents=folder / "documents", pid=pid, owned=guard is not None, _guard=guard,
         **credentials,
@@ -207,10 +191,9 @@ def _launch(folder: Path, credentials: dict[str, str], port: int, timeout_s: flo
     prepare_folder(folder)
     _copy_database(folder / "data", home)
     with log.open("ab") as out:
-        guard = subprocess.Popen(
-            [sys.executable, "-m", "relaionet.pipeline.child_process", *command],
-            stdin=subprocess.PIPE, stdout=out, stderr=out, cwd=folder, env=server_environment(folder, credentials),
-            start_new_session=True,
+        guard = start_child(
+            guarded(command), output=out, errors="output", folder=folder,
+            environment=server_environment(folder, credentials), own_group=True,
         )  # fmt: skip
     server = _server(folder, credentials, url, guard.pid, guard)
     try:
@@ -235,7 +218,7 @@ def _copy_database(data: Path, home: Path | None) -> None:
 def _wait_ready(server: StudioServer, log: Path, timeout_s: float) -> None:
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
-        if server._guard is not None and server._guard.poll() is not None:
+        if server._guard is not None and not server._guard.is_running():
             raise Unavailable(f"Label Studio ended while starting; its log {log} says:\n{_log_tail(log)}")
         if _answers(server.url, server.token):
             return

@@ -9,9 +9,9 @@ score.
 
 from __future__ import annotations
 
+import io
 import json
 import math
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -27,6 +27,7 @@ from relaionet.evaluators.features.images import ImageSource
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
 from relaionet.manifests.store import Receipt, Store
+from relaionet.pipeline.child_process import read_log, start_child
 
 VERSION = "1"
 BATCH_COUNT = 32
@@ -62,10 +63,7 @@ class Rater:
         self.metric, self._answer_s = metric, answer_s
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
         try:
-            self._process = subprocess.Popen(
-                list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, cwd=folder,
-                text=True, encoding="utf-8", errors="replace",
-            )  # fmt: skip
+            self._child = start_child(command, output="read", errors=self._errors, folder=folder)
         except OSError as error:
             raise BadInput(f"rater '{metric}' cannot be started: {error}. Command: {' '.join(command)}") from None
         self._lines: Queue[str | None] = Queue()
@@ -86,12 +84,12 @@ class Rater:
             BadInput: an answer is missing, unknown, or no finite number, or the command ended.
             Unavailable: it fell silent.
         """
-        stdin = self._process.stdin
-        if stdin is None or self._process.poll() is not None:
+        writer = self._child.writer
+        if writer is None or not self._child.is_running():
             raise self._ended()
         try:
-            stdin.writelines(json.dumps(request) + "\n" for request in requests)
-            stdin.flush()
+            writer.writelines(json.dumps(request).encode() + b"\n" for request in requests)
+            writer.flush()
         except (BrokenPipeError, ValueError):
             raise self._ended() from None
         wanted = {request["id"] for request in requests}
@@ -109,19 +107,7 @@ class Rater:
 
     def close(self) -> None:
         """End the command."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except BrokenPipeError:
-                    continue
+        self._child.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -130,9 +116,8 @@ class Rater:
         self.close()
 
     def _listen(self) -> None:
-        stdout = self._process.stdout
-        if stdout is not None:
-            for line in stdout:
+        if self._child.reader is not None:
+            for line in io.TextIOWrapper(self._child.reader, encoding="utf-8", errors="replace"):
                 self._lines.put(line)
         self._lines.put(None)
 
@@ -154,9 +139,8 @@ class Rater:
                 return value
 
     def _ended(self) -> BadInput:
-        code = self._process.wait()
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip()[-TAIL_CHARS:]
+        code = self._child.wait()
+        said = read_log(self._errors).strip()[-TAIL_CHARS:]
         return BadInput(f"rater '{self.metric}' ended with exit code {code}. It last said: {said or 'nothing'}")
 
 

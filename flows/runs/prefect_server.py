@@ -10,12 +10,9 @@ its own, with the path as it is, and gone when the command is gone, however that
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -25,6 +22,7 @@ from typing import IO
 
 from relaionet.flows.runs.environment import server_address
 from relaionet.manifests.errors import Unavailable
+from relaionet.pipeline.child_process import ChildProcess, end_with_parent, environment_with, read_log, start_child
 
 HOST = "127.0.0.1"
 START_S = 120.0
@@ -55,13 +53,13 @@ def reporting_server() -> Iterator[None]:
     port = _free_port()
     address = f"http://{HOST}:{port}/api"
     said = tempfile.TemporaryFile()  # noqa: SIM115  a pipe nobody reads would stop the server when full
-    process = subprocess.Popen(
-        [sys.executable, "-m", "relaionet.flows.runs.prefect_server", str(port)],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True,
-        env={**os.environ, "PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"},
+    settings = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    child = start_child(
+        [sys.executable, "-m", "relaionet.flows.runs.prefect_server", str(port)], errors=said,
+        environment=environment_with(settings), own_group=True,
     )  # fmt: skip
     try:
-        _wait_ready(process, address, said)
+        _wait_ready(child, address, said)
         with temporary_settings(updates={PREFECT_API_URL: address}):
             _temporary.append(address)
             try:
@@ -69,7 +67,7 @@ def reporting_server() -> Iterator[None]:
             finally:
                 _temporary.remove(address)
     finally:
-        _stop(process)
+        child.stop(wait_s=STOP_S)
         said.close()
 
 
@@ -79,17 +77,16 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_ready(process: subprocess.Popen[bytes], address: str, said: IO[bytes]) -> None:
+def _wait_ready(child: ChildProcess, address: str, said: IO[bytes]) -> None:
     # a proxy of the environment must not stand between this machine and itself
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
-        if process.poll() is not None:
-            said.seek(0)
-            lines = said.read().decode(errors="replace").strip().splitlines()
+        if not child.is_running():
+            lines = read_log(said).strip().splitlines()
             raise Unavailable(
                 "Prefect's temporary server did not start; `relaionet doctor` looks for the usual causes. It said: "
-                + (lines[-1] if lines else f"nothing, and ended with {process.returncode}")
+                + (lines[-1] if lines else f"nothing, and ended with {child.code}")
             )
         try:
             with opener.open(f"{address}/health", timeout=2):
@@ -99,26 +96,9 @@ def _wait_ready(process: subprocess.Popen[bytes], address: str, said: IO[bytes])
     raise Unavailable(f"Prefect's temporary server was not ready after {START_S:.0f} s; is the machine very busy?")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
-
-
-def _end_with_parent() -> None:
-    """The other end of standard input is the command's; the system closes it when the command ends."""
-    sys.stdin.buffer.read()
-    os._exit(0)
-
-
 def main(port: int) -> None:
     """Serve Prefect's API until asked to end."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent(0)
     import uvicorn
 
     uvicorn.run(

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from relaionet.pipeline.child_process import ChildProcess, start_child
 from relaionet.pipeline.images.decode import TOO_MUCH_MEMORY, BrokenImage, ImageFacts, facts_of, open_image
 from relaionet.pipeline.images.perceptual_hash import phash_hex
 
@@ -54,7 +54,7 @@ class Decoder:
 
     def __init__(self, max_pixels: int, timeout_s: float) -> None:
         self._max_pixels, self._timeout_s = max_pixels, timeout_s
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: ChildProcess | None = None
 
     def read(self, path: Path) -> DecodedPicture:
         """Decode a file.
@@ -72,48 +72,36 @@ class Decoder:
         return DecodedPicture(facts=ImageFacts(**answer["facts"]), phash=answer["phash"])
 
     def _ask(self, path: Path) -> dict[str, Any] | None:
-        if self._process is None:
+        if self._child is None:
             command = [sys.executable, "-P", "-m", __name__, str(self._max_pixels), str(self._timeout_s)]
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-        stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
+            self._child = start_child(command, output="read", errors="dropped")
+        writer, reader = self._child.writer, self._child.reader
+        if writer is None or reader is None:
             raise RuntimeError("the decoding process has no pipes.")
         try:
-            stdin.write(json.dumps(str(path)).encode() + b"\n")
-            stdin.flush()
-            line = stdout.readline()
+            writer.write(json.dumps(str(path)).encode() + b"\n")
+            writer.flush()
+            line = reader.readline()
         except BrokenPipeError:
             return None
         return dict(json.loads(line)) if line.endswith(b"\n") else None
 
     def _explain_end(self) -> str:
-        process, self._process = self._process, None
-        if process is None:
+        child, self._child = self._child, None
+        if child is None:
             return "the decoder ended"
-        _close(process)
-        if process.returncode == -signal.SIGALRM:
+        code = child.stop(ask="close", wait_s=None)
+        if code == -signal.SIGALRM:
             return f"decoding takes more than {self._timeout_s:g} s"
-        if process.returncode == -signal.SIGKILL:
+        if code == -signal.SIGKILL:
             return TOO_MUCH_MEMORY
-        return f"the decoder crashed on it (exit code {process.returncode})"
+        return f"the decoder crashed on it (exit code {code})"
 
     def close(self) -> None:
         """End the process, if there is one."""
-        if self._process is not None:
-            _close(self._process)
-            self._process = None
-
-
-def _close(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            try:
-                pipe.close()
-            except BrokenPipeError:  # what was left to write
-                continue
-    process.wait()
+        if self._child is not None:
+            self._child.stop(ask="close", wait_s=None)
+            self._child = None
 
 
 def _limit_memory(max_pixels: int) -> None:

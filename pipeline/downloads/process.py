@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import polars as pl
 
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.files import write_atomic, write_json
+from relaionet.pipeline.child_process import ChildProcess, read_log, start_child
 from relaionet.pipeline.downloads.ledger import SETTLED_MARK, error_of_exit
 from relaionet.pipeline.downloads.rate_limits import spread_hosts
 from relaionet.pipeline.downloads.web_rules import encode_url, host_of
@@ -64,37 +64,28 @@ def run_fetcher(
     write_json(work / "job.json", {"settings": dict(settings), "images": str(images), "ledger": str(ledger)})
     command = [sys.executable, "-P", "-m", "relaionet.pipeline.downloads.worker", str(work / "job.json")]
     with (work / "log.txt").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=_environment(proxy), start_new_session=True
-        )
+        child = start_child(command, output=log, errors="output", environment=_environment(proxy), own_group=True)
         try:
-            _follow(process, ledger, progress)
+            _follow(child, ledger, progress)
         finally:
-            process.kill()
-            process.wait()
-            if process.stdin is not None:
-                process.stdin.close()
+            code = child.stop(ask="never")
             _drop_parts(work)
-    storage_error = error_of_exit(process.returncode, images)
+    storage_error = error_of_exit(code, images)
     if storage_error is not None:
         raise storage_error
-    if process.returncode != 0:
-        lines = (work / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    if code != 0:
+        lines = read_log(work / "log.txt").strip().splitlines()
         raise Unavailable(
-            f"img2dataset stopped with exit code {process.returncode} ({lines[-1][:300] if lines else 'no word'}); "
+            f"img2dataset stopped with exit code {code} ({lines[-1][:300] if lines else 'no word'}); "
             f"run again to continue; its log is {work / 'log.txt'}."
         )
 
 
-def _follow(process: subprocess.Popen[bytes], ledger: Path, progress: Callable[[int], None] | None) -> None:
+def _follow(child: ChildProcess, ledger: Path, progress: Callable[[int], None] | None) -> None:
     with ledger.open("rb") as lines:
         ended = False
         while not ended:
-            try:
-                process.wait(POLL_S)
-                ended = True
-            except subprocess.TimeoutExpired:
-                ended = False
+            ended = child.wait(POLL_S) is not None
             count = lines.read().count(SETTLED_MARK)
             if count and progress is not None:
                 progress(count)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 import time
 import types
 import urllib.request
@@ -20,6 +19,7 @@ from typing import Any
 
 import polars as pl
 
+from relaionet.pipeline.child_process import end_with_parent
 from relaionet.pipeline.downloads.fetch import DownloadConfig
 from relaionet.pipeline.downloads.ledger import STORAGE_ERRORS, FetchJob, LedgerWriter, exit_code_of
 from relaionet.pipeline.downloads.process import write_rows
@@ -113,16 +113,6 @@ def _make_downloader(config: DownloadConfig, writer: LedgerWriter, work: Path, r
     )
 
 
-def _end_with_parent() -> None:
-    """Stop at once when the process that started this one is gone: its end of the pipe closes."""
-
-    def watch() -> None:
-        os.read(0, 1)
-        os._exit(3)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def _main(path: Path) -> int:
     try:
         _run_job(path)
@@ -134,6 +124,6 @@ def _main(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    _end_with_parent()
+    end_with_parent(3)
     # no further word is written: the log may be on a full disk
     os._exit(_main(Path(sys.argv[1])))

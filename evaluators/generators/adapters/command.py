@@ -2,7 +2,7 @@
 
 One run of the command makes many images, as loading a model takes minutes. It is given a folder with `job.json` and
 `requests.jsonl` and leaves `out/<sample_id>.png` (or `out/images.npy` with `out/ids.json`) and `out/meta.json`. It
-never needs this project in its environment. docs/generators.md shows a whole one.
+never needs this project in its environment. docs/guides/generators.md shows a whole one.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import signal
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +30,7 @@ from relaionet.evaluators.generators.protocol import (
 )
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, file_sha256
+from relaionet.pipeline.child_process import environment_with, read_log, start_child
 
 VERSION = "1"
 LOG_TAIL_CHARS = 600
@@ -170,42 +169,27 @@ class CommandGenerator:
         with log.open("wb") as stream:
             try:
                 # a group of its own, so that its children end with it
-                process = subprocess.Popen(
-                    arguments, cwd=self.folder, env={**os.environ, **self.environment}, stdin=subprocess.DEVNULL,
-                    stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
+                child = start_child(
+                    arguments, held=False, output=stream, errors="output", folder=self.folder,
+                    environment=environment_with(self.environment), own_group=True,
                 )  # fmt: skip
             except OSError as error:
                 raise BadInput(
                     f"generator '{self.info.name}': {arguments[0]} cannot be run: {error.strerror}."
                 ) from None
             try:
-                code = process.wait(self.time_limit_s)
-            except subprocess.TimeoutExpired:
-                return f"the command ran longer than {self.time_limit_s:g} s and was ended; see {log}"
+                code = child.wait(self.time_limit_s)
             finally:
-                _end(process)
+                child.stop(wait_s=KILL_AFTER_S, group=True)
+        if code is None:
+            return f"the command ran longer than {self.time_limit_s:g} s and was ended; see {log}"
         if code == 0:
             return ""
         return f"the command ended with code {code}: {_tail(log)} (all of it in {log})"
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command and its children, politely first."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, sign)
-        except (ProcessLookupError, PermissionError):
-            break
-        try:
-            process.wait(KILL_AFTER_S)
-        except subprocess.TimeoutExpired:
-            continue
-    process.wait()
-
-
 def _tail(log: Path) -> str:
-    text = log.read_text(encoding="utf-8", errors="replace")
-    return " ".join(text[-LOG_TAIL_CHARS:].split()) or "it printed nothing"
+    return " ".join(read_log(log)[-LOG_TAIL_CHARS:].split()) or "it printed nothing"
 
 
 def make_command(

@@ -54,8 +54,8 @@ def test_a_decoder_that_dies_is_a_broken_picture_and_a_new_decoder(
     decoder: Decoder, tmp_path: Path, number: signal.Signals, words: str
 ) -> None:
     decoder.read(stored(tmp_path, jpeg()))
-    assert decoder._process is not None
-    killer = threading.Timer(0.2, os.kill, (decoder._process.pid, number))
+    assert decoder._child is not None
+    killer = threading.Timer(0.2, os.kill, (decoder._child.pid, number))
     killer.start()
     with pytest.raises(BrokenImage, match=words):
         decoder.read(stored(tmp_path, many_scans_jpeg(20_000, 2000)))
