@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from relaionet.flows.cli.options import FOLDER, run_option, start
+from relaionet.flows.cli.options import FOLDER, DeclaredOption, run_option, start
 
 if TYPE_CHECKING:
     from relaionet.pipeline.candidates.judge import RULE
 
 
+def known_schemas() -> str:
+    """Names of all schemas."""
+    from relaionet.pipeline.sources.schemas import schemas_help
+
+    return schemas_help()
+
+
 @click.command()
 @click.argument("places", nargs=-1, required=True)
-@click.option("--schema", help="Name of the tables' schema, such as LAION-2B.  [default: found from their columns]")
+@click.option(
+    "--schema", cls=DeclaredOption, told=known_schemas,
+    help="The tables' schema: {declared}.  [default: found from their columns]",
+)  # fmt: skip
 @click.option(
     "--column", "columns", multiple=True, metavar="OURS=THEIRS",
     help="A column with a name of its own, such as url=link; may be given several times.",

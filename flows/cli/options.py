@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,40 @@ def run_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--run", type=FOLDER, default=Path("runs/demo"), show_default=True, help="Folder of the run.")(
         command
     )
+
+
+class DeclaredChoice(click.Choice):
+    """One of the names that are declared, here and by other packages; read when they are needed.
+
+    Args:
+        read_names: gives the names.
+    """
+
+    def __init__(self, read_names: Callable[[], Iterable[str]]) -> None:
+        self.read_names = read_names
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names, as they are declared now."""
+        return tuple(self.read_names())
+
+
+class DeclaredOption(click.Option):
+    """An option whose help says what is declared, read when the help is shown.
+
+    Args:
+        told: gives the words that stand for `{declared}` in the help.
+    """
+
+    def __init__(self, *args: Any, told: Callable[[], str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.told = told
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The option and its help."""
+        record = super().get_help_record(ctx)
+        return None if record is None else (record[0], record[1].replace("{declared}", self.told()))
 
 
 def lazy_group(commands: Mapping[str, str]) -> type[ErrorsAsText]:

@@ -61,7 +61,7 @@ def preview_source(places: Sequence[str], config: CandidatesConfig, rows_count: 
     """Look at a source and judge its first rows.
 
     Args:
-        places: as for `source_files.list_files`.
+        places: as for `sources.files.list_files`.
         config: which rows become candidates; all are kept whatever it says.
         rows_count: rows judged, at most.
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
+from relaionet.pipeline.sources.columns import find_schema
 from relaionet.pipeline.sources.files import SourceFile, explain_errors
-from relaionet.pipeline.sources.schemas import REQUIRED, SourceSchema, find_schema
+from relaionet.pipeline.sources.schemas import REQUIRED, SourceSchema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,7 +63,7 @@ def look_at_parquet(file: SourceFile, schema: str | None, columns: Mapping[str, 
 
     Args:
         file: the table.
-        schema: name of the schema the user says it has, or None.
+        schema: name or TOML file of the schema the user says it has; None finds it.
         columns: our name -> the table's, for columns the user names.
 
     Raises:

@@ -104,8 +104,8 @@ def open_source(
     """Find the files of a source and look at each: schema, rows, identity. No rows are read.
 
     Args:
-        places: as for `source_files.list_files`.
-        schema: name of the schema the user says the tables have; None finds it from their columns.
+        places: as for `files.list_files`.
+        schema: name or TOML file of the schema the user says the tables have; None finds it from their columns.
         columns: our name -> the table's, for columns the user names.
 
     Raises:

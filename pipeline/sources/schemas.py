@@ -1,17 +1,26 @@
-"""The metadata tables of published image-text collections: how each names its columns, and which one a table is.
+"""The metadata tables of published image-text collections: how each names its columns. Each is declared once.
 
-Facts on the columns are those of the published files: LAION-400M and LAION-2B (laion.ai), Re-LAION-2B, DataComp,
-COYO-700M (their cards on the Hub), CC3M and CC12M (tab-separated, without a line of names).
+A schema is a TOML file: those of this project lie in `known_schemas/`, another is named in the recipe by its path
+(`schema = "mine.toml"`). Another package declares a `SourceSchema` as an entry point of the group
+`relaionet.source_schemas`, under its name.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import dataclasses
+import sys
+import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 from relaionet.manifests.errors import BadInput, nearest_name
+from relaionet.pipeline.declared import find_declared
 
+GROUP = "relaionet.source_schemas"
 OURS = ("url", "caption", "width_px", "height_px", "punsafe", "pwatermark", "nsfw")
 REQUIRED = ("url", "caption")
 CUSTOM, PLAIN = "your own", "plain"
@@ -25,14 +34,34 @@ class SourceSchema:
     Attributes:
         name: shown to the user, and what a recipe names it by.
         columns: our name -> the table's names for it, the first that is there is taken; url and caption must be there.
-        marks: columns that only this family has; they must be there for the table to be taken for it unasked.
+        about: which tables these are, in a line.
+        home: address where they are described; empty for none.
+        marks: columns that only this family has; they must be there for the table to be taken for it unasked. A schema
+            of another package that has none is taken only where it is asked for.
         any_case: take the table's names in upper and lower case alike.
+        unnamed: the columns in their order, where text tables of the family have no line of names; else empty.
+        order: place among the schemas, lowest first: of those that fit, the first is taken.
     """
 
     name: str
     columns: Mapping[str, tuple[str, ...]]
+    about: str = ""
+    home: str = ""
     marks: tuple[str, ...] = ()
     any_case: bool = False
+    unnamed: tuple[str, ...] = ()
+    order: int = 500
+
+    def __post_init__(self) -> None:
+        for ours in self.columns:
+            if ours not in OURS:
+                raise BadInput(f"schema '{self.name}', columns: '{ours}' is none of ours.{nearest_name(ours, OURS)}")
+        lacking = [ours for ours in REQUIRED if not self.columns.get(ours)]
+        if lacking:
+            raise BadInput(f"schema '{self.name}', columns: {lacking[0]} is missing; say what the tables call it.")
+        strange = [ours for ours in REQUIRED if self.unnamed and not set(self.columns[ours]) & set(self.unnamed)]
+        if strange:
+            raise BadInput(f"schema '{self.name}', unnamed: which of the columns is the {strange[0]} is not said.")
 
     def resolve(self, found: Sequence[str]) -> dict[str, str]:
         """Our name -> the table's, of the columns that are there."""
@@ -48,159 +77,134 @@ class SourceSchema:
         """Columns that are not there and must be; those of our names in `named` need not."""
         resolved = {*self.resolve(found), *named}
         missing = [self.columns[ours][0] for ours in REQUIRED if ours not in resolved]
-        return missing + [mark for mark in self.marks if mark not in found]
+        return missing + [mark for mark in self.marks if mark not in found] + ([NO_NAMES] if self.unnamed else [])
 
 
-# in order of preference: the first that fits is taken
-SCHEMAS = (
-    SourceSchema(
-        name="LAION-400M",
-        columns={
-            "url": ("URL",), "caption": ("TEXT",), "width_px": ("WIDTH",), "height_px": ("HEIGHT",),
-            "punsafe": ("punsafe",), "pwatermark": ("pwatermark",), "nsfw": ("NSFW",),
-        },
-        marks=("NSFW",),
-    ),
-    SourceSchema(
-        name="LAION-2B",
-        columns={
-            "url": ("URL",), "caption": ("TEXT",), "width_px": ("WIDTH",), "height_px": ("HEIGHT",),
-            "punsafe": ("punsafe",), "pwatermark": ("pwatermark",),
-        },
-    ),
-    SourceSchema(
-        name="DataComp",
-        columns={
-            "url": ("url",), "caption": ("text",), "width_px": ("original_width",), "height_px": ("original_height",),
-        },
-        marks=("uid", "clip_b32_similarity_score"),
-    ),
-    SourceSchema(
-        name="COYO-700M",
-        columns={
-            "url": ("url",), "caption": ("text",), "width_px": ("width",), "height_px": ("height",),
-            "punsafe": ("nsfw_score_opennsfw2",), "pwatermark": ("watermark_score",),
-        },
-        marks=("image_phash", "watermark_score"),
-    ),
-    SourceSchema(
-        name="Re-LAION",
-        columns={
-            "url": ("url",), "caption": ("caption",), "width_px": ("width", "original_width", "WIDTH"),
-            "height_px": ("height", "original_height", "HEIGHT"), "punsafe": ("punsafe",),
-            "pwatermark": ("pwatermark",),
-        },
-        marks=("punsafe", "pwatermark"),
-    ),
-    # these two have no line of names; see `name_columns`
-    SourceSchema(name="CC3M", columns={"url": ("url",), "caption": ("caption",)}, marks=(NO_NAMES,)),
-    SourceSchema(name="CC12M", columns={"url": ("url",), "caption": ("caption",)}, marks=(NO_NAMES,)),
-    SourceSchema(
-        name=PLAIN,
-        columns={
-            "url": ("url", "image_url", "img_url"), "caption": ("caption", "text", "alt_text", "alt"),
-            "width_px": ("width", "original_width"), "height_px": ("height", "original_height"),
-            "punsafe": ("punsafe",), "pwatermark": ("pwatermark",),
-        },
-        any_case=True,
-    ),
-)  # fmt: skip
-BY_NAME = {schema.name.casefold(): schema for schema in SCHEMAS}
-
-
-def find_schema(
-    found: Sequence[str], name: str | None = None, columns: Mapping[str, str] | None = None
-) -> tuple[SourceSchema, dict[str, str]]:
-    """The schema of a table.
+def read_schema(path: Path) -> SourceSchema:
+    """A schema from its TOML file: the fields of `SourceSchema`, a column's names as one text or a list.
 
     Args:
-        found: names of its columns.
-        name: of the schema the user says it has, in any case; None finds the first of `SCHEMAS` that fits.
-        columns: our name -> the table's, for columns the user names; taken before those of the schema.
-
-    Returns:
-        The schema, and our name -> the table's of every column that is used.
+        path: of the file; looked for from the folder the command runs in.
 
     Raises:
-        BadInput: no such schema, or the table fits none; the message lists the columns found and what the nearest
-            schema lacks.
+        BadInput: it is not there, is no TOML, or a key or value is wrong.
     """
-    check_schema(name, columns)
-    named = dict(columns or {})
-    lost = [theirs for theirs in named.values() if theirs not in found]
-    if lost:
-        raise BadInput(f"there is no column '{lost[0]}'.{nearest_name(lost[0], found)} Found: {_listed(found)}.")
-    if set(REQUIRED) <= set(named) and name is None:
-        used = BY_NAME[PLAIN].resolve(found) | named
-        return SourceSchema(name=CUSTOM, columns={ours: (theirs,) for ours, theirs in used.items()}), used
-    candidates = [BY_NAME[name.casefold()]] if name is not None else list(SCHEMAS)
-    for schema in candidates:
-        resolved = schema.resolve(found) | named
-        if set(REQUIRED) <= set(resolved) and (name is not None or not schema.lacks(found, named)):
-            return schema, resolved
-    nearest = min(candidates, key=lambda schema: (len(schema.lacks(found, named)), -len(schema.resolve(found))))
-    missing = ", ".join(nearest.lacks(found, named))
-    how = 'name its columns with [candidates.columns], such as url = "…" and caption = "…"'
-    if name is not None:
-        raise BadInput(f"columns {_listed(found)} are not those of {name}, which lacks {missing}; {how}.")
-    raise BadInput(
-        f"columns {_listed(found)} fit no known metadata; {nearest.name} is nearest and lacks {missing}; or {how}."
-    )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"schema {path} cannot be read: {error.strerror} (looked from {Path.cwd()}).") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"schema {path} is no TOML: {error}.") from None
+    known = {field.name: field for field in dataclasses.fields(SourceSchema)}
+    for key in values:
+        if key not in known:
+            raise BadInput(f"schema {path}: unknown key '{key}'.{nearest_name(key, known)}")
+    columns = values.get("columns")
+    if not isinstance(columns, dict):
+        raise BadInput(f'schema {path}: [columns] is missing, such as url = "URL" and caption = "TEXT".')
+    values["columns"] = {ours: _names(theirs, f"{path}, columns, {ours}") for ours, theirs in columns.items()}
+    values |= {key: _names(values[key], f"{path}, {key}") for key in ("marks", "unnamed") if key in values}
+    values.setdefault("name", path.stem)
+    for key, kind in {"name": str, "about": str, "home": str, "any_case": bool, "order": int}.items():
+        if not isinstance(values.get(key, kind()), kind):
+            raise BadInput(f"schema {path}: {key} = {values[key]!r}; expected {kind.__name__}.")
+    return SourceSchema(**values)
+
+
+def _names(value: Any, where: str) -> tuple[str, ...]:
+    """Names of columns, written as one text or as a list."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise BadInput(f"schema {where}: expected the name of a column or a list of names, found {value!r}.")
+    return tuple(names)
+
+
+def list_schemas() -> tuple[SourceSchema, ...]:
+    """All schemas, of this project and of the packages that are installed, in the order in which they are tried."""
+    # packages are searched once: a source may have thousands of files
+    return _list_schemas(tuple(sys.path))
+
+
+@cache
+def _list_schemas(_path: tuple[str, ...]) -> tuple[SourceSchema, ...]:
+    declared = find_declared(GROUP, SourceSchema)
+    for name, schema in declared.items():
+        if schema.name.casefold() != name.casefold():
+            raise BadInput(f"{GROUP}: '{name}' leads to a schema of another name, '{schema.name}'; give both the same.")
+        if schema.name.casefold() in {known.name.casefold() for known in built_in_schemas()}:
+            raise BadInput(f"{GROUP}: '{name}' is the name of a schema that reLAIONet has; choose another.")
+    return tuple(sorted([*built_in_schemas(), *declared.values()], key=lambda schema: (schema.order, schema.name)))
+
+
+@cache
+def built_in_schemas() -> tuple[SourceSchema, ...]:
+    """The schemas that come with the project."""
+    folder = Path(str(files("relaionet.pipeline.sources").joinpath("known_schemas")))
+    return tuple(read_schema(path) for path in sorted(folder.glob("*.toml")))
+
+
+def get_schema(name: str) -> SourceSchema:
+    """The schema a user names.
+
+    Args:
+        name: of a schema, in any case, or the path of a TOML file.
+
+    Raises:
+        BadInput: there is none of that name, or the file is wrong.
+    """
+    if name.endswith(".toml"):
+        return read_schema(Path(name).expanduser())
+    schemas = {schema.name.casefold(): schema for schema in list_schemas()}
+    if name.casefold() not in schemas:
+        near = nearest_name(name, [schema.name for schema in schemas.values()])
+        raise BadInput(f"schema '{name}' is not known.{near} A schema of your own is named by its .toml file.")
+    return schemas[name.casefold()]
 
 
 def check_schema(name: str | None, columns: Mapping[str, str] | None) -> None:
-    """Find wrong names before any file is opened.
+    """Find wrong names before any file is opened; a schema's own file is read when the source is.
+
+    Args:
+        name: of a schema, or the path of a TOML file; None where the user names none.
+        columns: our name -> the table's, for columns the user names.
 
     Raises:
         BadInput: there is no such schema, or no such column of ours.
     """
-    if name is not None and name.casefold() not in BY_NAME:
-        names = [schema.name for schema in SCHEMAS]
-        raise BadInput(f"schema '{name}' is not known.{nearest_name(name, names)}")
+    if name is not None and not name.endswith(".toml"):
+        get_schema(name)
     for ours in columns or {}:
         if ours not in OURS:
             raise BadInput(f"columns: '{ours}' is none of ours.{nearest_name(ours, OURS)}")
 
 
-def name_columns(fields: Sequence[Sequence[str]]) -> tuple[list[str], bool]:
-    """Names of the columns of a text table, from its first rows.
-
-    Args:
-        fields: fields of its first rows.
-
-    Returns:
-        The names, and whether the first row holds them. Where no row does: url and caption of a table of two columns
-        by where the addresses stand, with the mark of CC3M or CC12M; else `column 1`, `column 2`, ….
-    """
-    if not fields:
-        return [], False
-    # a line or two may be broken
-    width = Counter(len(row) for row in fields).most_common(1)[0][0]
-    whole = [row for row in fields if len(row) == width]
-    addresses = [sum(_is_address(row[place]) for row in whole) for place in range(width)]
-    first_is_names = not any(_is_address(field) for field in fields[0])
-    if first_is_names and (len(fields) == 1 or max(addresses, default=0) == 0 or _known_name(fields[0])):
-        return [field.strip().lstrip("\N{BYTE ORDER MARK}") for field in fields[0]], True
-    if width == len(REQUIRED) and max(addresses) * 2 > len(whole):
-        url_first = addresses[0] >= addresses[1]
-        return ["url", "caption"] if url_first else ["caption", "url"], False
-    return [f"column {place + 1}" for place in range(width)], False
+def schemas_help() -> str:
+    """The names of all schemas in words, for `--help`."""
+    return ", ".join(schema.name for schema in list_schemas()) + ", or a TOML file of your own"
 
 
-def headless_schema(names: Sequence[str]) -> str:
-    """Which of the collections without names a table of url and caption is, by their order."""
-    return "CC12M" if names[0] == "url" else "CC3M"
+def source_schemas_table() -> str:
+    """The schemas as a table of Markdown, in the order in which they are tried."""
+    lines = ["| schema | tables | url | caption | also read | known by |", "|---|---|---|---|---|---|"]
+    for schema in list_schemas():
+        about = f"[{schema.about}]({schema.home})" if schema.home else schema.about
+        required = [_code(schema.columns[ours]) for ours in REQUIRED]
+        others = _code([ours for ours in schema.columns if ours not in REQUIRED]) or "nothing"
+        lines.append(f"| `{schema.name}` | {about} | {' | '.join(required)} | {others} | {_known_by(schema)} |")
+    return "\n".join(lines)
 
 
-def _is_address(field: str) -> bool:
-    return field.lstrip().lower().startswith(("http://", "https://"))
+def _known_by(schema: SourceSchema) -> str:
+    if schema.unnamed:
+        return (
+            f"no line of names; two columns: {_code(schema.unnamed)}"
+            if len(schema.unnamed) == len(REQUIRED)
+            else (f"no line of names; columns {_code(schema.unnamed)}")
+        )
+    if schema.marks:
+        return _code(schema.marks)
+    return "the names of its columns" + (", in upper or lower case" if schema.any_case else "")
 
 
-def _known_name(fields: Sequence[str]) -> bool:
-    known = {name.casefold() for schema in SCHEMAS for names in schema.columns.values() for name in names}
-    return any(field.strip().lstrip("\N{BYTE ORDER MARK}").casefold() in known for field in fields)
-
-
-def _listed(found: Sequence[str], most: int = 40) -> str:
-    shown = [name if name.isprintable() else ascii(name) for name in found[:most]]
-    return (", ".join(shown) or "(none)") + (f" and {len(found) - most} more" if len(found) > most else "")
+def _code(names: Collection[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

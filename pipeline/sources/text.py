@@ -17,15 +17,15 @@ from typing import IO, Any
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
+from relaionet.pipeline.sources.columns import find_schema, headless_schema, name_columns
 from relaionet.pipeline.sources.files import SourceFile, explain_errors
-from relaionet.pipeline.sources.schemas import OURS, SourceSchema, find_schema, headless_schema, name_columns
+from relaionet.pipeline.sources.schemas import OURS, SourceSchema
 
 MAX_LINE_BYTES = 4 << 20
 BATCH_CHARS = 32 << 20
 BUFFER_BYTES = 1 << 20
 FIRST_ROWS = 100
 FAULT_LINE = "line"
-MIN_PLAIN_COLUMNS = 2
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -59,7 +59,7 @@ def look_at_text(file: SourceFile, schema: str | None, columns: Mapping[str, str
 
     Args:
         file: the table.
-        schema: name of the schema the user says it has, or None.
+        schema: name or TOML file of the schema the user says it has; None finds it.
         columns: our name -> the table's, for columns the user names.
 
     Raises:
@@ -80,8 +80,8 @@ def look_at_text(file: SourceFile, schema: str | None, columns: Mapping[str, str
         rows = [row for row in itertools.islice(_split(_unpack(raw, file), file.kind), FIRST_ROWS) if row]
     if not rows:
         return TextTable(schema=None, columns={})
-    names, has_names = name_columns(rows)
-    if not has_names and len(names) == MIN_PLAIN_COLUMNS and "url" in names and not columns:
+    names, has_names = name_columns(rows, schema)
+    if not has_names and not columns:
         schema = schema or headless_schema(names)
     found, resolved = find_schema(names, schema, columns)
     return TextTable(schema=found, columns=resolved, names=tuple(names), has_names=has_names)

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput
+from relaionet.pipeline.sources.columns import find_schema, name_columns
 from relaionet.pipeline.sources.parquet import ParquetTable
 from relaionet.pipeline.sources.read import open_source
-from relaionet.pipeline.sources.schemas import SCHEMAS, find_schema, name_columns
+from relaionet.pipeline.sources.schemas import list_schemas
 from tests.unit.pipeline.sources.builders import rows_of, table, url
 
 COLUMNS = {
@@ -58,7 +59,7 @@ def test_published_tables_are_known_by_their_columns(name: str, tmp_path: Path) 
 
 
 def test_every_schema_can_be_asked_for_by_name(tmp_path: Path) -> None:
-    for schema in SCHEMAS:
+    for schema in list_schemas():
         columns = {names[0]: ["1"] for names in schema.columns.values()}
         pl.DataFrame(columns).write_parquet(tmp_path / "x.parquet")
         assert open_source(tmp_path / "x.parquet", schema.name.lower()).parts[0].table.schema == schema
