@@ -1,0 +1,180 @@
+"""Folders made by the code of commit 57e12d1, before its modules were moved: every command finds them done.
+
+`tests/fixtures/make_fixture.py` says how they were made. They are unpacked to another place than they were made in, no
+server shows their pictures, and every way out of this machine is closed. A stage whose digest came out otherwise would
+compute again; then its receipt, which holds how long that took, and its files' times of change would not be those of
+the archive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from tests.whole.conftest import Command
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+ARCHIVE = Path(__file__).parents[1] / "fixtures" / "made_by_57e12d1.tar.xz"
+RELEASE_DIGEST = "a3c1f1ae0b7888527fd6cb8ae674e51ae7475d34dd6ce796ffcc5c46e9a6a1ef"
+SPLIT_DIGEST = "567749a9c7f22336cf4ede49ecd2b036d58c779a0d953341f5af0093d2d93898"
+CLOSED = "http://127.0.0.1:9"
+OFFLINE = {
+    "http_proxy": CLOSED, "https_proxy": CLOSED, "all_proxy": CLOSED, "no_proxy": "127.0.0.1,localhost",
+    "HF_HUB_OFFLINE": "1",
+}  # fmt: skip
+# Written anew by every run. Records hold the place of the folders, the packages' versions and the commit; pages and
+# their tables are made of what was stored.
+RECORDS_AND_PAGES = {
+    "run/run.json", "evaluation/run.json", "embedded/run.json", "run/proposals.html", "evaluation/report.html",
+    "evaluation/tables/made-before-v1-miniature.csv", "evaluation/tables/made-before-v1-miniature.json",
+    "evaluation/tables/made-before-v1-miniature.md", "evaluation/tables/made-before-v1-miniature.tex",
+    "evaluation/tables/made-before-v1-miniature-classes.csv",
+    "evaluation/tables/made-before-v1-miniature-differences.csv",
+}  # fmt: skip
+# Gathered anew from what is stored of each set; what they say is compared, not their bytes.
+GATHERED = {
+    "evaluation/scores.parquet", "evaluation/class_scores.parquet", "evaluation/differences.parquet",
+    "evaluation/bounds.json", "evaluation/sets.json",
+}  # fmt: skip
+STAGE_LINE = re.compile(r"^  (\w+) +[\d,]+ = .*\(([\d.]+ s|already done)\)$", re.M)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """The folders after every command ran again, what they held before, and what the commands printed.
+
+    The reference set was added again in a second copy, as that changes what it notes.
+    """
+
+    folder: Path
+    copy: Path
+    marks: dict[str, tuple[str, int]]
+    gathered: dict[str, Any]
+    printed: dict[str, str]
+
+
+def unpack(place: Path) -> Path:
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(place, filter="data")
+    return place / "made"
+
+
+def marks_of(folder: Path) -> dict[str, tuple[str, int]]:
+    """sha256 and time of change of every file."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return {
+        path.relative_to(folder).as_posix(): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        for path in files
+    }
+
+
+def read(path: Path) -> Any:
+    return pl.read_parquet(path) if path.suffix == ".parquet" else json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def again(relaionet: Command, tmp_path_factory: pytest.TempPathFactory) -> Again:
+    folder, copy = unpack(tmp_path_factory.mktemp("elsewhere")), unpack(tmp_path_factory.mktemp("copy"))
+    marks, gathered = marks_of(folder), {name: read(folder / name) for name in GATHERED}
+    run, release, split = folder / "run", folder / "run" / "release", folder / "split"
+    # Two Prefect servers must not make one new database at once: curate comes last, long after evaluate began.
+    one: list[tuple[object, ...]] = [
+        ("release", "check", release),
+        ("rebuild", release, "--out", split, "--encoder", "miniature"),
+        ("reference", "add", copy / "world" / "reference", "--name", "made", "--encoder", "miniature", "--store",
+         copy / "references"),
+        ("curate", "--recipe", folder / "curate.toml", "--out", run, "--no-push"),
+    ]  # fmt: skip
+    other: list[tuple[object, ...]] = [
+        ("evaluate", "--recipe", folder / "evaluate.toml", "--out", folder / "evaluation"),
+        ("export", split, "--out", folder / "webdataset", "--form", "webdataset"),
+        ("embed", folder / "world" / "controls", "--encoder", "miniature", "--out", folder / "embedded"),
+    ]
+
+    def run_all(commands: list[tuple[object, ...]]) -> dict[str, str]:
+        printed = {}
+        for command in commands:
+            done = relaionet(*command, **OFFLINE)
+            assert done.returncode == 0, done.stderr[-3000:]
+            printed[str(command[0])] = done.stdout + done.stderr
+        return printed
+
+    with ThreadPoolExecutor(2) as pool:  # none of them writes what another reads
+        halves = list(pool.map(run_all, (one, other)))
+    return Again(folder=folder, copy=copy, marks=marks, gathered=gathered, printed=halves[0] | halves[1])
+
+
+def test_no_file_is_written_again_but_records_pages_and_what_is_gathered(again: Again) -> None:
+    now = marks_of(again.folder)
+    may_change = RECORDS_AND_PAGES | GATHERED
+    assert now.keys() - may_change == again.marks.keys() - may_change
+    assert {name for name, mark in again.marks.items() if now[name] != mark} <= may_change
+
+
+def test_the_archive_holds_what_is_looked_at(again: Again) -> None:
+    receipts = {name for name in again.marks if name.endswith(".receipt.json")}
+    stages = {name.split("/")[1] for name in receipts if name.startswith("run/")}
+    assert stages == {
+        "source", "candidates", "text_calibration", "text_matches", "chosen", "downloads", "embeddings", "hits",
+        "calibration", "proposals", "measured", "compared", "screened", "routed", "tasks", "decisions", "verdicts",
+        "reviewed",
+    }  # fmt: skip
+    assert {name.split("/")[0] for name in receipts} == {"run", "references", "split", "evaluation", "embedded"}
+    assert not any("studio" in name for name in again.marks)
+
+
+@pytest.mark.parametrize(("command", "stages"), [("curate", 8), ("rebuild", 1), ("embed", 1)])
+def test_every_stage_says_that_it_was_done(again: Again, command: str, stages: int) -> None:
+    found = STAGE_LINE.findall(again.printed[command])
+    assert len(found) == stages
+    assert {told for _, told in found} == {"already done"}
+
+
+def test_nothing_is_fetched_or_exported_again(again: Again) -> None:
+    assert "nothing to fetch, nothing to do" in again.printed["rebuild"]
+    assert "(already done)" in again.printed["export"]
+
+
+def test_the_release_is_the_one_that_was_made(again: Again) -> None:
+    release = json.loads((again.folder / "run" / "release" / "release.json").read_text())
+    assert release["digest"] == RELEASE_DIGEST
+    assert f"is whole. Cite: made-before v1 (miniature), {release['rows_count']} images" in again.printed["release"]
+    assert RELEASE_DIGEST[:12] in again.printed["release"]
+    assert "labels come out the same" in again.printed["release"]
+
+
+def test_the_split_is_the_one_that_was_made(again: Again) -> None:
+    split = json.loads((again.folder / "split" / "split.json").read_text())
+    assert (split["digest"], split["release_digest"]) == (SPLIT_DIGEST, RELEASE_DIGEST)
+
+
+@pytest.mark.parametrize("name", sorted(GATHERED))
+def test_scores_are_those_that_were_stored(again: Again, name: str) -> None:
+    stored, now = again.gathered[name], read(again.folder / name)
+    if isinstance(stored, pl.DataFrame):
+        assert stored.height > 0
+        # sums may differ in the last digits from one processor to another
+        assert_frame_equal(now, stored, rel_tol=1e-9, abs_tol=1e-9)
+    else:
+        assert now == stored
+
+
+def test_a_reference_set_in_another_place_is_hashed_and_not_embedded_again(again: Again) -> None:
+    now = {name: mark for name, mark in marks_of(again.copy).items() if name.startswith("references/")}
+    changed = {name for name, (sha256, _) in now.items() if sha256 != again.marks[name][0]}
+    # both hold the folder the pictures lie in
+    assert {Path(name).name for name in changed} == {"set.json", "00000.receipt.json"}
+    assert all(now[name] == again.marks[name] for name in now if name.endswith(".npy"))
+    name = next(name for name in changed if name.endswith(".receipt.json"))
+    stored, told = (json.loads((place / name).read_text()) for place in (again.folder, again.copy))
+    assert {key for key in told if told[key] != stored[key]} == {"digest"}
