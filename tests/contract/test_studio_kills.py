@@ -1,6 +1,6 @@
 """A real Label Studio killed with SIGKILL in mid-push and mid-pull and started again: nothing is lost, nothing twice.
 
-It dies `RELAIONET_KILLS` times in each of two pushes and two pulls; by default once, to keep the suite short.
+It dies once in each of two pushes and two pulls; in `make nightly` many times.
 """
 
 import hashlib
@@ -27,10 +27,11 @@ from relaionet.annotations.tasks.page import label_config, page_labels
 from relaionet.annotations.tasks.tasks import make_tasks
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.labels import read_labels
+from tests.depth import deep
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 
-KILLS = int(os.environ.get("RELAIONET_KILLS", "1"))
+KILLS = deep(1)
 PER_KILL = 40  # tasks
 BATCH = 8
 WNID = read_labels()[0].wnid

@@ -29,8 +29,9 @@ from relaionet.manifests.release.release import make_release
 from relaionet.manifests.tables import MANIFEST
 from relaionet.pipeline.images.perceptual_hash import phash_hex
 from relaionet.pipeline.images.thumbnail_hash import thumbprint_hex
+from tests.depth import deep
 
-IMAGES_COUNT, THREADS, KILLS, SEED, DELAY_S = 60, 2, 20, 7, 0.02
+IMAGES_COUNT, THREADS, KILLS, SEED, DELAY_S = 60, 2, deep(20), 7, 0.02
 TOLD_ALIKE = ("verdicts", "classes", "reasons", "digest", "kept_count", "coverage_frac", "policy", "release_digest")
 
 # what `relaionet rebuild` does, without a Prefect server per run, which would make up most of the time

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaionet.annotations.agreement.dawid_skene import MAYBE, NO, YES, Answers, PosteriorConfig, estimate_posteriors
+from tests.depth import deep
 
 NOTHING = np.zeros(0, int)
 BARE = PosteriorConfig(
@@ -40,7 +41,7 @@ def simulate(seed, pictures=400, right=(0.95, 0.9, 0.85, 0.6), unsure=0.05, prev
     return rows, truth
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=deep(8), deadline=None)
 @given(seed=st.integers(0, 1000), rounds=st.sampled_from([1, 3, 30]))
 def test_it_is_crowd_kits_dawid_skene_on_the_same_model(seed, rounds):
     from crowdkit.aggregation import DawidSkene
@@ -66,7 +67,7 @@ def test_known_accuracies_are_recovered():
     assert ((found.fits > 0.5) == truth).mean() > 0.965
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=deep(20), deadline=None)
 @given(seed=st.integers(0, 50), shuffle=st.integers(0, 50))
 def test_names_and_order_mean_nothing(seed, shuffle):
     rows, _ = simulate(seed, pictures=30)

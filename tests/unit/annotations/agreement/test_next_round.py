@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from relaionet.annotations.agreement.next_round import plan_answers, settle_probability
 from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
 from relaionet.manifests.errors import BadInput
+from tests.depth import deep
 from tests.unit.annotations.builders import A, B, key, make_decisions, make_tasks
 
 
@@ -23,7 +24,7 @@ def undecided(seed=0, pictures=80):
     return settle_votes(decisions, tasks), decisions, tasks
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=deep(20), deadline=None)
 @given(seed=st.integers(0, 50), budget=st.integers(1, 200))
 def test_a_budget_is_kept_and_spent_on_the_most_informative(seed, budget):
     verdicts, decisions, tasks = undecided(seed)

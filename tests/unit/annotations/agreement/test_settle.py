@@ -11,6 +11,7 @@ from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
 from relaionet.annotations.agreement.status import review_status, reviewer_accuracy
 from relaionet.annotations.agreement.votes import read_votes
 from relaionet.manifests.tables import VERDICTS, check_table
+from tests.depth import deep
 from tests.unit.annotations.builders import A, B, C, make_decisions, make_tasks
 
 
@@ -81,7 +82,7 @@ def random_votes(seed, pictures=40, controls=10, accuracies=(0.95, 0.9, 0.6)):
     return votes, make_tasks(pictures, controls), truth
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=deep(20), deadline=None)
 @given(seed=st.integers(0, 100), shuffle=st.integers(0, 100))
 def test_every_row_has_a_verdict_and_order_does_not_matter(seed, shuffle):
     votes, tasks, _ = random_votes(seed)
@@ -92,7 +93,7 @@ def test_every_row_has_a_verdict_and_order_does_not_matter(seed, shuffle):
     assert settle_votes(mixed, tasks.reverse()).equals(verdicts)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=deep(20), deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_alpha_is_krippendorffs(seed):
     votes, tasks, _ = random_votes(seed, pictures=15)

@@ -12,6 +12,7 @@ from relaionet.annotations.tasks.tasks import TasksConfig, answered_tasks, make_
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, read_labels
 from relaionet.manifests.tables import TASKS, check_table
+from tests.depth import deep
 
 WNIDS = [label.wnid for label in read_labels()][100:140]
 
@@ -40,7 +41,7 @@ def make_controls(count):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=deep(25), deadline=None)
 @given(count=st.integers(1, 60), seed=st.integers(0, 5), shuffle=st.integers(0, 1000))
 def test_all_rows_once_and_order_of_input_does_not_matter(count, seed, shuffle):
     rows, controls = make_rows(count), make_controls(12)

@@ -24,6 +24,7 @@ from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import SAMPLES, check_table
+from tests.depth import deep
 
 LABELS = read_labels()
 
@@ -90,7 +91,7 @@ def test_requests_follow_the_rows():
 
 
 @given(st.permutations(range(12)), st.integers(1, 12))
-@hypothesis_settings(deadline=None, max_examples=20)
+@hypothesis_settings(deadline=None, max_examples=deep(20))
 def test_limit_takes_the_same_rows_in_any_order(order, limit):
     chosen = {r.sample_id for r in make_requests(split_of(12)[list(order)], base_seed=3, split_name="s", limit=limit)}
     assert chosen == {r.sample_id for r in make_requests(split_of(12), base_seed=3, split_name="s", limit=limit)}

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaionet.evaluators.metrics.catalogue import is_lower_better
 from relaionet.evaluators.metrics.estimate import Estimate
 from relaionet.evaluators.metrics.frechet import fit_gaussian, score_frechet
 from relaionet.evaluators.metrics.frechet_infinity import score_infinity
+from relaionet.evaluators.metrics.lookup import is_lower_better
 from relaionet.evaluators.scoring.by_class import score_classes
 from relaionet.evaluators.scoring.compare import (
     compare_sets,
@@ -28,13 +28,14 @@ from relaionet.evaluators.scoring.score import Setting
 from relaionet.evaluators.scoring.warnings import find_warnings
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, check_table
+from tests.depth import deep
 from tests.unit.evaluators.scoring.test_score import CLASSES, make_set
 
 SETTING = Setting(generator="g", split="s")
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=deep(60), deadline=None)
 def test_holms_correction_keeps_the_order_and_never_lowers(values: list[float]) -> None:
     p = np.array(values)
     corrected = correct_holm(p)

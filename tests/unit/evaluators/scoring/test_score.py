@@ -16,12 +16,14 @@ from relaionet.evaluators.metrics.estimate import Estimate, bend, divide, multip
 from relaionet.evaluators.metrics.frechet import fit_gaussian, score_frechet
 from relaionet.evaluators.metrics.inception_score import score_inception
 from relaionet.evaluators.metrics.kernel import score_cmmd, score_kernel
-from relaionet.evaluators.metrics.scaled import Bounds, find_bounds, harmonic_mean, score_mmhm, score_scaled
+from relaionet.evaluators.metrics.scaled import score_scaled
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.scoring.measure import match_rows
+from relaionet.evaluators.scoring.mmhm import Bounds, find_bounds, harmonic_mean, score_mmhm
 from relaionet.evaluators.scoring.score import REAL, score_generator, score_real
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import SCORES, check_table
+from tests.depth import deep
 
 CLASSES = tuple(f"n{index:08d}" for index in range(5))
 CENTRES = np.random.default_rng(5).normal(size=(5, 16)) * 2
@@ -49,7 +51,7 @@ def values(scores: pl.DataFrame) -> dict[str, float]:
 
 
 @given(st.integers(0, 1000), st.integers(3, 40), st.integers(1, 12))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=deep(30), deadline=None)
 def test_frechet_laws(seed: int, n: int, dim: int) -> None:
     rng = np.random.default_rng(seed)
     one, two = rng.normal(size=(n, dim)), rng.normal(size=(n + 3, dim)) * 2 + 1

@@ -24,10 +24,11 @@ from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import CANDIDATES, NEIGHBOURS, PASSED_OVER
 from relaionet.pipeline.candidates.judge import CandidatesConfig
+from tests.depth import deep
 from tests.unit.pipeline.candidates.test_searched_rows import neighbours
 
 ROW_TABLES = (CANDIDATES.name, PASSED_OVER.name)
-FILES, FILE_ROWS, SHARD_ROWS, KILLS = 16, 3000, 250, 10
+FILES, FILE_ROWS, SHARD_ROWS, KILLS = 16, 3000, 250, deep(10)
 # imports once, then a child for every line: what is killed has read and written, and nothing else
 NURSERY = """
 import os, sys

@@ -16,6 +16,7 @@ from relaionet.manifests.release.diff import CHANGES, DIFF, apply_rows, diff_rel
 from relaionet.manifests.release.release import make_release, read_release
 from relaionet.manifests.tables import MANIFEST
 from relaionet.manifests.tables.schema import check_table
+from tests.depth import deep
 from tests.unit.manifests.conftest import manifest_rows
 
 Make = Callable[[int], pl.DataFrame]
@@ -54,7 +55,7 @@ def manifests(draw: st.DrawFn) -> pl.DataFrame:
     return rows.filter(pl.Series(keep)).sort("class_index", "candidate_id")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=deep(40), deadline=None)
 @given(manifests(), manifests())
 def test_laws(old: pl.DataFrame, new: pl.DataFrame) -> None:
     rows = check_table(diff_rows(old, new), DIFF)

@@ -20,6 +20,7 @@ from relaionet.manifests.release.manifest_check import adopted_id, check_manifes
 from relaionet.manifests.release.release import Release, check_release, make_release, read_release
 from relaionet.manifests.release.untrusted_parquet import ParquetLimits, read_guarded
 from relaionet.manifests.tables import MANIFEST
+from tests.depth import deep
 from tests.unit.manifests.conftest import manifest_rows
 
 Make = Callable[[int], pl.DataFrame]
@@ -268,7 +269,7 @@ def mutate(data: bytes, edits: list[tuple[str, int, int]]) -> bytes:
     return bytes(changed)
 
 
-@settings(max_examples=250, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=deep(250), deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(EDITS, st.booleans())
 def test_mutated_parquet_is_refused_or_good(good: Path, edits: list[tuple[str, int, int]], tail: bool) -> None:
     """Near the end lie the lengths and places of everything else, so half of the edits go there."""
@@ -285,7 +286,7 @@ def test_mutated_parquet_is_refused_or_good(good: Path, edits: list[tuple[str, i
         (good / "release.json").write_bytes(info)
 
 
-@settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=deep(150), deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(EDITS)
 def test_mutated_release_json_is_refused_or_good(good: Path, edits: list[tuple[str, int, int]]) -> None:
     info = (good / "release.json").read_bytes()

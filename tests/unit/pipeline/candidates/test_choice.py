@@ -20,6 +20,7 @@ from relaionet.pipeline.candidates.choice import (
     make_keys,
     share_out,
 )
+from tests.depth import deep
 
 WNIDS = ["n01440764", "n01443537", "n02012849", None]
 rows_of = st.lists(
@@ -61,7 +62,7 @@ def choose(rows: pl.DataFrame, config: ChooseConfig) -> pl.DataFrame:
     return choose_candidates(make_keys(rows, config), config)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=deep(120))
 @given(rows_of, configs)
 def test_same_rows_out_and_budgets_hold(items, config: ChooseConfig) -> None:
     rows = frame(items)
@@ -83,7 +84,7 @@ def test_same_rows_out_and_budgets_hold(items, config: ChooseConfig) -> None:
         assert ordered["status"].to_list() == sorted(ordered["status"])
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=deep(80))
 @given(rows_of, configs, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(items, config: ChooseConfig, random) -> None:
     rows = frame(items)
@@ -93,7 +94,7 @@ def test_the_order_of_the_rows_does_not_matter(items, config: ChooseConfig, rand
     assert mixed.sort("candidate_id").equals(choose(rows, config).sort("candidate_id"))
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=deep(80))
 @given(rows_of, configs, st.integers(0, 10))
 def test_a_larger_budget_only_adds(items, config: ChooseConfig, count: int) -> None:
     def chosen(per_class: int) -> set[str]:

@@ -15,6 +15,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import CANDIDATES, check_table, count_statuses
 from relaionet.pipeline.candidates.judge import CandidatesConfig
 from relaionet.pipeline.candidates.stream import read_candidates
+from tests.depth import deep
 
 LAION_2B = {
     "URL": pl.String, "TEXT": pl.String, "WIDTH": pl.Int64, "HEIGHT": pl.Int64, "punsafe": pl.Float32,
@@ -194,7 +195,7 @@ VALUES = st.tuples(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=deep(15), deadline=None)
 @given(rows=st.lists(VALUES, max_size=20), captions=st.sampled_from(["match", "any"]))
 def test_no_row_vanishes(
     rows: list[tuple[object, ...]], captions: str, tmp_path_factory: pytest.TempPathFactory

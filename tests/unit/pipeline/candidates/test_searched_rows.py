@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from relaionet.manifests.tables import NEIGHBOURS, check_table
 from relaionet.pipeline.candidates.searched_rows import gather_neighbours, merge_neighbours
+from tests.depth import deep
 
 
 def neighbours(*rows: tuple[int, str, str, float | None], status: str = "ok") -> pl.DataFrame:
@@ -64,7 +65,7 @@ RESULTS = st.tuples(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=deep(40), deadline=None)
 @given(results=st.lists(RESULTS, max_size=12), data=st.data())
 def test_the_order_of_results_does_not_matter(
     results: list[tuple[int, str, str, float | None]], data: st.DataObject

@@ -24,6 +24,7 @@ from relaionet.pipeline.candidates.stream import (
     stream_neighbours,
 )
 from relaionet.pipeline.sources.read import open_source
+from tests.depth import deep
 from tests.unit.pipeline.candidates.test_searched_rows import neighbours
 
 COLUMNS = {"URL": pl.String, "TEXT": pl.String, "WIDTH": pl.Int64, "punsafe": pl.Float32}
@@ -70,7 +71,7 @@ def counted(shards: list[CandidateShard]) -> pl.DataFrame:
     return together.group_by("source", "status", "reason").agg(pl.col("rows_count").sum()).sort(pl.all())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=deep(30), deadline=None)
 @given(
     files=st.lists(ROWS, min_size=1, max_size=4), size=st.integers(1, 6), batch=st.integers(1, 5),
     keep_all=st.booleans(),
@@ -101,7 +102,7 @@ def test_the_cut_changes_nothing_and_all_rows_are_counted(
     assert joined(whole).equals(read_candidates(source))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=deep(25), deadline=None)
 @given(files=st.lists(ROWS, min_size=1, max_size=4), size=st.integers(1, 5), keep_all=st.booleans(), data=st.data())
 def test_a_reading_taken_up_behind_any_shard_goes_on_as_if_it_had_never_stopped(
     files: list[list[tuple[object, ...]]], size: int, keep_all: bool, data: st.DataObject,
@@ -168,7 +169,7 @@ def test_rows_that_a_search_found_too_are_alive_and_kept(tmp_path: Path) -> None
     check_table(more, CANDIDATES)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=deep(30), deadline=None)
 @given(parts=st.lists(st.lists(st.integers(0, 60), max_size=25), max_size=12), spill=st.integers(1, 40))
 def test_seen_urls_is_a_set(parts: list[list[int]], spill: int) -> None:
     seen, known = SeenUrls(spill), set()

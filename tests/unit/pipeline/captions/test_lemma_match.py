@@ -13,6 +13,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_by_wnid, read_labels
 from relaionet.pipeline.captions.lemma_forms import lemma_forms
 from relaionet.pipeline.captions.lemma_match import _fold_captions, find_lemmas, name_classes
+from tests.depth import deep
 
 BIRD, MACHINE = "n02012849", "n03126707"
 
@@ -191,7 +192,7 @@ def test_every_character_becomes_what_it_becomes_alone() -> None:
     assert folded["text"].to_list() == [plain_fold(caption) for caption in captions]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=deep(25), deadline=None)
 @given(st.lists(CAPTIONS, min_size=8, max_size=40))
 def test_fast_search_finds_what_a_plain_loop_finds(captions: list[str]) -> None:
     found = find_lemmas(pl.Series(captions))
@@ -200,7 +201,7 @@ def test_fast_search_finds_what_a_plain_loop_finds(captions: list[str]) -> None:
 
 
 @pytest.mark.parametrize("rule", ["relaionet", "laionet"])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=deep(10), deadline=None)
 @given(st.lists(st.one_of(st.none(), CAPTIONS), max_size=12), st.randoms(use_true_random=False))
 def test_one_row_per_caption_whatever_the_order(rule: str, captions: list[str | None], random: object) -> None:
     order = list(range(len(captions)))
@@ -211,7 +212,7 @@ def test_one_row_per_caption_whatever_the_order(rule: str, captions: list[str | 
     assert straight[order].equals(mixed)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=deep(25), deadline=None)
 @given(CAPTIONS.filter(lambda text: text == text.strip("'&#;")), st.text('!?.,:*~()[]\n\t"|/', max_size=5))
 def test_padding_with_no_letters_changes_nothing(caption: str, padding: str) -> None:
     plain, padded = name_classes(pl.Series([caption, f"{padding} {caption} {padding}"])).rows()

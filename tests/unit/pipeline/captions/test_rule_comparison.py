@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from relaionet.pipeline.captions.lemma_match import name_classes
 from relaionet.pipeline.captions.rule_comparison import OUTCOMES, REASONS, compare_rules
 from tests.bench.candidates.laionet_loop import made_captions
+from tests.depth import deep
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_reasons(caption: str, outcome: str, laionet_outcome: str, reason: str |
         ]
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=deep(5), deadline=None)
 @given(st.integers(0, 10_000))
 def test_captions_not_listed_are_judged_alike(seed: int) -> None:
     captions = pl.Series(made_captions(300, ["the", "red", "of", "white"], seed))

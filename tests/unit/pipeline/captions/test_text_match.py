@@ -16,6 +16,7 @@ from relaionet.manifests.tables import TEXT_MATCHES, check_table
 from relaionet.pipeline.captions.text_encoders import TextEncoder, load_text_encoder
 from relaionet.pipeline.captions.text_match import TextMatchConfig, TextThresholds, fold_captions, match_texts
 from relaionet.pipeline.embeddings.class_texts import embed_labels
+from tests.depth import deep
 
 JAY, BIRD, MACHINE, CARDIGAN, CORGI, GOLDFISH = (
     "n01580077", "n02012849", "n03126707", "n02963159", "n02113186", "n01443537",
@@ -122,7 +123,7 @@ def test_without_a_threshold_it_says_so(encoder: TextEncoder, classes: np.ndarra
         match_texts(a_frame(CASES), TextMatchConfig(encoder="x"), encoder, classes)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=deep(12), deadline=None)
 @given(st.lists(st.integers(0, len(CASES) - 1), max_size=12))
 def test_same_rows_out_and_none_depends_on_the_others(
     encoder: TextEncoder, classes: np.ndarray, matched: list[dict[str, Any]], picked: list[int]

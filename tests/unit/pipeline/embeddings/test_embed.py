@@ -23,6 +23,7 @@ from relaionet.pipeline.embeddings.class_texts import embed_labels
 from relaionet.pipeline.embeddings.embed import EmbedConfig, decode_picture, embed_images, input_side_px
 from relaionet.pipeline.images.decode import BrokenImage, open_image
 from relaionet.pipeline.images.perceptual_hash import phash_hex
+from tests.depth import deep
 
 
 class Pixels:
@@ -94,7 +95,7 @@ def test_row_points_at_the_pictures_vector_and_phash_is_the_pictures(images: Pat
             assert phash == phash_hex(image)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=deep(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     order=st.permutations(range(17)), batch_size=st.integers(1, 20), threads=st.integers(1, 4), cut=st.integers(0, 17)
 )
@@ -139,7 +140,7 @@ class Spread(Pixels):
     device = "cpu"
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=deep(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batch_size=st.integers(1, 20), threads=st.integers(1, 5), order=st.permutations(range(17)))
 def test_threads_that_take_whole_batches_change_nothing(
     images: Path, batch_size: int, threads: int, order: list[int]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from relaionet.pipeline.images.decode import FORMATS, BrokenImage, ImageFacts, open_image, read_facts
+from tests.depth import deep
 
 LIMIT_PIXELS = 1_000_000
 
@@ -78,7 +79,7 @@ def test_what_is_no_image_says_why(data: bytes, why: str) -> None:
 GOOD = [encode(format=format) for format in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=deep(150), deadline=None)
 @given(
     st.sampled_from(GOOD),
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=12),

@@ -18,6 +18,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.images.location import strip_position
 from relaionet.pipeline.images.location_exif import clear_position
+from tests.depth import deep
 
 # values nobody writes by chance: their bytes must be gone from the file
 LATITUDE = ((48, 1), (51, 1), (123457, 4001))
@@ -288,7 +289,7 @@ def test_what_cannot_be_followed_is_bad_input(data: bytes) -> None:
 GOOD = [encode(format, exif=exif()) for format in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")] + [encode("GIF", mode="P")]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=deep(200), deadline=None)
 @given(
     st.sampled_from(GOOD),
     st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), max_size=6),
@@ -307,7 +308,7 @@ def test_damaged_files_are_cleaned_or_refused_never_a_crash(
     assert len(clean) <= len(data) + 64
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=deep(100), deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([b"II*\x00\x08\x00\x00\x00", b"MM\x00*\x00\x00\x00\x08"]))
 def test_any_tiff_structure_ends(body: bytes, header: bytes) -> None:
     try:

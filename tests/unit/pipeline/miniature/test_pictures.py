@@ -21,6 +21,7 @@ from relaionet.pipeline.miniature.drawings.pictures import (
     draw_picture,
     draw_word,
 )
+from tests.depth import deep
 
 
 def distance(one: Image.Image, two: Image.Image) -> float:
@@ -57,7 +58,7 @@ def test_same_bytes_in_another_process() -> None:
     assert len(seen) == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=deep(25), deadline=None)
 @given(wnid=st.sampled_from(CLASSES), seed=st.integers(0, 2**62))
 def test_size_changes_the_resolution_only(wnid: str, seed: int) -> None:
     small = draw_picture(wnid, seed, 32)

@@ -30,6 +30,7 @@ from relaionet.pipeline.neighbours.queries import NeighboursConfig, check_neighb
 from relaionet.pipeline.neighbours.rows import read_result, settle_rows
 from relaionet.pipeline.neighbours.service import NoAnswer, RetrievalService
 from relaionet.pipeline.neighbours.service_search import search_neighbours, search_service
+from tests.depth import deep
 
 LABELS = read_labels()[:6]
 ABOUT = {"wnid": LABELS[0].wnid, "query": "text_search", "asked": "a photo", "source": "made"}
@@ -116,7 +117,7 @@ anything = st.recursive(
 fields = st.sampled_from(["id", "similarity", "url", "caption", "width", "HEIGHT", "punsafe", "NSFW", "URL", "TEXT"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=deep(150), deadline=None)
 @given(st.lists(anything | st.dictionaries(fields, anything), max_size=6))
 def test_whatever_stands_in_an_answer_is_one_row_each(answer):
     # what a service sends has been through JSON, NaN and half surrogate pairs included

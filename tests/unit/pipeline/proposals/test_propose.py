@@ -14,6 +14,7 @@ from relaionet.manifests.tables import HITS, PROPOSALS, check_table, count_statu
 from relaionet.pipeline.proposals.calibration import Calibration
 from relaionet.pipeline.proposals.propose import ProposeConfig, propose_labels
 from relaionet.pipeline.proposals.thresholds import Thresholds
+from tests.depth import deep
 
 LABELS = [read_labels()[index] for index in (4, 134, 517, 9, 700, 20)]
 AXES = np.eye(6, dtype=np.float32)
@@ -170,7 +171,7 @@ def test_a_caption_of_a_class_not_searched_decides_nothing() -> None:
     assert table["agrees_with_caption"].to_list() == [None]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=deep(30), deadline=None)
 @given(seed=st.integers(0, 999), count=st.integers(0, 25), cut=st.integers(0, 25))
 def test_same_rows_out_in_any_order_and_cut(seed: int, count: int, cut: int) -> None:
     rng = np.random.default_rng(seed)

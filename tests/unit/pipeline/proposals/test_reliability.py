@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaionet.pipeline.proposals.reliability import measure_reliability
+from tests.depth import deep
 
 
 def draw(count: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -46,7 +47,7 @@ def test_a_real_error_is_kept_by_the_correction() -> None:
         assert one.ece > one.ece_if_true_high
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=deep(25), deadline=None)
 @given(count=st.integers(1, 200), seed=st.integers(0, 99), bins=st.integers(1, 20))
 def test_bins_hold_every_statement_once_and_order_does_not_matter(count: int, seed: int, bins: int) -> None:
     scores, right = draw(count, seed)

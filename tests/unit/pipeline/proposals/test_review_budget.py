@@ -20,6 +20,7 @@ from relaionet.pipeline.proposals.review_budget import (
     information_bits,
     route_rows,
 )
+from tests.depth import deep
 
 
 def make_rows(count: int, seed: int = 0) -> pl.DataFrame:
@@ -46,7 +47,7 @@ def test_by_default_everybody_gets_all_eyes() -> None:
     assert describe_routing(routed, 3, RouteConfig()) == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=deep(30), deadline=None)
 @given(
     count=st.integers(0, 120), seed=st.integers(0, 9), budget=st.integers(0, 300), frac=st.floats(0, 1),
     policy=st.sampled_from(["all", "doubt"]),

@@ -19,6 +19,7 @@ from relaionet.pipeline.retrieval.index_plan import IndexConfig, IndexPlan, plan
 from relaionet.pipeline.retrieval.ivf import VectorIndex, make_index, train_index
 from relaionet.pipeline.retrieval.search import RetrieveConfig, nearest_rows
 from relaionet.pipeline.retrieval.shards import as_shards, map_files
+from tests.depth import deep
 
 GIB = 1 << 30
 DIM = 16
@@ -53,7 +54,7 @@ def made(rows: np.ndarray) -> dict[str, VectorIndex]:
     return {name: make_index(rows, plan_for(config), config) for name, config in CONFIGS.items()}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=deep(200), deadline=None)
 @given(
     count=st.integers(0, 2_000_000_000), dim=st.sampled_from([16, 256, 512, 768, 1152]),
     budget=st.integers(1 << 20, 1 << 42), queries=st.none() | st.integers(1, 10_000_000),

@@ -18,6 +18,7 @@ from relaionet.pipeline.retrieval.exact import SPARE_COUNT, SearchSizes, fit_mem
 from relaionet.pipeline.retrieval.hashes import near_hashes
 from relaionet.pipeline.retrieval.search import RetrieveConfig, nearest_images, search_index, search_rows, top_labels
 from relaionet.pipeline.retrieval.shards import as_shards, map_files
+from tests.depth import deep
 
 CPU = RetrieveConfig(device="cpu")
 
@@ -36,7 +37,7 @@ def full_sort(queries: np.ndarray, base: np.ndarray, order: list, k: int) -> lis
     return [sorted(range(len(base)), key=lambda row: (-line[row], order[row]))[:k] for line in cosines]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=deep(40), deadline=None)
 @given(
     count=st.integers(1, 120), distinct=st.integers(1, 40), k=st.integers(1, 30), seed=st.integers(0, 99),
 )  # fmt: skip
@@ -56,7 +57,7 @@ def test_search_equals_a_full_sort_with_ties_by_id(count: int, distinct: int, k:
     assert again.equals(hits)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=deep(60), deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 60), min_size=1, max_size=6), distinct=st.integers(1, 40), k=st.integers(1, 20),
     seed=st.integers(0, 99), block=st.integers(1, 70), at_once=st.integers(1, 9), wide=st.booleans(),
@@ -209,7 +210,7 @@ def test_nearest_image_among_many_equal_ones_is_never_itself() -> None:
     assert rows.tolist() == [second if row == first else first for row in range(300)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=deep(30), deadline=None)
 @given(
     left=st.lists(st.integers(0, 2**64 - 1), max_size=20), right=st.lists(st.integers(0, 2**64 - 1), max_size=20),
     flips=st.lists(st.integers(0, 63), max_size=12), most=st.integers(0, 64),

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from relaionet.pipeline.screens.registration import match_prints, take_print
 from relaionet.pipeline.screens.same_pictures import SamePictureConfig
+from tests.depth import deep
 
 SAME = SamePictureConfig()
 
@@ -30,7 +31,7 @@ def is_same(one: Image.Image, two: Image.Image) -> bool:
     return bool(found.correlation[0] >= SAME.min_correlation and found.detail[0] >= SAME.min_detail)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=deep(25), deadline=None)
 @given(
     seed=st.integers(0, 10**6), width=st.floats(0.8, 1), height=st.floats(0.8, 1), left=st.floats(0, 1),
     top=st.floats(0, 1), mirrored=st.booleans(), swapped=st.booleans(),
@@ -50,7 +51,7 @@ def test_a_window_of_a_picture_is_found_whole_or_mirrored(
     assert found.shared_frac[0] == pytest.approx(width * height, abs=0.06)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=deep(25), deadline=None)
 @given(seeds=st.lists(st.integers(0, 10**6), min_size=2, max_size=2, unique=True))
 def test_other_pictures_do_not_fit_and_the_order_of_a_pair_does_not_matter(seeds: list[int]) -> None:
     one, two = (scene(seed) for seed in seeds)

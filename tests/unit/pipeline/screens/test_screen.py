@@ -21,6 +21,7 @@ from relaionet.pipeline.screens.duplicates import Reference
 from relaionet.pipeline.screens.registration import take_print
 from relaionet.pipeline.screens.same_pictures import Pictures, SamePictureConfig
 from relaionet.pipeline.screens.screen import screen_images
+from tests.depth import deep
 
 CPU = ScreenConfig(device="cpu", threads=2)
 Set = tuple[Path, pl.DataFrame, np.ndarray]
@@ -171,7 +172,7 @@ def test_a_chain_of_resemblance_does_not_draw_in_its_ends(tmp_path: Path) -> Non
     }  # fmt: skip
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=deep(5), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(ROWS)))
 def test_order_does_not_matter(world: Set, order: list[int]) -> None:
     folder, rows, vectors = world

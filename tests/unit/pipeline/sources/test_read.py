@@ -21,6 +21,7 @@ from relaionet.pipeline.sources.columns import find_schema, name_columns
 from relaionet.pipeline.sources.parquet import ParquetTable
 from relaionet.pipeline.sources.read import open_source
 from relaionet.pipeline.sources.schemas import list_schemas
+from tests.depth import deep
 from tests.unit.pipeline.sources.builders import rows_of, table, url
 
 COLUMNS = {
@@ -242,7 +243,7 @@ def test_a_caption_column_of_numbers_is_read_as_text(tmp_path: Path) -> None:
     assert rows_of(tmp_path)["caption"].to_list() == ["12"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=deep(25), deadline=None)
 @given(
     rows=st.integers(0, 40), group=st.integers(1, 12), batch=st.integers(1, 9), skip=st.integers(0, 45),
     kind=st.sampled_from(["parquet", "tsv", "csv", "jsonl"]),

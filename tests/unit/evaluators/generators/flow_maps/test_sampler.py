@@ -15,6 +15,7 @@ from relaionet.evaluators.generators.flow_maps.codecs import quantise
 from relaionet.evaluators.generators.flow_maps.sampler import sample_flow_map, sample_padded
 from relaionet.evaluators.generators.flow_maps.spec import FlowMapSpec, make_grid
 from relaionet.manifests.errors import BadInput
+from tests.depth import deep
 
 SHAPE = (4, 2, 3)
 DATA = torch.linspace(-1, 1, 24).reshape(1, *SHAPE)
@@ -166,7 +167,7 @@ def test_steps_that_do_not_fit_are_refused():
         make_grid(FlowMapSpec(grid="explicit", noise_levels=(1, 0.5, 0)), 3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=deep(25), deadline=None)
 @given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=9, unique=True), st.integers(1, 5), st.randoms())
 def test_padding_order_and_number_asked_for_change_nothing(seeds, chunk_size, rng):
     spec = FlowMapSpec(second_time="r", step_rule="jump_renoise")
