@@ -13,9 +13,8 @@ from typing import Any
 from relaionet.manifests.errors import BadInput, Corrupt
 
 CHUNK_BYTES = 1 << 20
-
-
 CHUNK_ITEMS = 4096
+LATER = {"later": True}  # metadata of a field: it counts only where it is set
 
 
 def file_sha256(path: Path) -> str:
@@ -24,9 +23,25 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def counted_fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass that count in digests and records, by name.
+
+    A field with the metadata `LATER` was added after runs were made without it: where it has its default it is left
+    out, so that what was made before keeps its digest.
+    """
+    held = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    later = [field for field in dataclasses.fields(value) if field.metadata.get("later")]
+    unset = {field.name for field in later if held[field.name] == _default(field)}
+    return {name: item for name, item in held.items() if name not in unset}
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {name: _plain(held) for name, held in counted_fields(value).items()}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

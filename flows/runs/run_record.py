@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from relaionet.manifests.files import digest_of, read_json, write_json
+from relaionet.manifests.files import counted_fields, digest_of, read_json, write_json
 
 PACKAGES = (
     "relaionet", "torch", "torchvision", "open_clip_torch", "faiss-cpu", "faiss-gpu", "img2dataset", "datasets",
@@ -78,7 +78,7 @@ def write_run_record(folder: Path, recipe: Any, **more: Any) -> dict[str, Any]:
 
 def _as_json(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _as_json(getattr(value, field.name)) for field in fields(value)}
+        return {name: _as_json(held) for name, held in counted_fields(value).items()}
     if isinstance(value, dict):
         return {str(key): _as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 
 ALIVE = "ok"
+STATUS_COLUMNS = ("status", "reason")
 STATUS = """
     status              str   one of the table's statuses; `ok` goes on to the next stage
     reason              str   why the status is what it is, in words; null where it is `ok`
@@ -50,6 +51,23 @@ class Table:
     def empty(self) -> pl.DataFrame:
         """A frame with the table's columns and no rows."""
         return pl.DataFrame(schema=self.schema)
+
+    def with_columns(self, more: Mapping[str, Column], statuses: Mapping[str, str] | None = None) -> Table:
+        """The same table with columns that another package adds, and the statuses it adds.
+
+        Args:
+            more: name -> column; they stand before `status`, and last where the table has none.
+            statuses: status -> meaning.
+
+        Raises:
+            BadInput: the table has a column or a status of that name already.
+        """
+        for kind, known, added in (("column", self.columns, more), ("status", self.statuses, statuses or {})):
+            if taken := sorted(set(known) & set(added)):
+                raise BadInput(f"table {self.name}: it has a {kind} {taken[0]} already; give the new one another name.")
+        last = {name: column for name, column in self.columns.items() if name in STATUS_COLUMNS}
+        first = {name: column for name, column in self.columns.items() if name not in last}
+        return replace(self, columns={**first, **more, **last}, statuses={**self.statuses, **(statuses or {})})
 
 
 def columns(text: str) -> dict[str, Column]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import LATER
 from relaionet.pipeline.screens.same_pictures import SamePictureConfig
-from relaionet.pipeline.screens.text_reading import TextConfig, has_reader
+from relaionet.pipeline.screens.text_reading import TextConfig
 
 
 def _check_fracs(where: str, config: object, *names: str) -> None:
@@ -26,7 +27,7 @@ class UnsafeConfig:
         max_punsafe: the source's probability of unsafe content (0 to 1), at most; rows that state none pass.
         by_source: file name pattern of a source -> its own `max_punsafe`, for sources that state it differently, such
             as "coyo*" = 0.8; the first that fits counts.
-        head: classifier on embeddings (`embedding_heads`), .safetensors or .npz; relative to the recipe's folder.
+        head: classifier on embeddings, .safetensors or .npz; relative to the recipe's folder.
         head_fingerprint: of the encoder it was trained on; None checks the width of the rows only.
         head_outputs: which of several outputs are summed; the last where there are none.
         ask_encoder: without a head, ask the encoder itself by texts; weaker than a trained head.
@@ -52,7 +53,7 @@ class WatermarkConfig:
     Attributes:
         max_pwatermark: the source's probability of a watermark (0 to 1), at most; rows that state none pass.
         by_source: file name pattern of a source -> its own `max_pwatermark`; the first that fits counts.
-        head: classifier on embeddings (`embedding_heads`), .safetensors or .npz; relative to the recipe's folder.
+        head: classifier on embeddings, .safetensors or .npz; relative to the recipe's folder.
         head_fingerprint: of the encoder it was trained on; None checks the width of the rows only.
         head_outputs: which of several outputs are summed; the last where there are none.
         max_score: the head's probability, at most.
@@ -105,6 +106,7 @@ class ScreenConfig:
         max_pixels: largest picture decoded, width × height.
         threads: threads that decode and measure.
         device: where FAISS searches neighbours: `auto`, `cpu` or `cuda`.
+        more: screens of other packages that are on: name -> its own settings, as in `[screen.more.mostly_green]`.
     """
 
     same: SamePictureConfig = field(default_factory=SamePictureConfig)
@@ -119,55 +121,10 @@ class ScreenConfig:
     max_pixels: int = 64_000_000
     threads: int = 4
     device: str = "auto"
+    more: dict[str, dict[str, Any]] = field(default_factory=dict, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.max_aspect < 1:
             raise BadInput(f"screen: max_aspect is {self.max_aspect}; expected 1 or more.")
         if self.threads < 1:
             raise BadInput(f"screen: threads is {self.threads}; expected 1 or more.")
-
-
-def place_heads(config: ScreenConfig, folder: Path) -> ScreenConfig:
-    """The same with the heads' paths relative to a recipe's folder."""
-    unsafe, watermark = config.unsafe, config.watermark
-    return replace(
-        config,
-        unsafe=replace(unsafe, head=unsafe.head and folder / unsafe.head),
-        watermark=replace(watermark, head=watermark.head and folder / watermark.head),
-    )
-
-
-def check_screens(config: ScreenConfig) -> None:
-    """Find what is missing before anything is fetched.
-
-    Raises:
-        BadInput: a head is no file, or text is to be read and no reader is installed.
-    """
-    for name, head in (("unsafe", config.unsafe.head), ("watermark", config.watermark.head)):
-        if head is not None and not head.is_file():
-            raise BadInput(f"screen.{name}: the head {head} is no file.")
-    if config.text.read and not has_reader():
-        raise BadInput(
-            "screen.text: read = true, and RapidOCR is not installed; run pip install 'relaionet[ocr]', or set read = "
-            "false: run.json then says that this screen was not run."
-        )
-
-
-def screens_asked(config: ScreenConfig, references: Sequence[str] = ()) -> dict[str, str]:
-    """Screen -> how it is made, or why it is not: what `run.json` says, so that nothing looks screened that was not."""
-    unsafe, drawing = config.unsafe, config.drawing
-    by_vectors = f"head {unsafe.head.name}" if unsafe.head else "encoder's texts" if unsafe.ask_encoder else None
-    return {
-        "too_small": f"shorter side under {config.min_side_px} px",
-        "thin": f"longer side over {config.max_aspect:g} times the shorter",
-        "plain": f"contrast under {config.min_contrast:g}",
-        "placeholder": f"same bytes for {config.placeholder_wnids} classes" if config.placeholder_wnids else "not run",
-        "unsafe": "source's punsafe" + (f", {by_vectors}" if by_vectors else "; no classifier was asked"),
-        "watermark": "source's pwatermark"
-        + (f", head {config.watermark.head.name}" if config.watermark.head else "; no classifier was asked"),
-        "duplicate": "pictures laid over each other",
-        "leak": f"against {', '.join(references)}" if references else "not run: the recipe names no reference set",
-        "drawing": ("status" if drawing.screen_out else "hint in looks_drawn")
-        + (", encoder asked" if drawing.ask_encoder else ", by flatness and palette"),
-        "text_in_image": "text read" if config.text.read else "not run: [screen.text] read is false",
-    }  # fmt: skip

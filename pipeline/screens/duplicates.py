@@ -99,12 +99,13 @@ def compare_pictures(
         rows: candidate_id, pixels, status, phash, phash_mirrored, print.
         vectors: [N, D] unit rows of the same N rows; None compares by hashes alone.
         references: pictures that must not be in the set.
-        config: see there.
+        config: what counts as the same picture, and how near the pairs are that are looked at.
         device: where FAISS searches.
         progress: called with the number of reference pictures just compared.
 
     Returns:
-        The rows in their order with the columns of NEAREST and LEAKS, and status `leak` or `duplicate` where found.
+        The rows in their order with the columns of NEAREST and LEAKS; `reference` and `duplicate_of` are what the
+        screens `leak` and `duplicate` go by.
     """
     import numpy as np
 
@@ -114,9 +115,8 @@ def compare_pictures(
     values = compared.run(references, progress)
     back = np.empty(len(order), dtype=np.int64)
     back[order] = np.arange(len(order))
-    status = values.pop("status")
     columns = [pl.Series(name, values[name], dtype=kind) for name, kind in {**NEAREST, **LEAKS}.items()]
-    return table.with_columns(*columns, pl.Series("status", status, dtype=pl.String))[back]
+    return table.with_columns(*columns)[back]
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class _Comparison:
         self._find_others(others, neighbours)
         self._write_others(values, others)
         self._write_leaks(values, leaks)
-        return {**values, "status": self._judge(values)}
+        return values
 
     def _nearest_stand_ins(self, chosen: Pictures) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Rows of the nearest other stand-ins of each, -1 where there is none, and their cosines."""
@@ -279,12 +279,6 @@ class _Comparison:
                 values["reference"][row], values["leak_via"][row] = leak.name, leak.via
                 values["reference_cosine"][row], values["reference_distance"][row] = leak.cosine, leak.bits
                 values["reference_detail"][row] = -leak.negative_detail
-
-    def _judge(self, values: dict[str, list[Any]]) -> list[str]:
-        return [
-            "leak" if values["reference"][row] else "duplicate" if values["duplicate_of"][row] else status
-            for row, status in enumerate(self.status)
-        ]
 
 
 def _first(leak: _Leak) -> tuple[float, str, str]:

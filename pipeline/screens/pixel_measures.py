@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import shape_table
-from relaionet.manifests.tables.screens import MEASURED
 from relaionet.pipeline.images.decode import BrokenImage, open_image
 from relaionet.pipeline.images.files import stored_path
 from relaionet.pipeline.images.perceptual_hash import make_upright, phash_hex
+from relaionet.pipeline.screens.config import ScreenConfig
+from relaionet.pipeline.screens.plan import SetScreen, further_screens, measured_evidence, measured_table
 from relaionet.pipeline.screens.registration import take_print
 
 if TYPE_CHECKING:
@@ -125,47 +126,98 @@ def _is_flat(grey: np.ndarray) -> np.ndarray:
 
 
 def measure_pictures(
-    rows: pl.DataFrame, images: Path, *, max_pixels: int, threads: int, progress: Callable[[int], None] | None = None
+    rows: pl.DataFrame, images: Path, config: ScreenConfig, *, progress: Callable[[int], None] | None = None
 ) -> pl.DataFrame:
     """Measure a shard's pictures.
 
     Args:
         rows: candidate_id, path (relative to `images`), status `ok` all of them.
         images: folder of the stored bytes.
-        max_pixels: largest picture decoded, width × height.
-        threads: that decode and measure.
+        config: the settings of [screen]: bound on pixels, threads, and which other packages' screens are on.
         progress: called with the number of rows just done.
 
     Returns:
-        MEASURED, the same rows in the same order.
+        MEASURED as `plan.measured_table` has it, the same rows in the same order.
 
     Raises:
-        BadInput: a path leads out of the folder or cannot be read.
+        BadInput: a path leads out of the folder or cannot be read, or another package's screen fails.
         Corrupt: a stored picture cannot be decoded any more.
     """
-    measured = _measure_all([stored_path(images, path) for path in rows["path"]], max_pixels, threads, progress)
-    values = {name: [getattr(found, name) for found in measured] for name in Measures.__annotations__}
-    table = rows.select("candidate_id").with_columns(
-        pl.Series(name, column, dtype=MEASURED.schema[name]) for name, column in values.items()
-    )
-    return shape_table(table, MEASURED)
+    table = measured_table(config)
+    further = [Measurer.of(found) for found in further_screens(config) if found.screen.measures is not None]
+    measured = _measure_all([stored_path(images, path) for path in rows["path"]], config, further, progress)
+    columns = [
+        pl.Series(name, [found[name] for found in measured], dtype=kind)
+        for name, kind in table.schema.items()
+        if name != "candidate_id"
+    ]
+    return shape_table(rows.select("candidate_id").with_columns(columns), table)
 
 
 def _measure_all(
-    paths: Sequence[Path], max_pixels: int, threads: int, progress: Callable[[int], None] | None
-) -> list[Measures]:
-    def measure(path: Path) -> Measures:
+    paths: Sequence[Path], config: ScreenConfig, further: Sequence[Measurer], progress: Callable[[int], None] | None
+) -> list[dict[str, Any]]:
+    def measure(path: Path) -> dict[str, Any]:
         try:
-            return measure_picture(open_image(path.read_bytes(), max_pixels))
+            image = open_image(path.read_bytes(), config.max_pixels)
+            found = vars(measure_picture(image))
         except (FileNotFoundError, BrokenImage) as error:
             raise Corrupt(f"{path} was embedded and cannot be read now: {error}; fetch it again.") from error
         except OSError as error:
             raise BadInput(f"{path} cannot be read: {error.strerror}; check its permissions.") from error
+        if not further:
+            return found
+        shown, _ = _flatten(make_upright(image))
+        return found | {name: value for one in further for name, value in one.measure(shown, path).items()}
 
     found = []
-    with ThreadPoolExecutor(max_workers=threads) as pool:
+    with ThreadPoolExecutor(max_workers=config.threads) as pool:
         for measures in pool.map(measure, paths):
             found.append(measures)
             if progress:
                 progress(1)
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurer:
+    """What another package's screen measures on a picture.
+
+    Attributes:
+        status: of its screen.
+        names: of the evidence it measures.
+        function: picture -> that evidence, by name.
+    """
+
+    status: str
+    names: frozenset[str]
+    function: Callable[[Image.Image], Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, found: SetScreen) -> Measurer:
+        """Make it ready; a screen that needs a model loads it now.
+
+        Raises:
+            BadInput: the screen cannot be made ready.
+        """
+        status = found.screen.status
+        try:
+            function = found.screen.measures(found.settings)  # type: ignore[misc]
+        except Exception as error:  # a stranger's code may raise anything
+            raise BadInput(f"screen {status}: making it ready fails: {type(error).__name__}: {error}.") from error
+        return cls(status=status, names=frozenset(measured_evidence(found)), function=function)
+
+    def measure(self, image: Image.Image, path: Path) -> dict[str, Any]:
+        """Measure a picture as it is shown, RGB.
+
+        Raises:
+            BadInput: the screen fails, or measures other columns than it declares.
+        """
+        try:
+            found = dict(self.function(image.copy()))
+        except Exception as error:  # a stranger's code may raise anything
+            raise BadInput(f"screen {self.status}: {path}: {type(error).__name__}: {error}.") from error
+        if set(found) != self.names:
+            told, declared = ", ".join(sorted(found)), ", ".join(sorted(self.names))
+            raise BadInput(f"screen {self.status}: it measured {told}; its evidence is {declared}.")
+        return found

@@ -122,11 +122,12 @@ def measure_rates(folder: Path) -> tuple[float, float]:
     from concurrent.futures import ThreadPoolExecutor
 
     from relaionet.pipeline.images.decode import open_image
+    from relaionet.pipeline.screens.config import ScreenConfig
     from relaionet.pipeline.screens.pixel_measures import measure_pictures
 
     rows, threads = write_pictures(folder), os.cpu_count() or 1
     started = time.perf_counter()
-    measure_pictures(rows, folder, max_pixels=10**7, threads=threads)
+    measure_pictures(rows, folder, ScreenConfig(max_pixels=10**7, threads=threads))
     measured = PICTURES_COUNT / (time.perf_counter() - started)
     started = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:

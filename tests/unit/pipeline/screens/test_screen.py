@@ -16,8 +16,9 @@ from PIL import Image, ImageOps
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import SCREENED, check_table, count_statuses
 from relaionet.pipeline.images.perceptual_hash import phash_distance, phash_hex
-from relaionet.pipeline.screens.config import DrawingConfig, ScreenConfig, UnsafeConfig, screens_asked
+from relaionet.pipeline.screens.config import DrawingConfig, ScreenConfig, UnsafeConfig
 from relaionet.pipeline.screens.duplicates import Reference
+from relaionet.pipeline.screens.plan import screens_asked
 from relaionet.pipeline.screens.registration import take_print
 from relaionet.pipeline.screens.same_pictures import Pictures, SamePictureConfig
 from relaionet.pipeline.screens.screen import screen_images
