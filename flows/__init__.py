@@ -1,1 +1,5 @@
 """The sentences: command line and Prefect flows over the rooms below."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

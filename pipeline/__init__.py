@@ -1,1 +1,5 @@
 """From LAION rows to screened label proposals, and from a release back to images."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

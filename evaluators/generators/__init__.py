@@ -1,1 +1,5 @@
 """Generators: what is asked of one, which are known, how they are run."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Runs: stages with receipts, task runners, recipes, what a run leaves on record."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Downloads: bytes of strangers' servers, fetched once, politely, within bounds."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Embeddings: pictures and texts as unit rows of an image-text encoder."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Export formats: a split written as other tools want it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Pictures: bytes decoded, hashed, found in files of several kinds."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

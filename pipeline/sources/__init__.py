@@ -1,1 +1,5 @@
 """Metadata tables of strangers: where they lie, how they are read, what their columns mean."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

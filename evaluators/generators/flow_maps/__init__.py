@@ -1,1 +1,5 @@
 """Flow maps and flows of the literature: networks, codecs, samplers, published checkpoints."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

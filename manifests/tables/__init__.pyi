@@ -1,0 +1,49 @@
+from .candidates import CANDIDATES, CHOSEN, NEIGHBOURS, PASSED_OVER, TEXT_MATCHES
+from .catalogue import TABLES
+from .embeddings import DOWNLOADS, EMBEDDINGS, HITS
+from .proposals import PROPOSALS, ROUTED
+from .releases import MANIFEST
+from .reviews import DECISIONS, TASKS, VERDICTS
+from .schema import ALIVE, STATUS, Table, alive, check_table, columns, count_statuses, fill_later, shape_table
+from .scores import CLASS_SCORES, DIFFERENCES, SAMPLES, SCORES
+from .screens import COMPARED, MEASURED, REFERENCES, SCREENED, TEXTS_READ
+from .splits import COMPARISONS, PICTURE_VECTORS, SPLIT
+
+__all__ = [
+    "ALIVE",
+    "CANDIDATES",
+    "CHOSEN",
+    "CLASS_SCORES",
+    "COMPARED",
+    "COMPARISONS",
+    "DECISIONS",
+    "DIFFERENCES",
+    "DOWNLOADS",
+    "EMBEDDINGS",
+    "HITS",
+    "MANIFEST",
+    "MEASURED",
+    "NEIGHBOURS",
+    "PASSED_OVER",
+    "PICTURE_VECTORS",
+    "PROPOSALS",
+    "REFERENCES",
+    "ROUTED",
+    "SAMPLES",
+    "SCORES",
+    "SCREENED",
+    "SPLIT",
+    "STATUS",
+    "TABLES",
+    "TASKS",
+    "TEXTS_READ",
+    "TEXT_MATCHES",
+    "VERDICTS",
+    "Table",
+    "alive",
+    "check_table",
+    "columns",
+    "count_statuses",
+    "fill_later",
+    "shape_table",
+]
