@@ -48,7 +48,7 @@ def main(debug: bool, verbose: bool) -> None:
     """Rebuild, proofread and use reLAIONet: an out-of-distribution image set aligned to ImageNet's labels.
 
     \b
-    See it all happen on a small made world, offline:    relaionet demo --out runs/demo
+    See it all happen on a small synthetic set, offline: relaionet demo --out runs/demo
     Get the images of a release back:                    relaionet rebuild RELEASE --out split
     Proofread labels in Label Studio:                    relaionet review serve --run RUN
     Score generators on a split:                         relaionet evaluate --recipe FILE --out DIR

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from relaionet.flows.cli.options import FOLDER, start
+from relaionet.flows.cli.options import FOLDER, DeclaredChoice, DeclaredOption, start
+
+if TYPE_CHECKING:
+    from relaionet.flows.rebuilding import RebuildWork
+
+
+def known_formats() -> list[str]:
+    """Names and aliases of all export formats."""
+    from relaionet.pipeline.exports.registry import format_names
+
+    return format_names()
+
+
+def known_formats_told() -> str:
+    """All export formats in words."""
+    from relaionet.pipeline.exports.registry import formats_help
+
+    return formats_help()
 
 
 @click.command()
@@ -35,10 +52,13 @@ from relaionet.flows.cli.options import FOLDER, start
     help="Compare embeddings as well, where the release ships them: the encoder it names. Needs its weights.",
 )
 @click.option(
-    "--form", type=click.Choice(["imagefolder", "webdataset", "parquet", "hf"]),
-    help="Write the finished split in this form too, as `relaionet export` does.",
+    "--format", "--form", "format", type=DeclaredChoice(known_formats),
+    help="Write the finished split in this format too, as `relaionet export` does.",
 )  # fmt: skip
-@click.option("--form-out", type=FOLDER, help="Folder of that form.  [default: OUT-FORM, beside the split]")
+@click.option(
+    "--format-out", "--form-out", "format_out", type=FOLDER,
+    help="Folder of that format.  [default: OUT-FORMAT, beside the split]",
+)  # fmt: skip
 @click.option("--proxy", help="HTTP proxy for the downloads, e.g. http://127.0.0.1:3128.")
 @click.option("--threads", type=click.IntRange(1, 512), default=32, show_default=True, help="Downloads at once.")
 @click.option(
@@ -55,8 +75,8 @@ def rebuild(
     verify: bool,
     images: Path | None,
     encoder: str | None,
-    form: str | None,
-    form_out: Path | None,
+    format: str | None,
+    format_out: Path | None,
     proxy: str | None,
     threads: int,
     timeout: float,
@@ -72,31 +92,40 @@ def rebuild(
     relaionet rebuild releases/relaionet-v1 --out split
     relaionet rebuild releases/relaionet-v1 --out split --retry         a week later
     relaionet rebuild releases/relaionet-v1 --out split --policy exact  judged anew, nothing fetched
-    relaionet rebuild releases/relaionet-v1 --out split --form webdataset    tar shards in split-webdataset too
+    relaionet rebuild releases/relaionet-v1 --out split --format webdataset  tar shards in split-webdataset too
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     start(ctx)
-    if form_out is not None and form is None:
-        raise click.UsageError("--form-out is where --form writes to; say which form.")
-    from relaionet.flows.rebuild import run_rebuild
+    if format_out is not None and format is None:
+        raise click.UsageError("--format-out is where --format writes to; say which format.")
+    from relaionet.flows.rebuilding import RebuildOrder, rebuild_release
     from relaionet.pipeline.downloads.fetch import DownloadConfig
 
     download = DownloadConfig(proxy=proxy, threads=threads, timeout_s=timeout)
-    run_rebuild(
-        release, out, policy=policy, download=download, retry=retry, verify=verify, images=images, encoder=encoder,
-        form=form, form_out=form_out,
+    order = RebuildOrder(
+        release=release, out=out, policy=policy, download=download, retry=retry, verify=verify, images=images,
+        encoder=encoder, form=format, form_out=format_out,
     )  # fmt: skip
+    rebuild_release(order, fetch_in_flow)
+
+
+def fetch_in_flow(work: RebuildWork) -> dict[str, Any]:
+    """Fetch as a flow; Prefect is loaded only where something is fetched."""
+    from relaionet.flows.rebuild import fetch_in_flow as fetch
+
+    return fetch(work)
 
 
 @click.command()
 @click.argument("source", type=FOLDER, metavar="SPLIT")
 @click.option("--out", type=FOLDER, help="Folder to write to; run again to continue.")
 @click.option(
-    "--form", type=click.Choice(["imagefolder", "webdataset", "parquet", "hf"]),
-    help="imagefolder: folders by wnid; webdataset: tar shards; parquet (or hf): the images' bytes in parquet, what "
-    "Hugging Face datasets and the Hub like best.  [default: imagefolder; with --push: parquet]",
+    "--format", "--form", "format", type=DeclaredChoice(known_formats), cls=DeclaredOption, told=known_formats_told,
+    help="{declared}.  [default: imagefolder; with --push: parquet]",
 )  # fmt: skip
 @click.option(
-    "--shard-mb", type=click.IntRange(1, 10_000), default=256, show_default=True, help="MiB per tar or parquet file."
+    "--shard-mb",
+    type=click.IntRange(1, 10_000),
+    help="MiB per tar or parquet file.  [default: 256, unless the format says another number]",
 )
 @click.option(
     "--push", metavar="OWNER/NAME", help="Push to this dataset repository; needs HF_TOKEN. Position data is taken out."
@@ -111,8 +140,8 @@ def export(
     ctx: click.Context,
     source: Path,
     out: Path | None,
-    form: str | None,
-    shard_mb: int,
+    format: str | None,
+    shard_mb: int | None,
     push: str | None,
     private: bool | None,
     may_share: bool,
@@ -120,12 +149,12 @@ def export(
     """Write a finished split for other programs; push it, or a release, to the Hugging Face Hub.
 
     SPLIT is what `relaionet rebuild` made. The bytes are those the servers sent, and label ids are class_index 0 to
-    999 in every form. What is pushed has no position data in it. Images belong to those who published them: to push
+    999 in every format. What is pushed has no position data in it. Images belong to those who published them: to push
     them, say that you may share them. A release (URLs, hashes, labels) can be pushed by anyone.
 
     \b
-    relaionet export split --form webdataset --out shards
-    relaionet export split --form hf --out hf        datasets.load_dataset("hf")
+    relaionet export split --format webdataset --out shards
+    relaionet export split --format hf --out hf      datasets.load_dataset("hf")
     relaionet export releases/relaionet-v1 --push me/relaionet
     relaionet export split --out hub --push me/relaionet-images --yes-i-may-share-these-images
     """  # noqa: D301  (\b keeps click from wrapping the lines)
@@ -133,5 +162,5 @@ def export(
     from relaionet.flows.export import run_export
 
     run_export(
-        source, out, form=form, shard_bytes=shard_mb * 2**20, push=push, private=private, may_share=may_share
+        source, out, format=format, shard_bytes=None if shard_mb is None else shard_mb * 2**20, push=push, private=private, may_share=may_share
     )  # fmt: skip
