@@ -189,3 +189,30 @@ def screens_asked(config: ScreenConfig, references: Sequence[str] = ()) -> dict[
         how = found.screen.how(found.settings, references) if why is None else f"not run: {why}" if why else "not run"
         told[found.screen.status] = how
     return told
+
+
+def screens_table() -> str:
+    """Every screen, those of installed packages included, as a table in Markdown for docs/guides/screens.md."""
+    lines = [
+        "| place | status | meaning | where nothing is set | evidence | settings |",
+        "|---|---|---|---|---|---|",
+    ]
+    known = find_screens().values()
+    usual = ScreenConfig(more={screen.status: {} for screen in known if screen not in SCREENS})
+    asked = screens_asked(usual)
+    for screen in known:
+        how = asked[screen.status] if screen in SCREENS else f"not run; named in a recipe: {asked[screen.status]}"
+        evidence = ", ".join(f"`{name}`" for name in screen.evidence)
+        lines.append(
+            f"| {screen.place} | `{screen.status}` | {screen.meaning} | {how} | {evidence} | {_keys(screen)} |"
+        )
+    return "\n".join(lines)
+
+
+def _keys(screen: Screen) -> str:
+    if screen not in SCREENS:
+        names = [field.name for field in dataclasses.fields(screen.config)] if screen.config else []
+        return ", ".join([f"`[screen.more.{screen.status}]`", *(f"`{name}`" for name in names)])
+    usual = ScreenConfig()
+    tables = {name for name in screen.keys if dataclasses.is_dataclass(getattr(usual, name))}
+    return ", ".join(f"`[screen.{name}]`" if name in tables else f"`{name}`" for name in screen.keys)
