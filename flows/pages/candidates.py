@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import polars as pl
 from relaionet.flows.pages.class_counts import LOSSES, count_classes, read_published_counts
 from relaionet.flows.pages.stages import make_stages
 from relaionet.flows.pages.thumbnails import embed_file
+from relaionet.flows.pages.write import write_page
 from relaionet.flows.runs.run import Run, StageCount
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.tables import CANDIDATES, CHOSEN, TEXT_MATCHES
@@ -48,9 +46,24 @@ def write_candidates_report(
     classes = count_classes(run, config)
     for suffix, data in ((".parquet", _parquet(classes)), (".csv", classes.write_csv().encode())):
         write_atomic(run.root / f"{TABLE}{suffix}", data)
-    page = _render(make_context(title, classes, stages, find_plots(run), counts))
-    write_atomic(run.root / PAGE, page.encode())
-    return run.root / PAGE
+    context = make_context(title, classes, stages, find_plots(run), counts)
+    return write_page(run.root / PAGE, "candidates.html", **context)
+
+
+def write_missing_report(run: Run, title: str, config: ChooseConfig, published: Path | None) -> None:
+    """Write the report of a choice where it is missing or something it shows was made now.
+
+    Args:
+        run: a run whose candidates are chosen and counted.
+        title: name of the run.
+        config: budgets of the choice.
+        published: file of published counts to compare with; None for none.
+    """
+    names = {table.name for table in (CANDIDATES, TEXT_MATCHES, CHOSEN)}
+    if (run.root / PAGE).is_file() and not run.made & names:
+        return
+    write_candidates_report(run, title, config, [count for count in run.counts if count.stage in names], published)
+    run.reporter.say(f"  {'':<12}report: {run.root / PAGE}")
 
 
 def _parquet(rows: pl.DataFrame) -> bytes:
@@ -82,7 +95,6 @@ def make_context(
     """What the page shows."""
     some = classes.filter((pl.col("named") + pl.col("possible") + pl.col("sought")) > 0)
     none = classes.filter(pl.col("chosen") == 0)
-    script = files("relaionet.flows.pages").joinpath("templates", "report.js").read_text(encoding="utf-8")
     lost = [status for status in LOSSES if classes[status].sum()]
     keys = ["named", "possible", "sought", *lost, "chosen", "budget", "short"]
     keys = [key for key in keys if key in ("named", "chosen") or (classes[key].sum() or 0) > 0]
@@ -108,9 +120,6 @@ def make_context(
         "empty": none.to_dicts(),
         "keys": keys,
         "heads": heads,
-        "css": files("relaionet.flows.pages").joinpath("templates", "report.css").read_text(encoding="utf-8"),
-        "script": script,
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
 
 
@@ -208,11 +217,3 @@ def find_plots(run: Run) -> list[dict[str, str]]:
         if uri is None
         else [{"uri": uri, "alt": "Similarity of captions and classes, and the thresholds drawn from it"}]
     )
-
-
-def _render(context: Mapping[str, Any]) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    text = files("relaionet.flows.pages").joinpath("templates", "candidates_report.html").read_text(encoding="utf-8")
-    return environment.from_string(text).render(**context)

@@ -1,11 +1,13 @@
-"""The frame of every page: one stylesheet, one script, templates filled in safely."""
+"""The frame of every page: one stylesheet, one script, one head; templates are filled in safely."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from relaionet.flows.pages.charts.chart import format_number
 from relaionet.manifests.files import digest_of
@@ -13,9 +15,31 @@ from relaionet.manifests.files import digest_of
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+MADE_BY = '<meta name="generator" content="reLAIONet">'
+LINKS_START, LINKS_END = "<!-- pages beside this one -->", "<!-- end of pages -->"
+"""What stands between them is written anew when another page comes; no text of a stranger can hold them unescaped."""
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill in a template.
+
+    Args:
+        template: file in `templates`; a page extends `frame.html`.
+        **values: what it shows. Every one is escaped; one that is missing is an error.
+
+    Returns:
+        HTML: a page is one file that loads nothing from anywhere.
+    """
+    script = _read("page.js")
+    frame = {
+        "style": _read("page.css"), "script": script, "links_start": LINKS_START, "links_end": LINKS_END,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    }  # fmt: skip
+    return _environment().get_template(template).render(frame=frame, **{"links": (), **values})
+
 
 @cache
-def _text(name: str) -> str:
+def _read(name: str) -> str:
     return files("relaionet.flows.pages").joinpath("templates", name).read_text(encoding="utf-8")
 
 
@@ -24,10 +48,18 @@ def _environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
-        loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_read), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["anchor"] = lambda name: f"from-{digest_of(name)[:12]}"
     environment.filters["percent"] = lambda value: f"{value:.2f}"
     environment.filters["number"] = format_number
+    environment.filters["thousands"] = format_count
+    environment.filters["share"] = lambda value: "" if value is None else f"{value:.1%}"
+    environment.filters["prob"] = lambda value: "" if value is None else f"{value:.3f}"
     environment.tests["nested"] = lambda value: isinstance(value, Mapping)
     return environment
+
+
+def format_count(value: int) -> str:
+    """A count with thousands set apart: 12 345."""
+    return f"{value:,}".replace(",", " ")

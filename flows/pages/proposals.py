@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from relaionet.flows.curation.calibration import load_calibration
 from relaionet.flows.pages.charts.reliability import draw_reliability
 from relaionet.flows.pages.thumbnails import embed_bytes, show_stored
+from relaionet.flows.pages.write import write_page
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.class_groups import groups_by_wnid
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, PROPOSALS, ROUTED, VERDICTS, alive
 from relaionet.pipeline.proposals.calibration import Calibration
 from relaionet.pipeline.proposals.reliability import Reliability, measure_reliability
 from relaionet.pipeline.proposals.review_budget import RouteConfig, describe_routing, describe_sample
-
-if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
 
 PAGE = "proposals.html"
 SHOWN = 24
@@ -51,20 +45,25 @@ def report_proposals(root: Path) -> Path:
     run, recipe = Run(root=root), read_run_recipe(root)
     if not run.store.shards(PROPOSALS):
         raise BadInput(f"{root} has no proposals; run `relaionet curate` to its end first.")
-    page = write_proposals_report(run, recipe)
+    page = write_proposals_report(run, recipe.name, recipe.overlap, recipe.route)
     run.reporter.say(f"Report: {page}")
     return page
 
 
-def write_proposals_report(run: Run, recipe: CurateRecipe) -> Path:
+def write_proposals_report(run: Run, title: str, overlap: int, route: RouteConfig) -> Path:
     """Write `proposals.html` into the run's folder.
+
+    Args:
+        run: a run with review tasks.
+        title: its name.
+        overlap: independent answers asked for per task.
+        route: what answers are spent on.
 
     Raises:
         BadInput: the proposals were made by an earlier version.
     """
-    context = make_context(run, recipe.name, recipe.overlap, recipe.route)
-    write_atomic(run.root / PAGE, _render(context).encode())
-    return run.root / PAGE
+    context = make_context(run, title, overlap, route)
+    return write_page(run.root / PAGE, "proposals.html", **context)
 
 
 def make_context(run: Run, title: str, overlap: int, route: RouteConfig) -> dict[str, Any]:
@@ -74,7 +73,6 @@ def make_context(run: Run, title: str, overlap: int, route: RouteConfig) -> dict
         raise BadInput(f"{run.root}: its proposals were made by an earlier version; run `relaionet curate` again.")
     judged = join_verdicts(run, proposals)
     routed = run.store.read_all(ROUTED)
-    script = files("relaionet.flows.pages").joinpath("templates", "report.js").read_text(encoding="utf-8")
     return {
         "title": title,
         "cards": _cards(proposals, routed, judged),
@@ -87,9 +85,6 @@ def make_context(run: Run, title: str, overlap: int, route: RouteConfig) -> dict
         "classes": count_by_class(proposals, found),
         "groups": count_groups(proposals),
         "doubtful": show_doubtful(run, proposals, routed),
-        "css": files("relaionet.flows.pages").joinpath("templates", "report.css").read_text(encoding="utf-8"),
-        "script": script,
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
 
 
@@ -244,11 +239,3 @@ def show_doubtful(run: Run, proposals: pl.DataFrame, routed: pl.DataFrame) -> li
             "reason": row["reason"],
         })  # fmt: skip
     return shown
-
-
-def _render(context: Mapping[str, Any]) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    text = files("relaionet.flows.pages").joinpath("templates", "proposals_report.html").read_text(encoding="utf-8")
-    return environment.from_string(text).render(**context)

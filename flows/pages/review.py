@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +13,15 @@ from relaionet.annotations.agreement.next_round import plan_answers
 from relaionet.annotations.agreement.settle import settle_votes
 from relaionet.annotations.agreement.status import agreement_over_time, confused_pairs, selection_histogram
 from relaionet.flows.pages.thumbnails import show_stored
+from relaionet.flows.pages.write import write_page
 from relaionet.flows.reviewing.verdicts import FLAG_WORDS
 from relaionet.flows.runs.run import Run
-from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import DECISIONS, TASKS
 
 if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
+    from relaionet.annotations.agreement.settle import AgreementConfig
+    from relaionet.flows.reviewing.settings import ReviewSettings
 
 PAGE = "review.html"
 MOST_PICTURES, THUMBNAIL_PX = 24, 200
@@ -32,21 +32,21 @@ ANSWER_WORDS = {
 }  # fmt: skip
 
 
-def write_review_report(run: Run, recipe: CurateRecipe, status: Mapping[str, Any]) -> Path:
+def write_review_report(run: Run, settings: ReviewSettings, status: Mapping[str, Any]) -> Path:
     """Write `review.html` into the run's folder: it loads nothing from anywhere.
 
     Args:
         run: with TASKS, and DECISIONS where some were pulled.
-        recipe: of the run.
+        settings: of its review.
         status: from `review_status`.
 
     Returns:
         The page.
     """
     decisions, tasks = run.store.read_all(DECISIONS), run.store.read_all(TASKS)
-    rules = recipe.agreement
+    rules = settings.agreement
     context = {
-        "title": recipe.name,
+        "title": settings.name,
         "cards": make_cards(status),
         "status": status,
         "simulated": any(row["reviewer"].startswith(SIMULATED) for row in status["reviewers"]),
@@ -57,20 +57,9 @@ def write_review_report(run: Run, recipe: CurateRecipe, status: Mapping[str, Any
             row | {"asked": say_vote(row["asked_wnid"]), "said": say_vote(row["vote"])}
             for row in confused_pairs(decisions, tasks).to_dicts()
         ],
-        "undecided": list_undecided(run, decisions, tasks, recipe),
-        "css": files("relaionet.flows.pages").joinpath("templates", "report.css").read_text(encoding="utf-8"),
+        "undecided": list_undecided(run, decisions, tasks, rules),
     }
-    write_atomic(run.root / PAGE, render_page(context).encode())
-    return run.root / PAGE
-
-
-def render_page(context: Mapping[str, Any]) -> str:
-    """The page as HTML; every value is escaped but the style sheet."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    text = files("relaionet.flows.pages").joinpath("templates", "review_report.html").read_text(encoding="utf-8")
-    return environment.from_string(text).render(**context)
+    return write_page(run.root / PAGE, "review.html", **context)
 
 
 def say_vote(vote: str) -> str:
@@ -144,12 +133,12 @@ def draw_histogram(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def list_undecided(
-    run: Run, decisions: pl.DataFrame, tasks: pl.DataFrame, recipe: CurateRecipe
+    run: Run, decisions: pl.DataFrame, tasks: pl.DataFrame, rules: AgreementConfig
 ) -> list[dict[str, Any]]:
     """The undecided pictures that were answered, those first that a further answer is most likely to settle."""
-    verdicts = settle_votes(decisions, tasks, recipe.agreement)
+    verdicts = settle_votes(decisions, tasks, rules)
     answered = verdicts.filter(pl.col("votes_count") > 0)
-    plan = plan_answers(answered, decisions, tasks, recipe.agreement).head(MOST_PICTURES)
+    plan = plan_answers(answered, decisions, tasks, rules).head(MOST_PICTURES)
     about = (
         tasks.sort("round").unique("candidate_id", keep="last").select("candidate_id", "image_path", "proposed_wnid")
     )

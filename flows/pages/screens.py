@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from relaionet.flows.pages.frame import format_count
 from relaionet.flows.pages.thumbnails import show_stored
+from relaionet.flows.pages.write import write_page
 from relaionet.flows.runs.run import Run
-from relaionet.manifests.files import write_atomic
-from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, SCREENED, alive, count_statuses
-from relaionet.pipeline.screens.config import ScreenConfig, screens_asked
+from relaionet.manifests.tables import ALIVE, CANDIDATES, DOWNLOADS, SCREENED, alive, count_statuses
+from relaionet.pipeline.screens.config import ScreenConfig
+from relaionet.pipeline.screens.plan import screens_asked, screens_of
+from relaionet.pipeline.screens.screens import Screen
 
 PAGE = "screens.html"
 MOST_SHOWN = 24
 THUMB_PX = 180
-REFERENCE = "reference"
-HINT = "looks drawn, and was not ruled out"
-# status -> what decided, and whether the doubtful end of it is its largest
-DOUBT: Mapping[str, tuple[str, bool]] = {
-    "unsafe": ("unsafe_score", False), "watermark": ("pwatermark", False), "too_small": ("side_px", True),
-    "thin": ("aspect", False), "plain": ("contrast", True), "placeholder": ("same_bytes_wnids", False),
-    "leak": ("reference_detail", False), "duplicate": ("detail", False), "drawing": ("flat_frac", False),
-    "text_in_image": ("text_words_frac", False), HINT: ("flat_frac", False),
-}  # fmt: skip
-TOLD: Mapping[str, Sequence[str]] = {
-    "unsafe": ("punsafe", "unsafe_score"), "watermark": ("pwatermark", "watermark_score"), "too_small": ("side_px",),
-    "thin": ("aspect",), "plain": ("contrast",), "placeholder": ("same_bytes_count", "same_bytes_wnids"),
-    "leak": ("reference", "reference_detail", "reference_distance", "reference_cosine", "leak_via"),
-    "duplicate": ("detail", "correlation", "shared_frac", "is_mirrored", "phash_distance", "nearest_cosine"),
-    "drawing": ("flat_frac", "palette_frac", "kind", "photo_score"),
-    "text_in_image": ("text_words", "text_words_frac", "text_frac", "text"),
-    HINT: ("flat_frac", "palette_frac", "kind", "photo_score"),
-}  # fmt: skip
+REFERENCE = "reference"  # the column that names a picture of a reference set, and begins the names of its numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Rows of a screen that the page shows: those it ruled out, or those it gives a hint at.
+
+    Attributes:
+        screen: whose they are.
+        name: heading.
+        meaning: one line for people.
+        rows: all of them, as in SCREENED.
+    """
+
+    screen: Screen
+    name: str
+    meaning: str
+    rows: pl.DataFrame
+
+    @property
+    def shown(self) -> pl.DataFrame:
+        """The most doubtful of them."""
+        doubt = [self.screen.doubt] if self.screen.doubt else []
+        descending = [self.screen.largest_first] * len(doubt) + [False]
+        return self.rows.sort(*doubt, "candidate_id", descending=descending, nulls_last=True).head(MOST_SHOWN)
 
 
 def write_screens_page(
@@ -51,61 +61,84 @@ def write_screens_page(
     """
     page = run.root / PAGE
     if not page.is_file() or SCREENED.name in run.made:
-        asked = screens_asked(config, list(references))
-        write_atomic(page, render_page(run, title, asked, config.max_pixels, references).encode())
+        write_page(page, "screens.html", **make_context(run, title, config, references))
         run.reporter.say(f"  what the screens ruled out: {page}")
     return page
 
 
-def render_page(
-    run: Run, title: str, asked: Mapping[str, str], max_pixels: int, references: Mapping[str, Path | None]
-) -> str:  # fmt: skip
-    """The page as text: one file that loads nothing, every text of a stranger escaped."""
-    from jinja2 import Environment
-
+def make_context(
+    run: Run, title: str, config: ScreenConfig, references: Mapping[str, Path | None]
+) -> dict[str, Any]:  # fmt: skip
+    """What the page shows."""
     screened = run.store.read_all(SCREENED)
     counts = count_statuses(screened)
-    source = files("relaionet.flows.pages").joinpath("templates", "screens_page.html").read_text(encoding="utf-8")
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
-    css = files("relaionet.flows.pages").joinpath("templates", "report.css").read_text(encoding="utf-8")
-    return template.render(
-        title=title, css=css, rows_count=screened.height, counts=counts,
-        adds_up=sum(counts.values()) == screened.height,
-        asked=asked, meanings=SCREENED.statuses, most_shown=MOST_SHOWN,
-        sections=_sections(run, screened, max_pixels, references),
-    )  # fmt: skip
+    screens = [found.screen for found in screens_of(config)]
+    return {
+        "title": title,
+        "cards": _cards(counts, screened.height),
+        "counts": counts,
+        "asked": screens_asked(config, list(references)),
+        "meanings": {screen.status: screen.meaning for screen in screens},
+        "most_shown": MOST_SHOWN,
+        "sections": _show_sections(run, find_sections(screened, screens), config.max_pixels, references),
+    }
 
 
-def _sections(
-    run: Run, screened: pl.DataFrame, max_pixels: int, references: Mapping[str, Path | None]
-) -> list[dict[str, Any]]:  # fmt: skip
-    groups = {name: screened.filter(status=name) for name in DOUBT if name != HINT}
-    groups[HINT] = screened.filter((pl.col("status") == "ok") & pl.col("looks_drawn"))
-    shown = {name: _most_doubtful(name, rows) for name, rows in groups.items() if rows.height}
-    about = _about(run, shown.values())
+def _cards(counts: Mapping[str, int], rows_count: int) -> list[tuple[str, str, str]]:
+    adds_up = sum(counts.values()) == rows_count
+    passed = counts.get("ok", 0)
     return [
-        {
-            "name": name.replace("_", " "),
-            "anchor": f"s{place}",
-            "count": groups[name].height,
-            "meaning": SCREENED.statuses.get(name, "a hint only: flat and of few colours, or no photo to the encoder"),
-            "cards": [_card(run, name, row, about, max_pixels, references) for row in rows.iter_rows(named=True)],
-        }
-        for place, (name, rows) in enumerate(shown.items())
+        (format_count(rows_count), "rows screened", "each has one status" if adds_up else "the counts do not add up"),
+        (format_count(passed), "go to review", ""),
+        (format_count(rows_count - passed), "ruled out", "none is deleted"),
     ]
 
 
-def _most_doubtful(name: str, rows: pl.DataFrame) -> pl.DataFrame:
-    column, largest_first = DOUBT[name]
-    order = rows.sort(column, "candidate_id", descending=[largest_first, False], nulls_last=True)
-    return order.head(MOST_SHOWN)
+def find_sections(screened: pl.DataFrame, screens: Sequence[Screen]) -> list[Section]:
+    """The sections of the page that have rows: what each screen ruled out, and after it what it gives a hint at.
+
+    Args:
+        screened: SCREENED, with the columns of further screens.
+        screens: in the order they count.
+    """
+    sections = []
+    for screen in screens:
+        ruled_out = screened.filter(status=screen.status)
+        name = screen.status.replace("_", " ")
+        sections.append(Section(screen=screen, name=name, meaning=screen.meaning, rows=ruled_out))
+    for screen in screens:
+        if hint := screen.hint:
+            left = screened.filter((pl.col("status") == ALIVE) & pl.col(hint.column))
+            sections.append(Section(screen=screen, name=hint.title, meaning=hint.meaning, rows=left))
+    return [section for section in sections if section.rows.height]
 
 
-def _about(run: Run, shown: Any) -> dict[str, dict[str, Any]]:
+def _show_sections(
+    run: Run, sections: Sequence[Section], max_pixels: int, references: Mapping[str, Path | None]
+) -> list[dict[str, Any]]:  # fmt: skip
+    about = _about(run, sections)
+    return [
+        {
+            "name": section.name,
+            "anchor": f"s{place}",
+            "count": section.rows.height,
+            "meaning": section.meaning,
+            "cards": [
+                _card(run, section.screen, row, about, max_pixels, references)
+                for row in section.shown.iter_rows(named=True)
+            ],
+        }
+        for place, section in enumerate(sections)
+    ]
+
+
+def _about(run: Run, sections: Sequence[Section]) -> dict[str, dict[str, Any]]:
     """Id -> path of the picture and caption, of the rows shown and those they were compared with."""
-    wanted = pl.concat([pl.concat([rows["candidate_id"], rows["duplicate_of"], rows["leak_via"]]) for rows in shown] or
-                       [pl.Series(dtype=pl.String)]).drop_nulls().unique()  # fmt: skip
-    ids = pl.DataFrame({"candidate_id": wanted})
+    wanted = [pl.Series(dtype=pl.String)]
+    for section in sections:
+        columns = ["candidate_id", *(name for name in section.screen.beside if name != REFERENCE)]
+        wanted += section.shown.select(columns).get_columns()
+    ids = pl.DataFrame({"candidate_id": pl.concat(wanted).drop_nulls().unique()})
     paths = alive(run.store.read_all(DOWNLOADS)).select("candidate_id", "path")
     about = ids.join(paths, on="candidate_id", how="left")
     captions = [pl.DataFrame(schema={"candidate_id": pl.String, "caption": pl.String})]
@@ -117,18 +150,18 @@ def _about(run: Run, shown: Any) -> dict[str, dict[str, Any]]:
 
 
 def _card(
-    run: Run, name: str, row: Mapping[str, Any], about: Mapping[str, Mapping[str, Any]], max_pixels: int,
+    run: Run, screen: Screen, row: Mapping[str, Any], about: Mapping[str, Mapping[str, Any]], max_pixels: int,
     references: Mapping[str, Path | None],
 ) -> dict[str, Any]:  # fmt: skip
-    mosaic = name == "unsafe"
-    other = row["duplicate_of"] if name == "duplicate" else row["leak_via"] if name == "leak" else None
     told = about.get(row["candidate_id"], {})
+    column = next((name for name in screen.beside if row[name] is not None), None)
+    other = None if column is None else row[column]
     folder: Path | None = run.images
     path = about.get(other, {}).get("path") if other else None
-    if name == "leak" and other is None:
-        other = row["reference"]
-        of_set, _, inside = other.partition(":")
+    if column == REFERENCE:
+        of_set, _, inside = row[REFERENCE].partition(":")
         folder, path = references.get(of_set), inside
+    mosaic = screen.mosaic
     return {
         "id": row["candidate_id"],
         "caption": told.get("caption") or "",
@@ -137,7 +170,7 @@ def _card(
         "other_id": other,
         "told": [
             (key.removeprefix(f"{REFERENCE}_").replace("_", " "), _shown(row[key]))
-            for key in TOLD[name]
+            for key in screen.shown or screen.evidence
             if row[key] not in (None, [])
         ],
     }

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.images.decode import BrokenImage, open_image
+from relaionet.pipeline.images.decode import BrokenImage
 from relaionet.pipeline.images.files import stored_path
-from relaionet.pipeline.images.perceptual_hash import make_upright
+from relaionet.pipeline.images.picture import FOR_EVALUATION_PAGES, FOR_PAGES, read_picture
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -77,9 +77,9 @@ def make_thumbnail(image: np.ndarray | Path, size_px: int) -> str:
     from PIL import Image
 
     try:
-        picture = Image.fromarray(image) if isinstance(image, np.ndarray) else Image.open(image)
-        picture = picture.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        of_file = isinstance(image, Path)
+        picture = read_picture(image, FOR_EVALUATION_PAGES) if of_file else Image.fromarray(image).convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
         raise BadInput(f"the report cannot show {image}: {error}.") from None
     small = max(picture.size) <= KEPT_PX
     picture.thumbnail((size_px, size_px), Image.Resampling.LANCZOS)
@@ -104,8 +104,8 @@ def show_stored(
     if folder is None or path is None:
         return None
     try:
-        data = stored_path(folder, path).read_bytes()
-        picture = make_upright(open_image(data, max_pixels, size_px)).convert("RGB")
+        place = stored_path(folder, path)
+        picture = read_picture(place, FOR_PAGES, max_pixels=max_pixels, reduced_side_px=size_px)
     except (OSError, BrokenImage, BadInput):
         return None
     picture.thumbnail((size_px, size_px))

@@ -36,6 +36,7 @@ OFFLINE = {
 # their tables are made of what was stored.
 RECORDS_AND_PAGES = {
     "run/run.json", "evaluation/run.json", "embedded/run.json", "run/proposals.html", "evaluation/report.html",
+    "run/index.html", "evaluation/index.html",
     "evaluation/tables/made-before-v1-miniature.csv", "evaluation/tables/made-before-v1-miniature.json",
     "evaluation/tables/made-before-v1-miniature.md", "evaluation/tables/made-before-v1-miniature.tex",
     "evaluation/tables/made-before-v1-miniature-classes.csv",

@@ -46,6 +46,7 @@ class SetFacts:
 
 
 PicturesOf = Callable[[str, str, str], Sequence[PagePicture]]
+"""(split, label of a set or `REAL`, wnid) -> some of its pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import add_labels
@@ -14,18 +12,9 @@ from relaionet.flows.pages.evaluation.board import make_board
 from relaionet.flows.pages.evaluation.contents import Report, ReportConfig, SampleRow
 from relaionet.flows.pages.evaluation.leaderboard import make_summary, number_id
 from relaionet.flows.pages.evaluation.splits import compare_splits
-from relaionet.flows.pages.frame import _environment, _text
 from relaionet.flows.pages.stages import make_stages
 from relaionet.flows.pages.thumbnails import Thumbnails
-from relaionet.manifests.files import write_atomic
-
-if TYPE_CHECKING:
-    pass
-
-VERSION = "1"
-
-
-"""(split, label of a set or `REAL`, wnid) -> some of its pictures."""
+from relaionet.flows.pages.write import write_page
 
 
 def write_report(path: Path, report: Report, config: ReportConfig | None = None) -> Path:
@@ -43,19 +32,16 @@ def write_report(path: Path, report: Report, config: ReportConfig | None = None)
         BadInput: a picture cannot be read.
     """
     config = config or ReportConfig()
-    page = _environment().get_template("report.html").render(**_make_context(report, config))
-    write_atomic(path, page.encode())
-    return path
+    return write_page(path, "report.html", **_make_context(report, config))
 
 
 def _make_context(report: Report, config: ReportConfig) -> dict[str, Any]:
-    script = _text("report.js")
     per_class = max(1, config.gallery_count // max(1, len(report.gallery)))
     parts = report.scores.partition_by("split", "protocol", maintain_order=True)
     boards = [make_board(rows, report, config) for rows in parts]
     return {
         "report": report,
-        "summary": make_summary(report.scores, report.curation, report.agreement, report.roles),
+        "cards": make_summary(report.scores, report.curation, report.agreement, report.roles),
         "stages": make_stages(report.curation.get("stages", ())),
         "boards": boards,
         "across": compare_splits(report.scores, report.roles),
@@ -64,9 +50,6 @@ def _make_context(report: Report, config: ReportConfig) -> dict[str, Any]:
         "samples": _group_samples(report.samples, config.samples_count),
         "sources": _list_sources(report),
         "reviewers": [] if report.reviewers is None else report.reviewers.to_dicts(),
-        "css": _text("report.css"),
-        "script": script,
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "thumbnail": Thumbnails(config.thumbnail_px),
         "REAL": REAL,
     }

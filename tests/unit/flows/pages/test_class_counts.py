@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from relaionet.flows.curate import report_candidates
+from relaionet.flows.curate import models_of
 from relaionet.flows.curation.choice import choose_all, match_shard, read_all_candidates
-from relaionet.flows.curation.recipe import CurateRecipe
-from relaionet.flows.pages.candidates import PAGE, TABLE
+from relaionet.flows.curation.recipe import CurateRecipe, places_of
+from relaionet.flows.pages.candidates import PAGE, TABLE, write_missing_report
 from relaionet.flows.pages.class_counts import count_classes, read_published_counts
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
@@ -51,9 +51,9 @@ def recipe(tmp_path: Path) -> CurateRecipe:
 
 
 def walk(run: Run, recipe: CurateRecipe) -> None:
-    for shard in read_all_candidates(run, recipe)[0]:
-        match_shard(run, shard, recipe, lambda _count: None)
-    choose_all(run, recipe)
+    for shard in read_all_candidates(run, places_of(recipe.source), recipe.candidates)[0]:
+        match_shard(run, shard, models_of(recipe), recipe.text, lambda _count: None)
+    choose_all(run, recipe.choose)
 
 
 def test_every_row_that_names_a_class_is_chosen_or_lost_to_something_said(run: Run, recipe: CurateRecipe) -> None:
@@ -90,7 +90,7 @@ def test_the_report_is_one_page_that_escapes_and_is_written_once(
     published = tmp_path / "published.txt"
     published.write_text("tench\t917\ngoldfish\t30282\nn01484850\t5\n")
     walk(run, recipe)
-    report_candidates(run, replace(recipe, published_counts=published))
+    write_missing_report(run, recipe.name, recipe.choose, published)
     page = (run.root / PAGE).read_text()
     assert "&lt;i&gt;fish&lt;/i&gt;" in page
     assert "<i>fish" not in page
@@ -103,7 +103,7 @@ def test_the_report_is_one_page_that_escapes_and_is_written_once(
     (run.root / PAGE).write_text("kept")
     again = Run(root=run.root, reporter=run.reporter)
     walk(again, recipe)
-    report_candidates(again, recipe)
+    write_missing_report(again, recipe.name, recipe.choose, recipe.published_counts)
     assert (run.root / PAGE).read_text() == "kept"
 
 
