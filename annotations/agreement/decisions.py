@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -34,7 +34,19 @@ def pseudonym(user_id: int, email: str = "", salt: str = "") -> str:
     return "r-" + hashlib.sha256(f"{salt}|{user_id}".encode()).hexdigest()[:10]
 
 
-def read_answer(result: Sequence[Mapping[str, Any]], proposed_wnid: str) -> tuple[str, str | None]:
+class Answer(NamedTuple):
+    """What a reviewer answered.
+
+    Attributes:
+        choice: one of `CHOICES`.
+        other_wnid: the class named in place of the proposed one, where the choice is `other`.
+    """
+
+    choice: str
+    other_wnid: str | None = None
+
+
+def read_answer(result: Sequence[Mapping[str, Any]], proposed_wnid: str) -> Answer:
     """What one annotation's result says.
 
     A runner-up class and a class found by search both are `other`; naming the proposed class again is `yes`; a result
@@ -45,7 +57,7 @@ def read_answer(result: Sequence[Mapping[str, Any]], proposed_wnid: str) -> tupl
         proposed_wnid: class the task asks about.
 
     Returns:
-        (choice, other wnid or None).
+        The choice, and the other class where one is named.
     """
     given: dict[str, list[Any]] = {}
     for item in result:
@@ -63,8 +75,8 @@ def read_answer(result: Sequence[Mapping[str, Any]], proposed_wnid: str) -> tupl
         last = path[-1] if isinstance(path, list) and path else path
         wnid = last if isinstance(last, str) and last in labels_by_wnid() else None
     if choice not in CHOICES or (choice == "other" and wnid is None):
-        return "unsure", None
-    return ("yes", None) if wnid == proposed_wnid else (choice, wnid)
+        return Answer("unsure")
+    return Answer("yes") if wnid == proposed_wnid else Answer(choice, wnid)
 
 
 def _time(text: Any) -> datetime:

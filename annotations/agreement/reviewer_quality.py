@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
@@ -64,8 +65,15 @@ class FlagConfig:
                 )
 
 
-def wilson_interval(right: pl.Expr, count: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    """Lower and upper end of the 95 % interval of a share; null where nothing was counted.
+class Interval(NamedTuple):
+    """Ends of an interval of a share, 0 to 1."""
+
+    low: pl.Expr
+    high: pl.Expr
+
+
+def wilson_interval(right: pl.Expr, count: pl.Expr) -> Interval:
+    """The 95 % interval of a share; null where nothing was counted.
 
     Source: Wilson 1927; equals scipy.stats.binomtest(...).proportion_ci(method="wilson") (tested).
     """
@@ -76,7 +84,7 @@ def wilson_interval(right: pl.Expr, count: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     known = count > 0
     low = pl.when(known).then(((middle - half) / scale).clip(0, 1))
     high = pl.when(known).then(((middle + half) / scale).clip(0, 1))
-    return low, high
+    return Interval(low, high)
 
 
 def rate_reviewers(votes: pl.DataFrame, config: FlagConfig | None = None) -> pl.DataFrame:

@@ -107,7 +107,7 @@ def make_shard(
         settings: steps and guidance.
         store: of the run.
         shard: from `plan_shards`.
-        config: see there.
+        config: sizes of shards and batches, and whether failed images are asked for again.
         progress: called with the number of requests just dealt with.
         watched: sample_id -> why it is not asked for any more, or nothing where it is to be asked for alone.
         asking: called with the ids of a batch before it is asked for.

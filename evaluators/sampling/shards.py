@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -109,15 +109,27 @@ def drop_others(store: Store, shards: Sequence[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def read_samples(out: Path) -> tuple[pl.DataFrame, ShardedImages]:
+class StoredSamples(NamedTuple):
+    """Images that were sampled.
+
+    Attributes:
+        table: SAMPLES.
+        images: those of all shards, all zero where one failed; `images[table["row"].drop_nulls()]` are those of the
+            rows with status ok.
+    """
+
+    table: pl.DataFrame
+    images: ShardedImages
+
+
+def read_samples(out: Path) -> StoredSamples:
     """Read what `sample_generator` wrote.
 
     Args:
         out: its folder.
 
     Returns:
-        Table SAMPLES and the images; `images[rows["row"].drop_nulls()]` are those of the rows with status ok. Images
-        of failed rows are all zero.
+        The table and the images.
 
     Raises:
         BadInput: nothing was finished there.
@@ -132,4 +144,4 @@ def read_samples(out: Path) -> tuple[pl.DataFrame, ShardedImages]:
         receipt = store.receipt(IMAGES, shard)
         if receipt is None or not path.exists() or file_sha256(path) != receipt.sha256:
             raise Corrupt(f"{path} is not what its receipt says; delete {out} and run the generator again.")
-    return store.read_all(SAMPLES), ShardedImages(paths)
+    return StoredSamples(store.read_all(SAMPLES), ShardedImages(paths))

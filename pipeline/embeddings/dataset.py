@@ -54,7 +54,7 @@ def embed_samples(
     Args:
         shard: from `find_shards`.
         encoder: from `load_encoder`.
-        config: see there.
+        config: what is embedded how, and rows per shard.
         store: folder of the embeddings, in clip-retrieval's layout.
         progress: called with the number of pictures just done.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -14,9 +14,10 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import EMBEDDINGS, shape_table
 from relaionet.pipeline.embeddings.batches import Decoded, embed_batches, usable_cores
 from relaionet.pipeline.embeddings.encoders import Encoder
-from relaionet.pipeline.images.decode import BrokenImage, open_image
+from relaionet.pipeline.images.decode import BrokenImage
 from relaionet.pipeline.images.files import stored_path
 from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.images.picture import FOR_ENCODER, open_picture, shape_picture
 from relaionet.pipeline.images.thumbnail_hash import thumbprint_hex
 
 if TYPE_CHECKING:
@@ -43,22 +44,34 @@ class EmbedConfig:
     max_pixels: int = 64_000_000
 
 
+class Embedded(NamedTuple):
+    """What became of pictures that were embedded.
+
+    Attributes:
+        table: EMBEDDINGS, a row for each picture.
+        vectors: [N_ok, D] float16 unit rows of those that are `ok`; `row` of the table is the index.
+    """
+
+    table: pl.DataFrame
+    vectors: np.ndarray
+
+
 def embed_images(
     rows: pl.DataFrame, encoder: Encoder, images: Path, config: EmbedConfig,
     progress: Callable[[int], None] | None = None,
-) -> tuple[pl.DataFrame, np.ndarray]:  # fmt: skip
+) -> Embedded:  # fmt: skip
     """Embed a shard's pictures.
 
     Args:
         rows: candidate_id, path (relative to `images`).
         encoder: from `load_encoder`.
         images: folder of the stored bytes.
-        config: see there.
+        config: size of batches, threads, and the largest picture decoded.
         progress: called with the number of rows just done.
 
     Returns:
-        EMBEDDINGS, the same rows in the same order; and [N_ok, D] float16 unit rows, `row` being their index. Two runs
-        with other batch sizes agree to one unit in the last place of float16.
+        The same rows in the same order, and their vectors. Two runs with other batch sizes agree to one unit in the
+        last place of float16.
 
     Raises:
         BadInput: a folder or path is wrong, or the encoder returns no unit rows.
@@ -79,7 +92,7 @@ def embed_images(
         if progress:
             progress(len(batch.items))
     stacked = np.concatenate(vectors) if vectors else np.zeros((0, encoder.dim))
-    return _table(rows, decoded, reasons), stacked.astype(np.float16)
+    return Embedded(_table(rows, decoded, reasons), stacked.astype(np.float16))
 
 
 def hash_images(rows: pl.DataFrame, images: Path, config: EmbedConfig) -> pl.DataFrame:
@@ -136,12 +149,12 @@ def decode_picture(
             where they are taken.
     """
     try:
-        image = open_image(data, max_pixels, None if hashes else reduced_side_px)
+        image = open_picture(data, FOR_ENCODER, max_pixels, None if hashes else reduced_side_px)
     except BrokenImage as error:
         return Decoded(None, str(error))
     if max(image.size) > MAX_ASPECT * min(image.size):
         return Decoded(None, f"one side is more than {MAX_ASPECT} times the other")
-    pixels = encoder.preprocess(image.convert("RGB")) if encoder is not None else None
+    pixels = encoder.preprocess(shape_picture(image, FOR_ENCODER)) if encoder is not None else None
     return Decoded(pixels, None, phash_hex(image), thumbprint_hex(image)) if hashes else Decoded(pixels)
 
 

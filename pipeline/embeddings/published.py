@@ -11,7 +11,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import EMBEDDINGS
 from relaionet.manifests.tables.embeddings import PUBLISHED
 from relaionet.manifests.tables.schema import ALIVE, shape_table
-from relaionet.pipeline.embeddings.embed import EmbedConfig, embed_images, hash_images
+from relaionet.pipeline.embeddings.embed import EmbedConfig, Embedded, embed_images, hash_images
 from relaionet.pipeline.embeddings.encoders import Encoder
 from relaionet.pipeline.embeddings.store import embedding_shards, metadata_path
 
@@ -126,7 +126,7 @@ def check_same_encoder(
 
 def embed_with_published(
     rows: pl.DataFrame, found: pl.DataFrame, folder: Path, encoder: Encoder, images: Path, config: EmbedConfig
-) -> tuple[pl.DataFrame, np.ndarray]:
+) -> Embedded:
     """As `embed_images`, but rows that are published are taken over; their pictures are decoded for the hashes alone.
 
     Args:
@@ -150,4 +150,4 @@ def embed_with_published(
     )
     stacked = np.concatenate([vectors, taken])[table["row"].drop_nulls().to_numpy()]
     table = table.with_columns(row=pl.when(ok).then(ok.cum_sum().cast(pl.Int64) - 1))
-    return shape_table(table, EMBEDDINGS), stacked
+    return Embedded(shape_table(table, EMBEDDINGS), stacked)

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -95,7 +95,19 @@ def keep_embeddings(folder: Path, shards: Collection[int]) -> None:
                 old.unlink(missing_ok=True)
 
 
-def read_embeddings(folder: Path, shards: Sequence[int] | None = None) -> tuple[list[str], np.ndarray]:
+class StoredEmbeddings(NamedTuple):
+    """Rows of an embedding store.
+
+    Attributes:
+        candidate_ids: N ids.
+        vectors: [N, D] unit rows, in the order of the ids.
+    """
+
+    candidate_ids: list[str]
+    vectors: np.ndarray
+
+
+def read_embeddings(folder: Path, shards: Sequence[int] | None = None) -> StoredEmbeddings:
     """Read shards in order of their numbers, those of clip-retrieval itself too.
 
     Args:
@@ -103,9 +115,8 @@ def read_embeddings(folder: Path, shards: Sequence[int] | None = None) -> tuple[
         shards: numbers of the shards, ascending; None reads all there are.
 
     Returns:
-        N candidate ids (sha256 of the url where the metadata has no candidate_id, of the image_path where it has no url
-        either), and [N, D] rows, memory-mapped
-        where there is one shard.
+        Ids and rows. An id is the sha256 of the url where the metadata has no candidate_id, of the image_path where it
+        has no url either; the rows are memory-mapped where there is one shard.
 
     Raises:
         BadInput: there is no shard, or it lacks its metadata or every id column.
@@ -122,7 +133,7 @@ def read_embeddings(folder: Path, shards: Sequence[int] | None = None) -> tuple[
     if len(widths) > 1:
         raise Corrupt(f"{folder}: shards of different width {sorted(widths)}; they come from different encoders.")
     ids = [candidate_id for part, _ in read for candidate_id in part]
-    return ids, read[0][1] if len(read) == 1 else np.concatenate([vectors for _, vectors in read])
+    return StoredEmbeddings(ids, read[0].vectors if len(read) == 1 else np.concatenate([one.vectors for one in read]))
 
 
 def _shard_of(path: Path) -> str:
@@ -132,7 +143,7 @@ def _shard_of(path: Path) -> str:
     return match[1]
 
 
-def _read_shard(folder: Path, shard: str) -> tuple[list[str], np.ndarray]:
+def _read_shard(folder: Path, shard: str) -> StoredEmbeddings:
     import numpy as np
 
     array_path, metadata_path, note_path = _paths(folder, shard)
@@ -150,7 +161,7 @@ def _read_shard(folder: Path, shard: str) -> tuple[list[str], np.ndarray]:
         raise Corrupt(f"{array_path} or its metadata cannot be read: {error}.") from error
     if vectors.ndim != 2 or len(vectors) != metadata.height:
         raise Corrupt(f"{array_path}: {vectors.shape} for {metadata.height} rows of metadata; delete it and run again.")
-    return _ids(metadata, metadata_path), vectors
+    return StoredEmbeddings(_ids(metadata, metadata_path), vectors)
 
 
 def _ids(metadata: pl.DataFrame, path: Path) -> list[str]:

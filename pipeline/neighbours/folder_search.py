@@ -24,6 +24,7 @@ from relaionet.pipeline.neighbours.queries import (
 )
 from relaionet.pipeline.neighbours.rows import META_COLUMNS, read_result, settle_rows
 from relaionet.pipeline.retrieval import search as retrieve
+from relaionet.pipeline.retrieval.exact import Nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,8 +43,8 @@ def search_folder(
 
     Args:
         labels: classes searched for.
-        config: see there; `folder` must be set. What only a service does (duplicates, safety, looks) is left to the
-            stages that follow.
+        config: what is asked for and how many; `folder` must be set. What only a service does (duplicates, safety,
+            looks) is left to the stages that follow.
         encoder: the one the embeddings were made with.
         progress: called with the number of queries just done; the first after the whole pass.
 
@@ -82,7 +83,7 @@ def folder_digest(folder: Path) -> str:
     return digest_of([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()])
 
 
-def _nearest_rows(folder: Path, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _nearest_rows(folder: Path, queries: np.ndarray, k: int) -> Nearest:
     """[Q, k] cosines and rows of the whole folder, best first, ties by smaller row; -1 where there are fewer."""
     import numpy as np
 
@@ -93,7 +94,7 @@ def _nearest_rows(folder: Path, queries: np.ndarray, k: int) -> tuple[np.ndarray
         best, rows = np.concatenate([best, near], axis=1), np.concatenate([rows, place + start], axis=1)
         order = np.lexsort((rows, -best), axis=1)[:, :k]
         best, rows = np.take_along_axis(best, order, axis=1), np.take_along_axis(rows, order, axis=1)
-    return best, rows
+    return Nearest(best, rows)
 
 
 def _blocks(folder: Path, width: int) -> Iterator[tuple[int, np.ndarray]]:

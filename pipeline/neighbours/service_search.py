@@ -60,7 +60,7 @@ def search_service(
 
     Args:
         labels: classes searched for.
-        config: see there; `service` must be set.
+        config: what is asked for and how many; `service` must be set.
         encoder: the run's; needed where `config.encoder` is "run".
         progress: called with the number of queries just done.
 

@@ -98,7 +98,7 @@ def fit_calibration(
         captions: of the set itself.
         label_vectors: [C, D] unit rows of the class texts.
         labels: of the C rows.
-        config: see there.
+        config: what is fitted on, the wanted precision, and the folds it is measured on.
         own: `uncalibrated`: the encoder's own numbers.
         group_of: wnid -> name of what it cannot be told apart from; thresholds take any member for right.
 

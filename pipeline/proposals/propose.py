@@ -59,7 +59,7 @@ def propose_labels(
         image_vectors: [N, D] unit rows of the same N candidates.
         label_vectors: [C, D] unit rows.
         labels: of the C rows; all 1000 or those the set is made of.
-        config: see there.
+        config: least score and margin, and what captions and groups count for.
         calibration: what makes probabilities of cosines.
         hits: HITS of a search over these or more candidates; kept as evidence.
 

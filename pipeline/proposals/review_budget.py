@@ -98,7 +98,7 @@ def route_rows(rows: pl.DataFrame, overlap: int, config: RouteConfig) -> pl.Data
     Args:
         rows: candidate_id, tier, label_score, group_wnids (empty where the class is in no group), member_score.
         overlap: answers a row gets where nothing is saved, at least 1.
-        config: see there.
+        config: the policy, the budget of answers, and the sample of rows that are sure.
 
     Returns:
         ROUTED, the same rows in the same order; what becomes of a row does not depend on that order.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.retrieval.cosines import error_bound, pair_cosines
@@ -69,10 +69,22 @@ def fit_memory(queries_count: int, dim: int, k: int, memory_bytes: int) -> Searc
     return SearchSizes(block_rows_count=min(max(block, MIN_BLOCK_ROWS), MAX_BLOCK_ROWS), query_rows_count=queries)
 
 
+class Nearest(NamedTuple):
+    """Rows nearest to some queries, best first.
+
+    Attributes:
+        cosines: [Q, k] float32.
+        rows: [Q, k] int64, of what was searched.
+    """
+
+    cosines: np.ndarray
+    rows: np.ndarray
+
+
 def search_exact(
     queries: np.ndarray, base: np.ndarray | VectorShards, k: int, order: Order, sizes: SearchSizes, *,
     on_gpu: bool = False, progress: Progress | None = None,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+) -> Nearest:  # fmt: skip
     """The k nearest rows of every query.
 
     Args:
@@ -86,7 +98,7 @@ def search_exact(
             `sizes.query_rows_count` queries.
 
     Returns:
-        [Q, k] float32 cosines, best first, and [Q, k] int64 rows.
+        The nearest rows, best first.
     """
     import numpy as np
 
@@ -104,7 +116,7 @@ def search_exact(
         best.settle()
         _add_ties(best, base, sizes)
         cosines[part], rows[part] = best.table()
-    return cosines, rows
+    return Nearest(cosines, rows)
 
 
 class _Best:

@@ -7,7 +7,7 @@ second of a core, and at 12 of 64 bits faster than looking neighbours up in hash
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from relaionet.manifests.errors import BadInput
 
@@ -16,6 +16,20 @@ if TYPE_CHECKING:
 
 BLOCK_ROWS = 4096
 HASH_BYTES = 8
+
+
+class HashPairs(NamedTuple):
+    """Pairs of hashes that differ in few bits, ordered by both rows.
+
+    Attributes:
+        left: [P] int64, rows of the hashes asked about.
+        right: [P] int64, rows of those searched.
+        distances: [P] int64, bits that differ.
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+    distances: np.ndarray
 
 
 class HashIndex:
@@ -34,7 +48,7 @@ class HashIndex:
         self._index = faiss.IndexBinaryFlat(8 * HASH_BYTES)
         self._index.add(hash_rows(hashes))
 
-    def near(self, hashes: np.ndarray, max_distance: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def near(self, hashes: np.ndarray, max_distance: int) -> HashPairs:
         """All pairs that differ in few bits, exactly.
 
         Args:
@@ -42,7 +56,7 @@ class HashIndex:
             max_distance: bits, 0 to 64.
 
         Returns:
-            Rows of `hashes`, rows of the index and distances, each [P] int64, ordered by both rows.
+            The pairs of rows of `hashes` with rows of the index.
         """
         import numpy as np
 
@@ -54,12 +68,10 @@ class HashIndex:
             found.append((np.repeat(np.arange(start, start + len(counts)), counts), rows, distances.astype(np.int64)))
         left, right, distance = (np.concatenate(part) for part in zip(*found, strict=True))
         order = np.lexsort((right, left))
-        return left[order], right[order], distance[order]
+        return HashPairs(left[order], right[order], distance[order])
 
 
-def near_hashes(
-    hashes: Sequence[str], base: Sequence[str], max_distance: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def near_hashes(hashes: Sequence[str], base: Sequence[str], max_distance: int) -> HashPairs:
     """All pairs of perceptual hashes that differ in few bits, exactly.
 
     Args:
@@ -68,7 +80,7 @@ def near_hashes(
         max_distance: bits, 0 to 64.
 
     Returns:
-        Rows of `hashes`, rows of `base` and distances, each [P] int64, ordered by both rows.
+        The pairs of rows of `hashes` with rows of `base`.
 
     Raises:
         BadInput: a hash is no 16 hex digits.

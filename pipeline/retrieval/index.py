@@ -35,7 +35,7 @@ def build_index(
         base: [N, D] unit rows.
         digests: of every shard's vectors, in order.
         plan: from `plan_index`.
-        config: see there.
+        config: kind and sizes of the index, the wanted recall, and the budget of memory.
         folder: for `vectors.index` (read by FAISS) and `index.json`.
         queries: see `vector_index.make_index`.
         queries_name: what they are.

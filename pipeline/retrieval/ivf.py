@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.machine import memory_budget
 from relaionet.pipeline.retrieval.cosines import pair_cosines
-from relaionet.pipeline.retrieval.exact import SPARE_COUNT, Order, Progress, fit_memory, search_exact
+from relaionet.pipeline.retrieval.exact import SPARE_COUNT, Nearest, Order, Progress, fit_memory, search_exact
 from relaionet.pipeline.retrieval.index_plan import IndexConfig, IndexPlan
 from relaionet.pipeline.retrieval.shards import VectorShards, as_shards
 
@@ -76,7 +76,7 @@ class VectorIndex:
         self.index, self.base, self.plan = index, base, plan
         self.probes_count, self.recall, self.memory_bytes = probes_count, recall, memory_bytes
 
-    def search(self, queries: np.ndarray, k: int, order: Order) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, queries: np.ndarray, k: int, order: Order) -> Nearest:
         """The nearest rows of every query, as far as the index finds them.
 
         Args:
@@ -85,7 +85,7 @@ class VectorIndex:
             order: gives the keys that decide between equal cosines.
 
         Returns:
-            [Q, k] float32 cosines, best first, and [Q, k] int64 rows. Queries whose cells hold fewer than k rows are
+            [Q, k] cosines and rows, best first. Queries whose cells hold fewer than k rows are
             searched exactly.
 
         Raises:
@@ -105,9 +105,9 @@ class VectorIndex:
         if len(short):
             sizes = fit_memory(len(short), self.base.dim, k, memory_budget(self.memory_bytes))
             cosines[short], rows[short] = search_exact(queries[short], self.base, k, order, sizes)
-        return cosines, rows
+        return Nearest(cosines, rows)
 
-    def _search_some(self, queries: np.ndarray, k: int, order: Order) -> tuple[np.ndarray, np.ndarray]:
+    def _search_some(self, queries: np.ndarray, k: int, order: Order) -> Nearest:
         import numpy as np
 
         fetch = min(len(self.base), PQ_FETCH_FACTOR * k if self.plan.code_bytes else k + SPARE_COUNT)
@@ -120,7 +120,7 @@ class VectorIndex:
             values[query[part], column[part]] = pair_cosines(queries, query[part], self.base.take(unique), place)
         keys = order(np.maximum(found, 0).ravel()).reshape(found.shape)
         best = np.lexsort((keys, -values), axis=1)[:, :k]
-        return np.take_along_axis(values, best, axis=1), np.take_along_axis(found, best, axis=1)
+        return Nearest(np.take_along_axis(values, best, axis=1), np.take_along_axis(found, best, axis=1))
 
 
 def make_index(
@@ -132,7 +132,7 @@ def make_index(
     Args:
         vectors: [N, D] unit rows.
         plan: from `plan_index`, not exact.
-        config: see there.
+        config: kind and sizes of the index, the wanted recall, and the budget of memory.
         queries: [Q, D] unit rows of the kind that will be asked; rows of the set itself where None. Texts lie apart
             from pictures in CLIP's space, so what is found for the ones says little about the others.
         progress: called with the number of rows just added.

@@ -1,13 +1,13 @@
 """Nearest neighbours by inner product of unit rows: the same table whatever the shards, the threads or the device.
 
-`exact_search` says how it is exact, `vector_shards` what is searched.
+`exact` says how it is exact, `shards` what is searched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -15,18 +15,11 @@ from relaionet.manifests.errors import BadInput, nearest_name
 from relaionet.manifests.labels import Label
 from relaionet.manifests.tables import HITS, shape_table
 from relaionet.pipeline.machine import memory_budget
-from relaionet.pipeline.retrieval.cosines import exact_cosines
-from relaionet.pipeline.retrieval.exact import Order, Progress, fit_memory, search_exact
-from relaionet.pipeline.retrieval.hashes import HashIndex, hash_rows, near_hashes
+from relaionet.pipeline.retrieval.exact import Nearest, Order, Progress, fit_memory, search_exact
 from relaionet.pipeline.retrieval.shards import VectorShards
 
 if TYPE_CHECKING:
     import numpy as np
-
-__all__ = [
-    "HashIndex", "RetrieveConfig", "exact_cosines", "hash_rows", "near_hashes", "nearest_images", "nearest_rows",
-    "search_index", "search_rows", "top_labels",
-]  # fmt: skip
 
 VERSION = "2"
 DEVICES = ("auto", "cpu", "cuda")
@@ -58,7 +51,7 @@ def search_index(
         image_vectors: [N, D] unit rows, an array or shards.
         candidate_ids: of the N pictures.
         labels: of the C rows.
-        config: see there.
+        config: the device, the budget and the neighbours per label of the search.
         progress: called with the number of pictures just compared; N in all for each pass the budget asks for.
 
     Returns:
@@ -92,7 +85,7 @@ def search_index(
 def search_rows(
     queries: np.ndarray, base: np.ndarray | VectorShards, k: int, order: Order, config: RetrieveConfig,
     progress: Progress | None = None,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+) -> Nearest:  # fmt: skip
     """The nearest rows of every query, exactly.
 
     Args:
@@ -100,11 +93,11 @@ def search_rows(
         base: [N, D] unit rows, an array or shards.
         k: rows per query; N where there are fewer.
         order: for numbers of rows, keys that decide between equal cosines, smaller first.
-        config: see there.
+        config: the device, the budget and the neighbours per label of the search.
         progress: called with the number of rows just compared.
 
     Returns:
-        [Q, k] float32 cosines, best first, and [Q, k] int64 rows of `base`.
+        [Q, k] cosines, best first, and rows of `base`.
 
     Raises:
         BadInput: the widths differ, the device is not there, or the budget holds no block.
@@ -117,47 +110,53 @@ def search_rows(
         raise BadInput(f"search: {k} neighbours are asked for; expected 0 or more.")
     k = min(k, len(base))
     if not k or not len(queries):
-        return np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64)
+        return Nearest(np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64))
     sizes = fit_memory(len(queries), queries.shape[1], k, memory_budget(config.memory_bytes))
     return search_exact(queries, base, k, order, sizes, on_gpu=on_gpu, progress=progress)
 
 
-def top_labels(
-    image_vectors: np.ndarray, label_vectors: np.ndarray, k: int, config: RetrieveConfig
-) -> tuple[np.ndarray, np.ndarray]:
+def top_labels(image_vectors: np.ndarray, label_vectors: np.ndarray, k: int, config: RetrieveConfig) -> Nearest:
     """The nearest labels of every picture: `nearest_rows` with pictures as queries, [N, D] and [C, D] unit rows."""
     return nearest_rows(image_vectors, label_vectors, k, config)
 
 
-def nearest_rows(
-    queries: np.ndarray, base: np.ndarray | VectorShards, k: int, config: RetrieveConfig
-) -> tuple[np.ndarray, np.ndarray]:
+def nearest_rows(queries: np.ndarray, base: np.ndarray | VectorShards, k: int, config: RetrieveConfig) -> Nearest:
     """The nearest rows of every query: `search_rows` with ties by smaller row."""
     return search_rows(queries, base, k, lambda rows: rows, config)
 
 
-def nearest_images(
-    vectors: np.ndarray, candidate_ids: Sequence[str], config: RetrieveConfig
-) -> tuple[np.ndarray, np.ndarray]:
+class NearestOther(NamedTuple):
+    """The nearest other picture of each of N pictures.
+
+    Attributes:
+        cosines: [N] float32; NaN where there is no other picture.
+        rows: [N] int64; -1 where there is none.
+    """
+
+    cosines: np.ndarray
+    rows: np.ndarray
+
+
+def nearest_images(vectors: np.ndarray, candidate_ids: Sequence[str], config: RetrieveConfig) -> NearestOther:
     """The nearest other picture of every picture.
 
     Args:
         vectors: [N, D] unit rows.
         candidate_ids: of the N pictures; decide ties.
-        config: see there.
+        config: the device, the budget and the neighbours per label of the search.
 
     Returns:
-        [N] float32 cosines and [N] int64 rows; NaN and -1 where there is no other picture.
+        The nearest other picture of each.
     """
     import numpy as np
 
     count = len(vectors)
     if count < 2:
-        return np.full(count, np.nan, dtype=np.float32), np.full(count, -1, dtype=np.int64)
+        return NearestOther(np.full(count, np.nan, dtype=np.float32), np.full(count, -1, dtype=np.int64))
     cosines, rows = search_rows(vectors, vectors, 2, _rank(candidate_ids).__getitem__, config)
     # among ties a picture need not be its own first neighbour, nor be among the two at all
     other = np.where(rows[:, 0] == np.arange(count), 1, 0)
-    return cosines[np.arange(count), other], rows[np.arange(count), other]
+    return NearestOther(cosines[np.arange(count), other], rows[np.arange(count), other])
 
 
 def _check_fit(queries: np.ndarray, base: np.ndarray | VectorShards) -> None:

@@ -106,7 +106,7 @@ def find_same(
     Args:
         left: N pictures, with the hashes of their mirror images.
         right: M pictures; may be the same object, then each pair is named once, left < right.
-        config: see there.
+        config: how near vectors and hashes of the same picture are.
         neighbours: [N, k] rows of `right` nearest to each left picture, -1 where there is none; searched where None.
         device: where FAISS searches: `auto`, `cpu` or `cuda`.
 

@@ -18,9 +18,9 @@ import polars as pl
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import shape_table
 from relaionet.manifests.tables.screens import TEXTS_READ
-from relaionet.pipeline.images.decode import BrokenImage, open_image
+from relaionet.pipeline.images.decode import BrokenImage
 from relaionet.pipeline.images.files import stored_path
-from relaionet.pipeline.images.perceptual_hash import make_upright
+from relaionet.pipeline.images.picture import FOR_TEXT_READING, read_picture
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -98,7 +98,7 @@ class RapidReader:
     """RapidOCR with the models its package carries (PP-OCR: lines of Latin and Chinese script).
 
     Args:
-        config: see there.
+        config: which reader, and how sure it must be.
 
     Raises:
         BadInput: the extra `ocr` is not installed.
@@ -216,7 +216,7 @@ def _known_lines(earlier: pl.DataFrame | None, fingerprint: str) -> dict[str, li
 
 def _read_file(path: Path, reader: TextReader, max_pixels: int) -> list[TextLine]:
     try:
-        image = make_upright(open_image(path.read_bytes(), max_pixels)).convert("RGB")
+        image = read_picture(path, FOR_TEXT_READING, max_pixels=max_pixels)
     except (OSError, BrokenImage) as error:
         raise Corrupt(f"{path} was embedded and cannot be read now: {error}; fetch it again.") from error
     lines: Sequence[TextLine] = reader.read(image)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
@@ -122,15 +122,27 @@ def _finish(plan: SplitPlan, table: pl.DataFrame, attempts: Attempts, seconds: f
     write_json(out / INFO_FILE, told | {"build_digest": digest})
 
 
-def read_split(path: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
+class Split(NamedTuple):
+    """A finished split.
+
+    Attributes:
+        rows: kept rows in the manifest's order: candidate_id, wnid, class_index, image_sha256, path (absolute, as a
+            string).
+        about: what `split.json` says (`describe_split`).
+    """
+
+    rows: pl.DataFrame
+    about: dict[str, Any]
+
+
+def read_split(path: Path) -> Split:
     """Read a finished split.
 
     Args:
         path: its folder.
 
     Returns:
-        Kept rows (candidate_id, wnid, class_index, image_sha256, path: absolute, as a string), in the manifest's
-        order; and what `split.json` says (`describe_split`).
+        Its kept rows, and what it says of itself.
 
     Raises:
         BadInput: no finished split there.
@@ -150,4 +162,5 @@ def read_split(path: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
             f"{path}: {len(missing)} images are missing or not whole, first {missing[0]}; run `relaionet rebuild` "
             "again: it fetches these alone."
         )
-    return kept.drop("bytes_count").with_columns(pl.format("{}/{}", pl.lit(str(path)), "path").alias("path")), info
+    rows = kept.drop("bytes_count").with_columns(pl.format("{}/{}", pl.lit(str(path)), "path").alias("path"))
+    return Split(rows, info)

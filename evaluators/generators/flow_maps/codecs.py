@@ -53,7 +53,7 @@ class Codec:
     """Decodes states.
 
     Attributes:
-        config: see there.
+        config: which autoencoder, and how its latents are scaled.
         decode: `[N, C, h, w]` states -> `[N, 3, H, W]` float pixels, about -1 to 1.
         source: what the autoencoder is, in words; empty for pixels.
     """
@@ -67,7 +67,7 @@ def load_codec(config: CodecConfig, channels: int, device: str, base: Path, wher
     """Load a codec.
 
     Args:
-        config: see there.
+        config: which autoencoder, and how its latents are scaled.
         channels: of the state.
         device: torch device.
         base: folder of the generator's file.
