@@ -15,7 +15,8 @@ class RaterEntry:
 
     Attributes:
         metric: what its mean is called in tables.
-        command: program and arguments, started in the recipe's folder; see `relaionet.evaluators.features.raters`.
+        command: program and arguments, started in the recipe's folder; images and answers go in JSON
+            lines (docs/tutorials/evaluate.md).
     """
 
     metric: str

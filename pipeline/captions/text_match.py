@@ -29,7 +29,7 @@ class TextMatchConfig:
     """How captions are compared with classes.
 
     Attributes:
-        encoder: text encoder, see `text_encoders.load_text_encoder`; None compares nothing, so that the images decide.
+        encoder: text encoder (docs/guides/candidates.md names them); None compares nothing, so that the images decide.
         encoder_options: passed to the encoder; those of the run's own encoder where it is the same and these are empty.
         template: text of a class; {name} and {gloss} are filled in.
         min_cosine: cosine of caption and class (-1 to 1), at least; None takes the encoder's published one, else

@@ -1,4 +1,4 @@
-"""Which proposals need how many eyes: most doubtful first, within a budget, agreeing ones sampled for control.
+"""Which proposals need how many answers: most doubtful first, within a budget, agreeing ones sampled for control.
 
 By default every row gets the recipe's `overlap`. A recipe that asks to save sets `policy = "doubt"`: a row then gets as
 many answers as would, if they agree, leave at most `max_error_frac` of doubt. Rows that nobody is asked about keep a
@@ -134,7 +134,7 @@ def route_rows(rows: pl.DataFrame, overlap: int, config: RouteConfig) -> pl.Data
         is_sample=in_sample & saves, left_out=pl.col("is_agreed") & ~in_sample,
         answers=pl.Series(answers, dtype=pl.Int32),
     )  # fmt: skip
-    # what speaks for others is looked at with all eyes
+    # what speaks for others is looked at with all answers
     table = table.with_columns(answers=pl.when("is_sample").then(overlap).otherwise("answers"))
     return shape_table(_spend(table, config), ROUTED)
 
