@@ -1,4 +1,4 @@
-"""The command `export`: a split in another form, on this machine or on the Hugging Face Hub; a release on the Hub."""
+"""The command `export`: a split in another format, on this machine or on the Hugging Face Hub; a release on the Hub."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from relaionet.manifests.release.info import INFO_FILE as RELEASE_FILE
 from relaionet.manifests.release.release import check_release
 from relaionet.pipeline.hub import HubAddress, check_name, push_folder
 from relaionet.pipeline.splits.build import read_split
-from relaionet.pipeline.splits.export import FormConfig, export_split
+from relaionet.pipeline.splits.export import ExportConfig, export_split
 
 SHARE_FLAG = "--yes-i-may-share-these-images"
 
@@ -22,20 +22,20 @@ def run_export(
     source: Path,
     out: Path | None,
     *,
-    form: str | None = None,
-    shard_bytes: int = FormConfig.shard_bytes,
+    format: str | None = None,
+    shard_bytes: int | None = None,
     push: str | None = None,
     private: bool | None = None,
     may_share: bool = False,
     reporter: Reporter | None = None,
 ) -> str | None:
-    """Write a split in another form and, if asked, push it; or push a release.
+    """Write a split in another format and, if asked, push it; or push a release.
 
     Args:
         source: folder of a finished split, or of a release (which can only be pushed).
-        out: where the form is written.
-        form: as in `FormConfig`; None is "imagefolder" here and "parquet" on the Hub.
-        shard_bytes: as in `FormConfig`.
+        out: folder the export is written to.
+        format: name or alias of an export format; None is "imagefolder" here and "parquet" on the Hub.
+        shard_bytes: bytes of images per tar or parquet file, about; None is the format's own number.
         push: repository `owner/name`.
         private: whether a repository that is made is private; None is private for images, public for a release.
         may_share: the user says he may share the images; needed to push them.
@@ -51,35 +51,35 @@ def run_export(
     if push is not None:
         check_name(push)
     if (source / RELEASE_FILE).is_file():
-        if push is None or out is not None or form is not None:
+        if push is None or out is not None or format is not None:
             raise BadInput(
                 f"{source} is a release: it holds no images. Rebuild it first, or push it with --push alone."
             )
         return push_release(source, push, private=bool(private), reporter=reporter)
     if out is None:
-        raise BadInput("say where the form is to be written: --out FOLDER.")
+        raise BadInput("say where the split is to be written: --out FOLDER.")
     token = None
     if push is not None:
         _check_sharing(may_share)
         token = read_token()
-    config = FormConfig(
-        form=form or ("imagefolder" if push is None else "parquet"), shard_bytes=shard_bytes,
+    config = ExportConfig(
+        format=format or ("imagefolder" if push is None else "parquet"), shard_bytes=shard_bytes,
         positions="kept" if push is None else "stripped",
     )  # fmt: skip
-    info = write_form(source, config, out, reporter)
+    info = write_export(source, config, out, reporter)
     if push is None or token is None:
         return None
-    message = f"{info['split']['name']} as {config.form}: {info['rows_count']} images"
+    message = f"{info['split']['name']} as {config.format}: {info['rows_count']} images"
     return _push(out, push, token=token, private=private is not False, message=message, reporter=reporter)
 
 
-def write_form(split: Path, config: FormConfig, out: Path, reporter: Reporter | None = None) -> dict[str, Any]:
-    """Write a split in another form, with progress; returns what `export.json` says."""
+def write_export(split: Path, config: ExportConfig, out: Path, reporter: Reporter | None = None) -> dict[str, Any]:
+    """Write a split in another format, with progress; returns what `export.json` says."""
     reporter = reporter or Reporter()
     rows_count = read_split(split)[0].height
     if not rows_count:
         raise BadInput(f"{split} keeps no image: there is nothing to export. {split / 'split.json'} says why.")
-    reporter.headline(f"Export {split} as {config.form}: {rows_count:,} images")
+    reporter.headline(f"Export {split} as {config.format}: {rows_count:,} images")
     was_done = (out / "export.json").exists()
     with hold_folder(out), reporter.bar("export", rows_count) as advance:
         info = export_split(split, config, out, advance)

@@ -161,6 +161,7 @@ def export(
     start(ctx)
     from relaionet.flows.export import run_export
 
+    shard_bytes = None if shard_mb is None else shard_mb * 2**20
     run_export(
-        source, out, format=format, shard_bytes=None if shard_mb is None else shard_mb * 2**20, push=push, private=private, may_share=may_share
+        source, out, format=format, shard_bytes=shard_bytes, push=push, private=private, may_share=may_share
     )  # fmt: skip

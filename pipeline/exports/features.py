@@ -1,4 +1,4 @@
-"""Columns of a form: how `datasets` is told that label ids are class_index, whichever classes are there."""
+"""Columns of an export: how `datasets` is told that label ids are class_index, whichever classes are there."""
 
 from __future__ import annotations
 
@@ -25,6 +25,23 @@ TEXTS = ("wnid", "class_name", "candidate_id", "image_sha256", "stored_sha256")
 def class_names() -> list[str]:
     """The 1000 wnids in class_index order: names of the label ids."""
     return [label.wnid for label in sorted(read_labels(), key=lambda label: label.class_index)]
+
+
+def label_lines(name: str) -> list[str]:
+    """Lines of a card's front matter on the label: its ids are class_index, their names the wnids.
+
+    Args:
+        name: of the column.
+    """
+    lines = [f"- name: {name}", "  dtype:", "    class_label:", "      names:"]
+    lines += [f"        '{index}': {wnid}" for index, wnid in enumerate(class_names())]
+    return [f"  {line}" for line in lines]
+
+
+def column_lines() -> list[str]:
+    """Lines of a card's front matter on image, label and the columns of `TEXTS`."""
+    lines = ["  - name: image", "    dtype: image", *label_lines("label")]
+    return lines + [f"  - name: {name}\n    dtype: string" for name in TEXTS]
 
 
 def hub_metadata(image: str) -> dict[bytes, bytes]:

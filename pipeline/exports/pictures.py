@@ -1,4 +1,4 @@
-"""A split's images, read and checked a few ahead of whoever writes them into a form."""
+"""A split's images, read and checked a few ahead of whoever writes them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ READ_THREADS, READ_AHEAD = 4, 16
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedPicture:
-    """One image on its way into a form.
+    """One image on its way into an export.
 
     Attributes:
         candidate_id: 64 hex digits.
@@ -55,7 +55,7 @@ def read_pictures(
 
     Args:
         rows: of `read_split`.
-        positions: as in `FormConfig`.
+        positions: `kept`, or `stripped` of where the photo was taken.
         left_out: gets candidate_id and reason of each image that positions cannot be taken out of.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a rebuilt split says to other programs: it is an image folder, so it gets that form's metadata and card."""
+"""What a rebuilt split says to other programs: it is an image folder, so it gets that format's metadata and card."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import polars as pl
 
 from relaionet.manifests.files import file_sha256
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.pipeline.exports.card import describe_export, write_form_card, write_form_croissant
-from relaionet.pipeline.exports.imagefolder import IMAGES_FOLDER, METADATA, write_metadata
+from relaionet.pipeline.exports.card import describe_export, write_export_card, write_export_croissant
+from relaionet.pipeline.exports.formats.imagefolder import IMAGES_FOLDER, METADATA, write_metadata
 
 
 def write_split_card(split: Path, kept: pl.DataFrame, about: Mapping[str, Any]) -> None:
@@ -39,9 +39,9 @@ def write_split_card(split: Path, kept: pl.DataFrame, about: Mapping[str, Any]) 
     write_metadata(file, rows)
     listed = {"file": METADATA, "rows_count": len(rows), "bytes_count": file.stat().st_size}
     info = describe_export(
-        about, kept, form="imagefolder", positions="kept",
+        about, kept, format="imagefolder", positions="kept",
         bytes_count=sum((split / path).stat().st_size for path in kept["path"]),
         shards=[listed | {"sha256": file_sha256(file)}],
     )  # fmt: skip
-    write_form_card(split / "README.md", info)
-    write_form_croissant(split / "croissant.json", info)
+    write_export_card(split / "README.md", info)
+    write_export_croissant(split / "croissant.json", info)

@@ -1,10 +1,8 @@
-"""A finished split in the forms other programs read: image folder, WebDataset, parquet; each with card and metadata.
+"""A finished split in the formats other programs read, each with card and metadata.
 
-<out>/images/<wnid>/<candidate_id>.<format> and images/metadata.parquet    imagefolder
-<out>/data/test-<digest>-000000.tar … and data/index.json                  webdataset
-<out>/data/test-00000-of-00012.parquet …                                   parquet
-<out>/README.md, croissant.json                                            what people and machines read about it
-<out>/export.json                                                          written last: an export with it is whole
+<out>/images/… or data/…                   as the format lays them out (`pipeline/exports/formats/`)
+<out>/README.md, croissant.json            what people and machines read about it
+<out>/export.json                          written last: an export with it is whole
 """
 
 from __future__ import annotations
@@ -14,82 +12,77 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
-from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
+from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
 from relaionet.manifests.store import Receipt, Store
-from relaionet.pipeline.exports.card import describe_export, write_form_card, write_form_croissant
+from relaionet.pipeline.exports.card import describe_export, write_export_card, write_export_croissant
 from relaionet.pipeline.exports.pictures import ExportedPicture, Positions, read_pictures
+from relaionet.pipeline.exports.registry import get_format
 from relaionet.pipeline.splits.build import read_split
 
 VERSION = "1"
 INFO_FILE, RECEIPTS = "export.json", ".receipts"
-FORMS = ("imagefolder", "webdataset", "parquet")
-ALIASES = {"hf": "parquet"}
 SHARD_ROWS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class FormConfig:
+class ExportConfig:
     """How a split is written.
 
     Attributes:
-        form: "imagefolder", "webdataset" or "parquet"; "hf", what `datasets` and the Hub like best, is "parquet".
-        shard_bytes: bytes of images per tar or parquet file, about; one image more may be in it.
+        format: name or alias of an export format: "imagefolder", "webdataset", "parquet" ("hf", what `datasets` and
+            the Hub like best, is "parquet"), or one of another package.
+        shard_bytes: bytes of images per tar or parquet file, about; one image more may be in it. None is the format's
+            own number.
         positions: "kept" writes the bytes as they were served; "stripped" leaves out where a photo was taken, which
             is what may leave this machine.
     """
 
-    form: str = "imagefolder"
-    shard_bytes: int = 256 * 2**20
+    format: str = "imagefolder"
+    shard_bytes: int | None = None
     positions: Positions = "kept"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "form", ALIASES.get(self.form, self.form))
-        if self.form not in FORMS:
-            raise BadInput(f"form = '{self.form}' is not known.{nearest_name(self.form, [*FORMS, *ALIASES])}")
-        if self.shard_bytes <= 0:
+        found = get_format(self.format)
+        object.__setattr__(self, "format", found.name)
+        if self.shard_bytes is None:
+            object.__setattr__(self, "shard_bytes", found.shard_bytes)
+        if self.shard_bytes is not None and self.shard_bytes <= 0:
             raise BadInput(f"shard_bytes = {self.shard_bytes}: expected more than 0.")
         if self.positions not in ("kept", "stripped"):
             raise BadInput(f"positions = '{self.positions}': expected 'kept' or 'stripped'.")
 
+    @property
+    def bytes_per_shard(self) -> int:
+        """Bytes of images per file, about."""
+        return self.shard_bytes or get_format(self.format).shard_bytes
 
-class Writer(Protocol):
-    """Writes shards of one form."""
-
-    def file_name(self, number: int, count: int) -> str:
-        """File of a shard relative to the export; of a shard of many files, the file that lists them."""
-        ...
-
-    def write_shard(self, out: Path, file: Path, pictures: Iterator[ExportedPicture]) -> None:
-        """Write one shard whole or not at all."""
-        ...
-
-    def finish(self, out: Path, shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Write what lists the shards; returns the files the export consists of, told as shards are."""
-        ...
+    def spelled(self) -> dict[str, Any]:
+        """The settings as digests take them in; "form" is how exports made so far spell it."""
+        return {"form": self.format, "shard_bytes": self.shard_bytes, "positions": self.positions}
 
 
 def export_split(
-    split: Path, config: FormConfig, out: Path, progress: Callable[[int], None] | None = None
+    split: Path, config: ExportConfig, out: Path, progress: Callable[[int], None] | None = None
 ) -> dict[str, Any]:
-    """Write a finished split in another form.
+    """Write a finished split in another format.
 
     Every image is read once and checked against the split's sha256 on the way; memory does not grow with the split.
 
     Args:
         split: folder of a finished split.
-        config: the form.
+        config: the format.
         out: folder to write to. A run that was cut short continues there; a finished one is left as it is.
         progress: called with the number of rows done since the last call.
 
     Returns:
-        What `export.json` says: form, positions, rows_count, bytes_count, shards (file, rows_count, bytes_count,
-        sha256), the split's name, digest, release, policy and coverage, notes, and left_out (candidate_id, reason):
-        images from which position data cannot be taken out for certain, where that is asked.
+        What `export.json` says: form (the format), positions, rows_count, bytes_count, shards (file, rows_count,
+        bytes_count, sha256), the split's name, digest, release, policy and coverage, notes, and left_out (candidate_id,
+        reason): images from which position data cannot be taken out for certain, where that is asked.
 
     Raises:
         BadInput: no finished split, or `out` holds another export or something else.
@@ -97,7 +90,7 @@ def export_split(
     """
     rows, about = read_split(Path(split))
     out = Path(out)
-    digest = digest_of(VERSION, config, about["digest"], about["release"], rows["candidate_id"].to_list())
+    digest = digest_of(VERSION, config.spelled(), about["digest"], about["release"], rows["candidate_id"].to_list())
     if (out / INFO_FILE).exists():
         info = _check_same(out, digest)
         _check_whole(out, info)
@@ -108,30 +101,16 @@ def export_split(
     (out / RECEIPTS).mkdir(parents=True, exist_ok=True)  # from now on the folder is known as an export's
     shards, left_out = _write_shards(rows, config, out, digest, progress)
     rows = rows.filter(~pl.col("candidate_id").is_in([row["candidate_id"] for row in left_out]))
-    files = _writer(config.form, digest).finish(out, shards)
+    files = get_format(config.format).writer(digest).finish(out, shards)
     info = describe_export(
-        about, rows, form=config.form, positions=config.positions, shards=files,
+        about, rows, format=config.format, positions=config.positions, shards=files,
         bytes_count=sum(Path(path).stat().st_size for path in rows["path"]),
     ) | {"left_out": left_out, "build_digest": digest}  # fmt: skip
-    write_form_card(out / "README.md", info)
-    write_form_croissant(out / "croissant.json", info)
+    write_export_card(out / "README.md", info)
+    write_export_croissant(out / "croissant.json", info)
     write_json(out / INFO_FILE, info)
     shutil.rmtree(out / RECEIPTS, ignore_errors=True)
     return info
-
-
-def _writer(form: str, digest: str) -> Writer:
-    if form == "webdataset":
-        from relaionet.pipeline.exports.webdataset import WebDatasetWriter
-
-        return WebDatasetWriter(digest)
-    if form == "parquet":
-        from relaionet.pipeline.exports.parquet import ParquetWriter
-
-        return ParquetWriter()
-    from relaionet.pipeline.exports.imagefolder import ImageFolderWriter
-
-    return ImageFolderWriter()
 
 
 def plan_shards(sizes: list[int], shard_bytes: int, most_rows: int = SHARD_ROWS) -> list[tuple[int, int]]:
@@ -155,10 +134,10 @@ def plan_shards(sizes: list[int], shard_bytes: int, most_rows: int = SHARD_ROWS)
 
 
 def _write_shards(
-    rows: pl.DataFrame, config: FormConfig, out: Path, digest: str, progress: Callable[[int], None] | None
+    rows: pl.DataFrame, config: ExportConfig, out: Path, digest: str, progress: Callable[[int], None] | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    store, writer = Store(out), _writer(config.form, digest)
-    plan = plan_shards([Path(path).stat().st_size for path in rows["path"]], config.shard_bytes)
+    store, writer = Store(out), get_format(config.format).writer(digest)
+    plan = plan_shards([Path(path).stat().st_size for path in rows["path"]], config.bytes_per_shard)
     shards: list[dict[str, Any]] = []
     left_out: list[dict[str, str]] = []
     for number, (start, end) in enumerate(plan):
@@ -176,7 +155,7 @@ def _write_shards(
 
 
 def _write_shard(
-    part: pl.DataFrame, config: FormConfig, store: Store, file: Path, left_file: Path, digest: str,
+    part: pl.DataFrame, config: ExportConfig, store: Store, file: Path, left_file: Path, digest: str,
     progress: Callable[[int], None] | None,
 ) -> Receipt:  # fmt: skip
     name = left_file.name.partition(".")[0]
@@ -184,7 +163,7 @@ def _write_shard(
     started, left = time.perf_counter(), list[dict[str, str]]()
     file.parent.mkdir(parents=True, exist_ok=True)
     pictures = read_pictures(part, config.positions, left)
-    _writer(config.form, digest).write_shard(store.root, file, _counted(pictures, progress))
+    get_format(config.format).writer(digest).write_shard(store.root, file, _counted(pictures, progress))
     write_json(left_file, left)
     if left and progress is not None:
         progress(len(left))
@@ -222,9 +201,9 @@ def _check_own(out: Path, split: Path, digest: str) -> None:
 def _check_same(out: Path, digest: str) -> dict[str, Any]:
     info = read_json(out / INFO_FILE)
     if not isinstance(info, dict) or info.get("build_digest") != digest:
-        form, positions = (info.get(key, "?") for key in ("form", "positions")) if isinstance(info, dict) else "??"
+        format, positions = (info.get(key, "?") for key in ("form", "positions")) if isinstance(info, dict) else "??"
         raise BadInput(
-            f"{out} holds another export ({form}, positions {positions}) or one of another split; choose another "
+            f"{out} holds another export ({format}, positions {positions}) or one of another split; choose another "
             "folder or delete it."
         )
     return info
@@ -236,9 +215,8 @@ def _check_whole(out: Path, info: dict[str, Any]) -> None:
         shard["file"] for shard in info["shards"]
         if not (out / shard["file"]).is_file() or (out / shard["file"]).stat().st_size != shard["bytes_count"]
     ]  # fmt: skip
-    if info["form"] == "imagefolder" and not wrong:
-        from relaionet.pipeline.exports.imagefolder import find_missing
-
+    find_missing = get_format(info["form"]).find_missing
+    if find_missing is not None and not wrong:
         wrong = find_missing(out)
     if wrong:
         raise Corrupt(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from relaionet.pipeline.splits.export import FormConfig, export_split
+from relaionet.pipeline.splits.export import ExportConfig, export_split
 from tests.bench.row import Row
 from tests.fakes.hub.splits import make_split
 
@@ -88,9 +88,9 @@ def measure() -> list[Row]:
         files = sorted((split / "images").glob("*/*.*"))
         bare = {"webdataset": write_bare_tars, "parquet": write_bare_parquet}
         rows = []
-        for form, write_bare in bare.items():
-            config = FormConfig(form=form)
+        for format, write_bare in bare.items():
+            config = ExportConfig(format=format)
             ours, peer = best(partial(export_split, split, config)), best(partial(write_bare, files))
             unit = f"s for {IMAGES_COUNT} images (bare writer, no checks)"
-            rows.append(Row(name=f"export {form}", ours=ours, peer=peer, goal="<=2", unit=unit))
+            rows.append(Row(name=f"export {format}", ours=ours, peer=peer, goal="<=2", unit=unit))
         return rows

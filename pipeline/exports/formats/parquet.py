@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relaionet.pipeline.exports.features import TEXTS, arrow_schema
+from relaionet.pipeline.exports.croissant import column_fields, field, file_object, file_set, record_set
+from relaionet.pipeline.exports.features import TEXTS, arrow_schema, column_lines
+from relaionet.pipeline.exports.format import CroissantParts, ExportFormat
 
 if TYPE_CHECKING:
     from relaionet.pipeline.exports.pictures import ExportedPicture
@@ -65,3 +67,31 @@ def _groups(pictures: Iterator[ExportedPicture]) -> Iterator[list[ExportedPictur
             held, held_bytes = [], 0
     if held:
         yield held
+
+
+def _describe(info: Mapping[str, Any]) -> CroissantParts:
+    objects = [file_object(shard, "application/x-parquet") for shard in info["shards"]]
+    source = {"fileSet": {"@id": "shards"}}
+    image = {**source, "extract": {"column": "image"}, "transform": {"jsonPath": "bytes"}}
+    fields = [field("images", "image", image, "sc:ImageObject"), *column_fields("images", source)]
+    shards = file_set("shards", "data/*.parquet", "application/x-parquet")
+    return CroissantParts(
+        distribution=[*objects, shards], record_sets=[record_set("images", "candidate_id", fields)]
+    )  # fmt: skip
+
+
+FORMAT = ExportFormat(
+    name="parquet",
+    about="the images' bytes in parquet, what Hugging Face datasets and the Hub like best",
+    layout={"data/test-00000-of-00012.parquet": "images, labels and hashes"},
+    read_with='`load_dataset("DIR")`, `load_dataset("parquet", data_files=…)`, polars, the Hub\'s viewer',
+    writer=lambda _digest: ParquetWriter(),
+    data_files=("data/*.parquet",),
+    features=column_lines,
+    how_to_read="""    datasets.load_dataset("<this folder>", split="test")
+    polars.scan_parquet("<this folder>/data/*.parquet")      # image: struct of bytes and path""",
+    hashes="Each image's sha256 stands beside it, each shard's in `export.json`.",
+    croissant=_describe,
+    aliases=("hf",),
+    order=30,
+)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relaionet.manifests.files import file_sha256
-from relaionet.pipeline.exports.features import TEXTS, arrow_schema
+from relaionet.pipeline.exports.croissant import (
+    IMAGE_ENCODINGS,
+    column_fields,
+    field,
+    file_object,
+    file_set,
+    image_field,
+    record_set,
+)
+from relaionet.pipeline.exports.features import TEXTS, arrow_schema, column_lines
+from relaionet.pipeline.exports.format import CroissantParts, ExportFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +70,7 @@ def write_metadata(file: Path, rows: list[dict[str, Any]]) -> None:
 
     Args:
         file: to write.
-        rows: file_name (relative to the file's folder), label and the columns of `form_features.TEXTS`.
+        rows: file_name (relative to the file's folder), label and the columns of `features.TEXTS`.
     """
     import pyarrow as pa
 
@@ -94,3 +104,43 @@ def _place(picture: ExportedPicture, target: Path, part: Path) -> None:
             shutil.copyfile(picture.path, part)
     part.replace(target)
     part.unlink(missing_ok=True)  # a name of the target's own bytes is not moved but stays
+
+
+def _describe(info: Mapping[str, Any]) -> CroissantParts:
+    metadata = info["shards"][0]
+    rows, files = {"fileObject": {"@id": metadata["file"]}}, {"fileSet": {"@id": "image-files"}}
+    name = field("images", "file_name", {**rows, "extract": {"column": "file_name"}})
+    path = field("files", "path", {**files, "extract": {"fileProperty": "fullpath"}})
+    return CroissantParts(
+        distribution=[
+            file_object(metadata, "application/x-parquet"),
+            file_set("image-files", "images/n*/*", IMAGE_ENCODINGS),
+        ],
+        record_sets=[
+            record_set("images", "candidate_id", [name, *column_fields("images", rows)]),
+            record_set("files", "path", [path, image_field("files", "image-files")]),
+        ],
+    )
+
+
+FORMAT = ExportFormat(
+    name="imagefolder",
+    about="folders by wnid",
+    layout={
+        "images/<wnid>/<candidate_id>.<ext>": "images; links to the split's where the disk allows",
+        METADATA: "labels and hashes",
+    },
+    read_with='`datasets.load_dataset("DIR")`, `load_dataset("imagefolder", data_dir="DIR/images")`, '
+    "torchvision's `ImageFolder`",
+    writer=lambda _digest: ImageFolderWriter(),
+    data_files=(METADATA, "images/*/*"),
+    features=column_lines,
+    how_to_read="""    datasets.load_dataset("<this folder>", split="test")
+    torchvision.datasets.ImageFolder("<this folder>/images")
+
+torchvision's own ids are places among the folders that are there; its `classes` are the wnids.""",
+    hashes=f"Each image's sha256 is in `{METADATA}`.",
+    croissant=_describe,
+    find_missing=find_missing,
+    order=10,
+)
