@@ -33,7 +33,7 @@ def size_category(rows_count: int) -> str:
 
 def _front_matter(about: Mapping[str, Any]) -> str:
     return f"""---
-pretty_name: {_title(about)}
+pretty_name: {title_of(about)}
 license: other
 license_name: urls-and-labels-only
 language:
@@ -59,7 +59,8 @@ def _tags(about: Mapping[str, Any]) -> str:
     return "\n".join(f"- {tag}" for tag in own)
 
 
-def _title(about: Mapping[str, Any]) -> str:
+def title_of(about: Mapping[str, Any]) -> str:
+    """A release by name and version, as its card is headed."""
     made = " (miniature)" if about["notes"].get("miniature") else ""
     return f"{about['name']} v{about['version']}{made}"
 
@@ -94,6 +95,15 @@ def _class_table(counts: Mapping[str, int]) -> str:
     return "| wnid | class_index | name | images |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
+def _terms(notes: Mapping[str, Any]) -> str:
+    terms = plain_text(notes.get("licence"))
+    return f"\n\nTerms of the images, as stated by whoever made this release: {terms}" if terms else ""
+
+
+def _limitations(notes: Mapping[str, Any]) -> str:
+    return "\n".join(f"- {line}" for line in (*LIMITATIONS, *map(str, notes.get("limitations", ()))))
+
+
 def _columns() -> str:
     rows = (f"| `{name}` | {column.dtype} | {column.meaning} |" for name, column in MANIFEST.columns.items())
     return "| column | type | meaning |\n|---|---|---|\n" + "\n".join(rows)
@@ -111,12 +121,9 @@ def write_card(path: Path, about: Mapping[str, Any], rows: pl.DataFrame, decisio
     notes = about["notes"]
     mean = rows["votes_count"].mean()
     paths_count = rows.height - rows["path"].null_count()
-    terms = plain_text(notes.get("licence"))
-    terms = f"\n\nTerms of the images, as stated by whoever made this release: {terms}" if terms else ""
-    limitations = [*LIMITATIONS, *map(str, notes.get("limitations", ()))]
     how = "by hash" if paths_count else "by URL, with labels settled by review"
     text = f"""{_front_matter(about)}
-# {_title(about)}
+# {title_of(about)}
 
 {warning_lines(notes)}{about["rows_count"]:,} images of {about["classes_count"]} ImageNet classes, {how}.
 Made {about["created"]}; digest `{about["digest"]}`.
@@ -137,11 +144,11 @@ Made {about["created"]}; digest `{about["digest"]}`.
 
 ## Licence
 
-{LICENCE_NOTE}{terms}
+{LICENCE_NOTE}{_terms(notes)}
 
 ## Limitations
 
-{chr(10).join(f"- {line}" for line in limitations)}
+{_limitations(notes)}
 
 ## Columns of manifest.parquet
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from relaionet.manifests.files import write_atomic
-from relaionet.manifests.release.card import LICENCE_NOTE, _title
+from relaionet.manifests.release.card import LICENCE_NOTE, title_of
 from relaionet.manifests.release.sentences import cite_release
 from relaionet.manifests.tables import MANIFEST
 
@@ -87,7 +87,7 @@ def write_croissant(path: Path, about: Mapping[str, Any], manifest_sha256: str) 
         "@context": CROISSANT_CONTEXT,
         **croissant_head(
             name=about["name"],
-            description=f"{_title(about)}: {about['rows_count']} images with ImageNet-1k labels, by URL or by hash.",
+            description=f"{title_of(about)}: {about['rows_count']} images with ImageNet-1k labels, by URL or by hash.",
             version=f"{about['version']}.0.0",
             published=about["created"],
             licence=LICENCE_NOTE,
