@@ -153,6 +153,19 @@ def test_every_key_of_a_recipe_has_a_line(recipe: type) -> None:
             assert f"| `{key.name}` | {cell(key.kind)} |" in page, f"{heading} {key.name}"
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout: git says which files are ours")
+def test_every_entry_point_group_is_named_and_no_other() -> None:
+    code = "\n".join(path.read_text(encoding="utf-8") for path in tracked("*.py", ":!tests"))
+    groups = set(re.findall(r'GROUP = "(relaionet\.\w+)"', code))
+    assert {"relaionet.metrics", "relaionet.screens"} <= groups
+    page = (ROOT / "docs" / "guides" / "contributing.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\| `(relaionet\.\w+)` \|$", page, re.MULTILINE)) == groups
+    shown = {
+        name for path in PAGES for name in re.findall(r'entry-points\."([\w.]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert shown <= groups
+
+
 def test_every_command_and_option_has_a_line() -> None:
     for context in commands():
         assert context.command.help, context.command_path
