@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from relaionet.flows.curation.vectors import get_encoder, wants_gpu
+from relaionet.flows.curation.vectors import RunModels
 from relaionet.flows.runs.folder_lock import hold_folder
+from relaionet.flows.runs.handed import handed, handing
 from relaionet.flows.runs.reporter import Advance, Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.run_record import write_run_record
-from relaionet.flows.runs.runners import THREADS, connected, make_runner
-from relaionet.flows.runs.stages import as_flow, run_shards
+from relaionet.flows.runs.runners import THREADS, check_runner
+from relaionet.flows.runs.stages import run_shards, served_flow, working_on
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.manifests.tables.embeddings import EMBEDDED
@@ -47,8 +50,99 @@ class EmbedRecipe:
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
 
 
+@dataclass(frozen=True, kw_only=True)
+class EmbedWork:
+    """What the flow works with.
+
+    Attributes:
+        run: the store's folder, held by whoever made this.
+        recipe: what to do, checked.
+        shards: of the source.
+    """
+
+    run: Run
+    recipe: EmbedRecipe
+    shards: list[Shard]
+
+
+@served_flow("embed")
+def embed(
+    source: str,
+    encoder: str,
+    out: Path,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | None = None,
+    threads: int | None = None,
+    workers: int = 1,
+    whole: bool = False,
+    on: str = THREADS,
+) -> Path:
+    """Embed a folder of pictures, or WebDataset shards, into a store that clip-retrieval's tools read.
+
+    What is done is not done again: call it once more with the same folder and it goes on where it was stopped.
+
+    Args:
+        source: a folder of pictures, a tar file, a folder of tar files or a glob.
+        encoder: as in a recipe of `curate`, such as `ViT-B-32/laion2b_s34b_b79k`.
+        out: folder of the store.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: `auto`, `fp32`, `bf16` or `fp16`.
+        batch_size: pictures per forward pass; 16, or 256 on a GPU, where this is not said.
+        threads: threads that decode; one per core where this is not said.
+        workers: shards at work at once.
+        whole: decode every JPEG at its full size, however large; slower.
+        on: where shards are worked on: `threads` of this process, `ray` (a cluster of this machine alone) or
+            `ray://host:port`.
+
+    Returns:
+        Folder of the store.
+
+    Raises:
+        BadInput: there is nothing to embed, or the folder holds rows of another encoder.
+        Corrupt: an archive is damaged; the others are done nevertheless.
+    """
+    work = handed(EmbedWork)
+    if work is None:
+        recipe = make_recipe(
+            source, encoder, device=device, precision=precision, batch_size=batch_size, threads=threads,
+            workers=workers, whole=whole,
+        )  # fmt: skip
+        with open_work(recipe, Run(root=out)) as opened:
+            embed_shards(opened, on)
+    else:
+        embed_shards(work, on)
+    return out
+
+
+def make_recipe(
+    source: str, encoder: str, *, device: str, precision: str, batch_size: int | None, threads: int | None,
+    workers: int, whole: bool,
+) -> EmbedRecipe:  # fmt: skip
+    """The recipe that the flow's parameters, and the command's options, stand for; see `embed`."""
+    options = {"device": device} | ({"precision": precision} if precision != "auto" else {})
+    dataset = DatasetConfig(batch_size=batch_size, threads=threads)
+    if whole:
+        dataset = replace(dataset, reduced_ratio=0)
+    return EmbedRecipe(source=source, encoder=encoder, encoder_options=options, workers=workers, dataset=dataset)
+
+
+@contextmanager
+def open_work(recipe: EmbedRecipe, run: Run) -> Iterator[EmbedWork]:
+    """The source looked at, the store's folder held.
+
+    Raises:
+        BadInput: there is nothing to embed.
+    """
+    if recipe.workers < 1:
+        raise BadInput(f"workers is {recipe.workers}; it must be at least 1.")
+    shards = find_shards(recipe.source, recipe.dataset.per_shard_count)
+    with hold_folder(run.root):
+        yield EmbedWork(run=run, recipe=recipe, shards=shards)
+
+
 def run_embed(recipe: EmbedRecipe, out: Path, *, on: str = THREADS, reporter: Reporter | None = None) -> Run:
-    """Embed; running again continues.
+    """Embed as a recipe says; what is wrong with it is said before a flow is started.
 
     Args:
         recipe: what to do.
@@ -60,28 +154,29 @@ def run_embed(recipe: EmbedRecipe, out: Path, *, on: str = THREADS, reporter: Re
         BadInput: there is nothing to embed, or the folder holds rows of another encoder.
         Corrupt: an archive is damaged; the others are done nevertheless.
     """
-    run = Run(root=out, reporter=reporter or Reporter(), local=on == THREADS)
-    if recipe.workers < 1:
-        raise BadInput(f"workers is {recipe.workers}; it must be at least 1.")
-    shards = find_shards(recipe.source, recipe.dataset.per_shard_count)
-    runner = make_runner(on, recipe.workers)
-    with hold_folder(out), connected(on):
-        as_flow(
-            "embed", lambda: embed_shards(run, recipe, shards), task_runner=runner, source=recipe.source, out=str(out)
-        )
+    run = Run(root=out, reporter=reporter or Reporter())
+    check_runner(on)
+    with open_work(recipe, run) as work, handing(work):
+        embed(
+            recipe.source, recipe.encoder, out, device=str(recipe.encoder_options.get("device", "auto")),
+            precision=str(recipe.encoder_options.get("precision", "auto")), batch_size=recipe.dataset.batch_size,
+            threads=recipe.dataset.threads, workers=recipe.workers, whole=recipe.dataset.reduced_ratio == 0, on=on,
+        )  # fmt: skip
     return run
 
 
-def embed_shards(run: Run, recipe: EmbedRecipe, shards: list[Shard]) -> None:
+def embed_shards(work: EmbedWork, on: str) -> None:
     """All shards, each where its receipt is missing or out of date."""
-    encoder = get_encoder(recipe)
-    claim_store(run.root, encoder)
-    write_run_record(run.root, recipe, encoder=encoder.fingerprint)
+    run, recipe, shards = work.run, work.recipe, work.shards
+    models = RunModels(encoder_name=recipe.encoder, encoder_options=recipe.encoder_options)
+    claim_store(run.root, models.encoder)
+    write_run_record(run.root, recipe, encoder=models.encoder.fingerprint)
     names = [shard.name for shard in shards]
-    run.reporter.say(f"  {len(shards):,} shards of {recipe.source} with {encoder.name}")
+    run.reporter.say(f"  {len(shards):,} shards of {recipe.source} with {models.encoder.name}")
     by_name = {shard.name: shard for shard in shards}
-    arguments = (recipe, by_name)
-    run_shards(run, EMBEDDED, embed_shard, names, count_samples(shards), *arguments, gpu=wants_gpu(recipe))
+    arguments = (models, recipe.dataset, recipe.workers, by_name)
+    with working_on(run, on, recipe.workers):
+        run_shards(run, EMBEDDED, embed_shard, names, count_samples(shards), *arguments, gpu=models.wants_gpu)
     run.store.keep_only(EMBEDDED, names)
     keep_embeddings(run.root, [int(name) for name in names])
 
@@ -105,15 +200,28 @@ def claim_store(folder: Path, encoder: Encoder) -> None:
     write_json(path, mine)
 
 
-def embed_shard(run: Run, shard: str, recipe: EmbedRecipe, shards: dict[str, Shard], advance: Advance) -> bool:
-    """One shard of the store."""
-    encoder, one, config = get_encoder(recipe), shards[shard], recipe.dataset
+def embed_shard(
+    run: Run, shard: str, models: RunModels, config: DatasetConfig, workers: int, shards: dict[str, Shard],
+    advance: Advance,
+) -> bool:  # fmt: skip
+    """One shard of the store.
+
+    Args:
+        run: the store.
+        shard: its name.
+        models: with the encoder.
+        config: how pictures are embedded.
+        workers: shards at work at once, which share the cores.
+        shards: name -> shard of the source.
+        advance: called with the number of pictures done since the last call.
+    """
+    encoder, one = models.encoder, shards[shard]
     digest = digest_of(
         one.stamp, one.paths, encoder.fingerprint, config.max_pixels, config.reduced_ratio, embed_dataset.VERSION
     )
     if not has_embeddings(run.root, int(shard)):
         run.store.forget(EMBEDDED.name, shard)
-    threads = config.threads or max(1, usable_cores() // recipe.workers)
+    threads = config.threads or max(1, usable_cores() // workers)
 
     def make() -> pl.DataFrame:
         return embed_dataset.embed_samples(one, encoder, replace(config, threads=threads), run.root, advance)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from prefect import task
@@ -28,16 +27,18 @@ from relaionet.flows.evaluation.inputs import read_inputs
 from relaionet.flows.evaluation.loaded_generator import LoadedGenerator, device_of
 from relaionet.flows.evaluation.plan import ScoredSet, plan_sets, read_rows, split_digest
 from relaionet.flows.evaluation.publishing import publish_scores
-from relaionet.flows.evaluation.recipe import EvaluateRecipe
+from relaionet.flows.evaluation.recipe import EvaluateRecipe, read_evaluate_recipe
+from relaionet.flows.evaluation.report import write_evaluation_report
 from relaionet.flows.evaluation.sampling import check_place, sample_on_workers
 from relaionet.flows.evaluation.scoring import Scoring, score_real_images, score_samples, write_scores
 from relaionet.flows.evaluation.stored_sets import write_sets
 from relaionet.flows.runs.folder_lock import hold_folder
+from relaionet.flows.runs.handed import handed, handing
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.run_record import write_run_record
-from relaionet.flows.runs.runners import THREADS, StaysHere, connected, make_runner
-from relaionet.flows.runs.stages import as_flow, share_cores
+from relaionet.flows.runs.runners import THREADS, StaysHere, check_runner
+from relaionet.flows.runs.stages import served_flow, share_cores, working_on
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.tables import ALIVE
 
@@ -55,57 +56,116 @@ class Evaluation:
     dead: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluateWork:
+    """What the flow works with.
+
+    Attributes:
+        run: the evaluation's folder, held by whoever made this.
+        recipe: what to do, checked.
+        sets: what is sampled and scored.
+        loaded: holds the generator that is loaded at the moment.
+    """
+
+    run: Run
+    recipe: EvaluateRecipe
+    sets: list[ScoredSet]
+    loaded: LoadedGenerator
+
+
+@served_flow("evaluate")
+def evaluate(recipe: str, out: Path, split: Path | None = None, report: bool = True, on: str = THREADS) -> Path:
+    """Sample the recipe's generators, score the samples against the split with intervals, and write a report.
+
+    What is done is not done again: call it once more with the same folder and it goes on where it was stopped.
+
+    Args:
+        recipe: TOML file that says what to do, or the name of one that comes with the project, such as `paper`.
+        out: folder of the evaluation.
+        split: folder of the rebuilt split, in place of the recipe's.
+        report: write `report.html` and its tables too.
+        on: where sampling is done: `threads` is this process, `ray` a cluster of this machine alone, `ray://host:port`
+            a running one; features and scores are made here.
+
+    Returns:
+        Folder of the evaluation.
+
+    Raises:
+        BadInput: the recipe is wrong, or what it names is not there.
+        Unavailable: a set could not be made; the others are scored. Run again to try it again.
+    """
+    with _opened(recipe, out, split, on) as work:
+        with working_on(work.run, on, os.cpu_count() or 1):
+            dead = score_sets(work).dead
+        if report:
+            path = write_evaluation_report([out])
+            work.run.reporter.say(f"\nScores: {out / 'scores.parquet'}\nReport: {path}")
+    if dead:
+        slug, why = next(iter(dead.items()))
+        raise Unavailable(
+            f"{len(dead)} of {len(work.sets)} sets could not be made; the others are scored. {slug}: {why}. Run again "
+            "to try them again."
+        )
+    return out
+
+
+@contextmanager
+def _opened(recipe: str, out: Path, split: Path | None, on: str) -> Iterator[EvaluateWork]:
+    """What was handed to the flow, else what its parameters name."""
+    work = handed(EvaluateWork)
+    if work is not None:
+        yield work
+        return
+    read = read_evaluate_recipe(recipe)
+    work = plan_work(replace(read, split=split) if split is not None else read, Run(root=out), on)
+    with hold_folder(out):
+        yield work
+
+
+def plan_work(recipe: EvaluateRecipe, run: Run, on: str = THREADS) -> EvaluateWork:
+    """Look at everything that an evaluation needs, before anything is sampled.
+
+    Args:
+        recipe: what to do.
+        run: the evaluation.
+        on: where sampling is done.
+
+    Raises:
+        BadInput: the recipe, its split, a generator or `on` is wrong.
+    """
+    check_runner(on)
+    if on != THREADS:
+        check_place(recipe)
+    loaded = LoadedGenerator(device_of(recipe.device))
+    sets = plan_sets(recipe, run.root, loaded)
+    classes = dict(read_rows(recipe)[0].select("class_index", "wnid").unique().iter_rows())
+    for one in sets:  # said now, not after hours of another generator
+        check_classes(one.info, classes)
+    return EvaluateWork(run=run, recipe=recipe, sets=sets, loaded=loaded)
+
+
 def run_evaluate(
     recipe: EvaluateRecipe, out: Path, *, reporter: Reporter | None = None, report: bool = True, on: str = THREADS
 ) -> Run:
-    """Run the flow.
+    """Run the flow with a recipe that is read already; what is wrong with it is said before anything is started.
 
     Args:
         recipe: what to do.
         out: folder of the evaluation.
         reporter: where progress is shown.
         report: write `report.html` too.
-        on: where sampling is done: `threads` is this process, else see `task_runners.make_runner`; features and scores
-            are made here.
+        on: where sampling is done: `threads`, `ray` or `ray://host:port`; features and scores are made here.
     """
-    run = Run(root=out, reporter=reporter or Reporter(), local=on == THREADS)
-    runner = None if run.local else make_runner(on, os.cpu_count() or 1)
-    if runner is not None:
-        check_place(recipe)
-    loaded = LoadedGenerator(device_of(recipe.device))
-    sets = plan_sets(recipe, out, loaded)
-    classes = dict(read_rows(recipe)[0].select("class_index", "wnid").unique().iter_rows())
-    for one in sets:  # said now, not after hours of another generator
-        check_classes(one.info, classes)
-    with hold_folder(out), connected(on):
-        dead = evaluate(run, recipe, sets, loaded, runner).dead
-        if report:
-            from relaionet.flows.evaluation.report import write_evaluation_report
-
-            path = write_evaluation_report([out])
-            run.reporter.say(f"\nScores: {out / 'scores.parquet'}\nReport: {path}")
-    if dead:
-        slug, why = next(iter(dead.items()))
-        raise Unavailable(
-            f"{len(dead)} of {len(sets)} sets could not be made; the others are scored. {slug}: {why}. Run again to "
-            "try them again."
-        )
+    run = Run(root=out, reporter=reporter or Reporter())
+    work = plan_work(recipe, run, on)
+    with hold_folder(out), handing(work):
+        evaluate(recipe.name, out, recipe.split, report, on)
     return run
 
 
-def evaluate(
-    run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], loaded: LoadedGenerator | None = None, runner: Any = None
-) -> Evaluation:
-    """The flow: generators over steps × guidance on one split."""
-    loaded = loaded or LoadedGenerator(device_of(recipe.device))
-    return as_flow(
-        "evaluate", lambda: score_sets(run, recipe, sets, loaded), task_runner=runner, title=recipe.name,
-        split=str(recipe.split), protocol=recipe.protocol, out=str(run.root),
-    )  # fmt: skip
-
-
-def score_sets(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], loaded: LoadedGenerator) -> Evaluation:
+def score_sets(work: EvaluateWork) -> Evaluation:
     """Features of the real images, then one set after the other; a set that cannot be made stops no other."""
+    run, recipe, sets = work.run, work.recipe, work.sets
     rows, split_name = read_rows(recipe)
     run.reporter.headline(f"Evaluate {len(sets)} sets of {rows.height:,} images on {split_name} ({recipe.protocol})")
     share_cores(1)
@@ -123,9 +183,9 @@ def score_sets(run: Run, recipe: EvaluateRecipe, sets: list[ScoredSet], loaded: 
         scoring = Scoring(run, models, reference, split_name, read_inputs(recipe))
         parts, dead = [score_real_images(scoring)], {}
         for one in sets:
-            work = partial(score_set, scoring, recipe, one, requests, loaded)
+            make = partial(score_set, scoring, recipe, one, requests, work.loaded)
             try:
-                parts.append(run_set.with_options(name=one.slug)(StaysHere(work)))
+                parts.append(run_set.with_options(name=one.slug)(StaysHere(make)))
             except GeneratorDied as error:  # the others go on; the next run tries it again
                 dead[one.slug] = str(error)
                 run.reporter.say(f"  {one.slug:<46} FAILED: {error}")

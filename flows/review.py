@@ -1,51 +1,140 @@
-"""The flow `review`: answers pulled from Label Studio, settled into verdicts; and the commands around it."""
+"""The flows of a review: tasks pushed to Label Studio; answers pulled from it and settled into verdicts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import polars as pl
-
-from relaionet.flows.curation.recipe import read_run_recipe
 from relaionet.flows.reviewing.pull import PULLED, pull_decisions
+from relaionet.flows.reviewing.push import run_push
+from relaionet.flows.reviewing.release import release_run
+from relaionet.flows.reviewing.settings import ReviewSettings, read_review_settings
 from relaionet.flows.reviewing.studio import Studio, open_studio
 from relaionet.flows.reviewing.verdicts import settle_run
 from relaionet.flows.runs.folder_lock import hold_folder
+from relaionet.flows.runs.handed import handed, handing
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
-from relaionet.flows.runs.stages import as_flow, publish_counts
+from relaionet.flows.runs.stages import publish_counts, served_flow
 
-if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewWork:
+    """What a pull works with.
+
+    Attributes:
+        run: its folder, held by whoever made this.
+        settings: of its review.
+        studio: the open Label Studio, with its key.
+    """
+
+    run: Run
+    settings: ReviewSettings
+    studio: Studio
+
+
+@served_flow("review-push")
+def review_push(
+    run: Path, again: bool = False, budget: int | None = None, pictures: str | None = None, restore_page: bool = False
+) -> dict[int, int]:
+    """Push the tasks of a run to Label Studio; what is there already is not pushed again.
+
+    The Label Studio is the one that LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY name, else the run's own, which is
+    started where it does not run yet.
+
+    Args:
+        run: folder of the run.
+        again: first make a further round of the pictures that are undecided.
+        budget: answers the further round may ask for in all; where this is not said, it asks about every undecided
+            picture.
+        pictures: where the server takes pictures from: `auto`, `local`, `upload`, or the address they were put under;
+            the recipe's where this is not said.
+        restore_page: put back the page of projects whose labelling config was changed.
+
+    Returns:
+        Round -> number of its project.
+
+    Raises:
+        BadInput: the run has no tasks, no picture is undecided, or the key is missing or wrong.
+        Unavailable: the server does not answer.
+    """
+    pushed = run_push(run, again=again, budget=budget, pictures=pictures, restore_page=restore_page)
+    return dict(pushed.projects)
+
+
+@served_flow("review")
+def review_pull(run: Path, release: bool = False, vectors: bool = False, full: bool = False) -> dict[str, int]:
+    """Pull every answer from Label Studio, settle the votes, and say what is left to review.
+
+    Args:
+        run: folder of the run.
+        release: release the accepted rows afterwards.
+        vectors: ship the pictures' embeddings with the release, to compare at a rebuild.
+        full: read every answer again, not only what changed since the last pull.
+
+    Returns:
+        Pictures by what they were settled to.
+
+    Raises:
+        BadInput: the folder holds no curated run, or the key is missing or wrong.
+        Unavailable: the server does not answer.
+    """
+    with _opened(run, full=full) as work:
+        work.run.reporter.headline(f"Review {work.settings.name}")
+        pull_decisions(work.run, work.settings.name, work.studio.client)
+        verdicts = settle_run(work.run, work.settings.agreement)
+        publish_counts(work.run, "review")
+        if release:
+            release_run(work.run, work.settings, vectors=vectors)
+    return dict(verdicts["status"].value_counts(sort=True).iter_rows())
+
+
+@contextmanager
+def _opened(root: Path, *, full: bool) -> Iterator[ReviewWork]:
+    """What was handed to the flow, else what its parameters name."""
+    work = handed(ReviewWork)
+    if work is not None:
+        yield work
+        return
+    with open_review(Run(root=root), full=full) as work:
+        yield work
+
+
+@contextmanager
+def open_review(run: Run, *, full: bool = False) -> Iterator[ReviewWork]:
+    """A run's review, its folder held and its Label Studio open.
+
+    Args:
+        run: the run.
+        full: forget what the last pull saw.
+
+    Raises:
+        BadInput: the folder holds no curated run, or the key is missing or wrong.
+        Unavailable: the server does not answer.
+    """
+    settings = read_review_settings(run.root)
+    with hold_folder(run.root):
+        if full:
+            (run.root / PULLED).unlink(missing_ok=True)
+        with open_studio(run) as studio:
+            yield ReviewWork(run=run, settings=settings, studio=studio)
 
 
 def run_review(
     root: Path, *, release: bool = False, vectors: bool = False, full: bool = False, reporter: Reporter | None = None
 ) -> Run:
-    """Pull, settle, and say what is left; release the accepted rows where asked to."""
+    """Pull, settle, and say what is left; what is wrong is said before a flow is started.
+
+    Args:
+        root: folder of the run.
+        release: release the accepted rows afterwards.
+        vectors: ship the pictures' embeddings with the release.
+        full: read every answer again.
+        reporter: where progress is shown.
+    """
     run = Run(root=root, reporter=reporter or Reporter())
-    recipe = read_run_recipe(root)
-    with hold_folder(root):
-        if full:
-            (root / PULLED).unlink(missing_ok=True)
-        with open_studio(run) as studio:
-            review(run, recipe, studio)
-        if release:
-            from relaionet.flows.reviewing.release import release_run
-
-            release_run(run, recipe, vectors=vectors)
+    with open_review(run, full=full) as work, handing(work):
+        review_pull(root, release=release, vectors=vectors, full=full)
     return run
-
-
-def review(run: Run, recipe: CurateRecipe, studio: Studio) -> pl.DataFrame:
-    """The flow: answers pulled and settled into verdicts."""
-
-    def pull_and_settle() -> pl.DataFrame:
-        run.reporter.headline(f"Review {recipe.name}")
-        pull_decisions(run, recipe, studio.client)
-        verdicts = settle_run(run, recipe)
-        publish_counts(run, "review")
-        return verdicts
-
-    return as_flow("review", pull_and_settle, title=recipe.name, out=str(run.root))

@@ -36,14 +36,12 @@ def embed(
     `[neighbours] folder`. What could not be decoded is in the table `embedded` with its reason.
     """
     start(ctx)
-    from relaionet.flows.embed import EmbedRecipe, run_embed
-    from relaionet.pipeline.embeddings.dataset import DatasetConfig
+    from relaionet.flows.embed import make_recipe, run_embed
 
-    options = {"device": device} | ({"precision": precision} if precision != "auto" else {})
-    dataset = DatasetConfig(batch_size=batch_size, threads=threads)
-    if whole:
-        dataset = DatasetConfig(batch_size=batch_size, threads=threads, reduced_ratio=0)
-    recipe = EmbedRecipe(source=source, encoder=encoder, encoder_options=options, workers=workers, dataset=dataset)
+    recipe = make_recipe(
+        source, encoder, device=device, precision=precision, batch_size=batch_size, threads=threads, workers=workers,
+        whole=whole,
+    )  # fmt: skip
     run_embed(recipe, out, on=on)
 
 

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relaionet.flows.curation.vectors import get_encoder, get_label_vectors
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.class_groups import groups_by_wnid
 from relaionet.manifests.errors import BadInput, Corrupt
@@ -18,7 +17,7 @@ from relaionet.pipeline.embeddings.encoders import logit_scale_of
 from relaionet.pipeline.proposals.calibration import Calibration, read_calibration, uncalibrated
 
 if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
+    from relaionet.flows.curation.vectors import RunModels
 
 CALIBRATION = "calibration"
 
@@ -28,12 +27,12 @@ def calibration_file(run: Run) -> Path:
     return run.root / CALIBRATION / "calibration.json"
 
 
-def own_calibration(recipe: CurateRecipe) -> Calibration:
-    """The probabilities of the recipe's encoder as it is."""
-    encoder = get_encoder(recipe)
+def own_calibration(models: RunModels) -> Calibration:
+    """The probabilities of the run's encoder as it is."""
+    encoder = models.encoder
     bias = getattr(encoder, "logit_bias", None)
     return uncalibrated(
-        encoder=encoder.name, fingerprint=encoder.fingerprint, label_vectors=get_label_vectors(recipe),
+        encoder=encoder.name, fingerprint=encoder.fingerprint, label_vectors=models.label_vectors,
         logit_scale=logit_scale_of(encoder), logit_bias=None if bias is None else float(bias),
     )  # fmt: skip
 

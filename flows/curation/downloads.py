@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -14,10 +13,7 @@ from relaionet.flows.runs.run import Run
 from relaionet.manifests.files import digest_of, write_atomic
 from relaionet.manifests.tables import CANDIDATES, CHOSEN, DOWNLOADS, alive
 from relaionet.pipeline.downloads import fetch as download
-from relaionet.pipeline.downloads.fetch import WORK_PREFIX
-
-if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
+from relaionet.pipeline.downloads.fetch import WORK_PREFIX, DownloadConfig
 
 # rows fetched once that no shard holds at the moment, by the shard that held them
 SET_ASIDE = "downloads_earlier"
@@ -30,18 +26,18 @@ def chosen_rows(run: Run, shard: str, *columns: str) -> pl.DataFrame:
     return rows.join(about, on="candidate_id", how="left", maintain_order="left")
 
 
-def download_shard(run: Run, shard: str, recipe: CurateRecipe, retry: bool, advance: Advance) -> bool:
+def download_shard(run: Run, shard: str, config: DownloadConfig, retry: bool, advance: Advance) -> bool:
     """Stage 4: the bytes of one shard's candidates.
 
     Args:
         run: the run.
         shard: its name.
-        recipe: `download` of it counts.
+        config: limits and rate limits of fetching.
         retry: also ask again for rows of a finished shard that failed and may come back.
         advance: called with the number of rows done since the last call.
     """
     rows = chosen_rows(run, shard, "url")
-    digest = digest_of(rows.rows(), download.same_results(recipe.download), download.VERSION)
+    digest = digest_of(rows.rows(), download.same_results(config), download.VERSION)
     if run.store.has_table(DOWNLOADS, digest, shard):
         table = run.store.read(DOWNLOADS, shard)
         lost = not all((run.images / path).is_file() for path in table["path"].drop_nulls())
@@ -50,7 +46,7 @@ def download_shard(run: Run, shard: str, recipe: CurateRecipe, retry: bool, adva
 
     def make() -> pl.DataFrame:
         earlier = earlier_downloads(run, rows["candidate_id"])
-        table = download.fetch_images(rows, recipe.download, run.images, advance, earlier)
+        table = download.fetch_images(rows, config, run.images, advance, earlier)
         set_aside(run, shard, table["candidate_id"])
         return table
 

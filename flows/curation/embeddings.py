@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import polars as pl
 
 from relaionet.flows.curation.downloads import chosen_rows
-from relaionet.flows.curation.vectors import get_encoder
+from relaionet.flows.curation.vectors import RunModels
 from relaionet.flows.runs.reporter import Advance
 from relaionet.flows.runs.run import Run, input_digest
 from relaionet.manifests.files import digest_of
@@ -20,21 +20,28 @@ from relaionet.pipeline.embeddings.batches import usable_cores
 from relaionet.pipeline.embeddings.store import has_embeddings, write_embeddings
 from relaionet.pipeline.neighbours.folder_search import folder_digest
 
-if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
-
 
 def share_threads(config: embed.EmbedConfig, workers: int) -> embed.EmbedConfig:
     """Settings with this process's share of the cores for each of `workers` shards at work at once."""
     return replace(config, threads=config.threads or max(1, usable_cores() // workers))
 
 
-def find_all_published(run: Run, recipe: CurateRecipe, shards: list[str]) -> None:
-    """Before stage 5: which images have a published row, checked against a few that are encoded anew."""
-    if recipe.published is None:
+def find_all_published(
+    run: Run, models: RunModels, folder: Path | None, shards: list[str], config: embed.EmbedConfig
+) -> None:
+    """Before stage 5: which images have a published row, checked against a few that are encoded anew.
+
+    Args:
+        run: a run with downloads.
+        models: of the run.
+        folder: of published embeddings; None where there are none.
+        shards: names of the run's shards.
+        config: how images are embedded.
+    """
+    if folder is None:
         run.store.keep_only(PUBLISHED, [])
         return
-    folder, encoder = recipe.published, get_encoder(recipe)
+    encoder = models.encoder
     digest = digest_of(
         folder_digest(folder), [input_digest(run, DOWNLOADS, shard) for shard in shards], encoder.fingerprint,
         published_embeddings.VERSION,
@@ -47,7 +54,7 @@ def find_all_published(run: Run, recipe: CurateRecipe, shards: list[str]) -> Non
         ]
         rows = pl.concat(parts).select("candidate_id", "url", "path")
         found = published_embeddings.find_published(folder, rows)
-        median = published_embeddings.check_same_encoder(rows, found, folder, encoder, run.images, recipe.embed)
+        median = published_embeddings.check_same_encoder(rows, found, folder, encoder, run.images, config)
         if median is not None:
             run.reporter.say(f"  {PUBLISHED.name:<12}encoded anew: median cosine {median:.3f} with the published rows")
         return found
@@ -58,13 +65,26 @@ def find_all_published(run: Run, recipe: CurateRecipe, shards: list[str]) -> Non
     run.reporter.say(f"  {PUBLISHED.name:<12}{count:>7,} images have their row in {folder}")
 
 
-def embed_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
-    """Stage 5: unit vectors and perceptual hashes of one shard's images."""
-    encoder = get_encoder(recipe)
+def embed_shard(
+    run: Run, shard: str, models: RunModels, folder: Path | None, config: embed.EmbedConfig, workers: int,
+    advance: Advance,
+) -> bool:  # fmt: skip
+    """Stage 5: unit vectors and perceptual hashes of one shard's images.
+
+    Args:
+        run: the run.
+        shard: its name.
+        models: of the run.
+        folder: of published embeddings; None where there are none.
+        config: how images are embedded.
+        workers: shards at work at once, which share the cores.
+        advance: called with the number of rows done since the last call.
+    """
+    encoder = models.encoder
     about = chosen_rows(run, shard, "url", "caption")
-    published = None if recipe.published is None else input_digest(run, PUBLISHED, "all")
+    published = None if folder is None else input_digest(run, PUBLISHED, "all")
     digest = digest_of(
-        input_digest(run, DOWNLOADS, shard), about.rows(), encoder.fingerprint, recipe.embed.max_pixels, embed.VERSION,
+        input_digest(run, DOWNLOADS, shard), about.rows(), encoder.fingerprint, config.max_pixels, embed.VERSION,
         *([] if published is None else [published]),
     )  # fmt: skip
     if not has_embeddings(run.embeddings, int(shard)):
@@ -72,14 +92,12 @@ def embed_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) ->
 
     def make() -> pl.DataFrame:
         rows = alive(run.store.read(DOWNLOADS, shard))
-        config = share_threads(recipe.embed, recipe.workers)
-        if recipe.published is None:
-            table, vectors = embed.embed_images(rows, encoder, run.images, config, advance)
+        shared = share_threads(config, workers)
+        if folder is None:
+            table, vectors = embed.embed_images(rows, encoder, run.images, shared, advance)
         else:
             found = run.store.read(PUBLISHED)
-            table, vectors = published_embeddings.embed_with_published(
-                rows, found, recipe.published, encoder, run.images, config
-            )
+            table, vectors = published_embeddings.embed_with_published(rows, found, folder, encoder, run.images, shared)
             advance(rows.height)
         kept = alive(table).select("candidate_id").join(about, on="candidate_id", how="left", maintain_order="left")
         write_embeddings(run.embeddings, int(shard), vectors, kept)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from relaionet.flows.curation.vectors import get_encoder, vectors_of
+from relaionet.flows.curation.vectors import vectors_of
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, file_sha256, write_atomic
@@ -24,7 +24,7 @@ from relaionet.pipeline.proposals.caption_evidence import read_words
 if TYPE_CHECKING:
     import numpy as np
 
-    from relaionet.flows.curation.recipe import CurateRecipe
+    from relaionet.pipeline.embeddings.encoders import Encoder
 
 WNID = re.compile(r"n[0-9]{8}")
 NAMES = ["candidate_id", "wnid", "possible_wnids", "other_wnids", "status"]
@@ -49,9 +49,8 @@ def _key(candidate_id: str, seed: int) -> str:
     return hashlib.sha256(f"calibrate|{seed}|{candidate_id}".encode()).hexdigest()
 
 
-def read_captions(run: Run, recipe: CurateRecipe) -> Captions:
+def read_captions(run: Run, encoder: Encoder, config: CalibrateConfig) -> Captions:
     """Embedded pictures whose captions name classes: a sample by seed, the same however the shards are cut."""
-    encoder, config = get_encoder(recipe), recipe.calibrate
     found: list[tuple[str, str, tuple[str, ...], str]] = []
     for shard in run.store.shards(EMBEDDINGS):
         embedded = alive(run.store.read(EMBEDDINGS, shard)).select("candidate_id")
@@ -60,41 +59,49 @@ def read_captions(run: Run, recipe: CurateRecipe) -> Captions:
             if named:
                 found.append((one, shard, named, words))
     chosen = sorted(found, key=lambda row: _key(row[0], config.seed))[: config.max_examples_count]
-    vectors = _vectors_by_shard(run, recipe, [(one, shard) for one, shard, *_ in chosen], encoder.dim)
+    vectors = _vectors_by_shard(run, encoder, [(one, shard) for one, shard, *_ in chosen])
     return Captions(vectors=vectors, named=[row[2] for row in chosen], words=[row[3] for row in chosen])
 
 
-def _vectors_by_shard(run: Run, recipe: CurateRecipe, rows: list[tuple[str, str]], dim: int) -> np.ndarray:
+def _vectors_by_shard(run: Run, encoder: Encoder, rows: list[tuple[str, str]]) -> np.ndarray:
     """Unit rows of (candidate_id, shard), in order, reading one shard at a time."""
     import numpy as np
 
-    result = np.zeros((len(rows), dim), dtype=np.float16)
+    result = np.zeros((len(rows), encoder.dim), dtype=np.float16)
     for shard in sorted({shard for _, shard in rows}):
         places = [place for place, row in enumerate(rows) if row[1] == shard]
         ids = pl.Series([rows[place][0] for place in places])
-        result[places] = vectors_of(run, [shard], get_encoder(recipe), ids)
+        result[places] = vectors_of(run, [shard], encoder, ids)
     return result
 
 
-def read_examples(run: Run, recipe: CurateRecipe, controls: pl.DataFrame) -> Examples:
+def read_examples(
+    run: Run, encoder: Encoder, config: CalibrateConfig, controls: pl.DataFrame, embedding: embed.EmbedConfig
+) -> Examples:
     """Pictures whose class is known: the controls, a folder, earlier reviews; none twice.
+
+    Args:
+        run: the run.
+        encoder: of the run.
+        config: where examples are taken from.
+        controls: as `read_controls` gives them.
+        embedding: how pictures are embedded.
 
     Raises:
         BadInput: the folder holds no labelled picture, or an earlier run has another encoder or no verdicts.
     """
     import numpy as np
 
-    config, encoder = recipe.calibrate, get_encoder(recipe)
     parts, wnids, sources = [np.zeros((0, encoder.dim), dtype=np.float16)], list[str](), dict[str, int]()
     if config.use_controls and controls.height:
-        table, vectors = embed.embed_images(controls, encoder, run.images, recipe.embed)
+        table, vectors = embed.embed_images(controls, encoder, run.images, embedding)
         sources["controls"] = _add(table, vectors, controls["wnid"].to_list(), parts, wnids)
     if config.labelled is not None:
         listed = list_labelled(config.labelled, config)
-        table, vectors = embed.embed_images(listed, encoder, config.labelled, recipe.embed)
+        table, vectors = embed.embed_images(listed, encoder, config.labelled, embedding)
         sources["labelled pictures"] = _add(table, vectors, listed["wnid"].to_list(), parts, wnids)
     for root in config.reviews:
-        vectors, known = read_reviewed(Run(root=root, reporter=run.reporter), recipe)
+        vectors, known = read_reviewed(Run(root=root, reporter=run.reporter), encoder)
         parts.append(vectors)
         wnids += known
         sources[f"review {root.name}"] = len(known)
@@ -135,7 +142,7 @@ def list_labelled(folder: Path, config: CalibrateConfig) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def read_reviewed(earlier: Run, recipe: CurateRecipe) -> tuple[np.ndarray, list[str]]:
+def read_reviewed(earlier: Run, encoder: Encoder) -> tuple[np.ndarray, list[str]]:
     """Vectors and settled classes of an earlier run's accepted pictures.
 
     Raises:
@@ -143,7 +150,6 @@ def read_reviewed(earlier: Run, recipe: CurateRecipe) -> tuple[np.ndarray, list[
     """
     from relaionet.flows.curation.calibration import load_calibration
 
-    encoder = get_encoder(recipe)
     if not earlier.store.shards(VERDICTS):
         raise BadInput(f"calibrate: reviews: {earlier.root} has no verdicts; run `relaionet review pull` there first.")
     theirs = load_calibration(earlier)
@@ -159,7 +165,7 @@ def read_reviewed(earlier: Run, recipe: CurateRecipe) -> tuple[np.ndarray, list[
         for one, wnid in embedded.join(settled, on="candidate_id", maintain_order="left").iter_rows():
             rows.append((one, shard))
             known.append(wnid)
-    return _vectors_by_shard(earlier, recipe, rows, encoder.dim), known
+    return _vectors_by_shard(earlier, encoder, rows), known
 
 
 def folder_digest(folder: Path | None) -> str | None:

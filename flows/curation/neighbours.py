@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import polars as pl
 
-from relaionet.flows.curation.vectors import get_encoder
+from relaionet.flows.curation.vectors import RunModels
 from relaionet.flows.runs.reporter import Advance
 from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.stages import run_shards
@@ -21,22 +20,25 @@ from relaionet.pipeline.neighbours import service_search as neighbours
 from relaionet.pipeline.neighbours.folder_search import folder_digest
 from relaionet.pipeline.neighbours.queries import NeighboursConfig, make_queries, picture_digests
 
-if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
 
+def search_all_neighbours(run: Run, models: RunModels, config: NeighboursConfig, workers: int) -> None:
+    """Stage 0: what an index of pictures holds near every label; a receipt for every few labels.
 
-def search_all_neighbours(run: Run, recipe: CurateRecipe) -> None:
-    """Stage 0: what an index of pictures holds near every label; a receipt for every few labels."""
-    config = recipe.neighbours
+    Args:
+        run: the run.
+        models: of the run.
+        config: what is asked, and where.
+        workers: shards at work at once, which share the requests in flight.
+    """
     if not config.is_on:
         run.store.keep_only(NEIGHBOURS, [])
         return
     shards = label_shards(config)
     run.store.keep_only(NEIGHBOURS, list(shards))
     if config.takes_encoder:
-        get_encoder(recipe)  # once, before several shards ask for it
+        models.encoder  # noqa: B018  once, before several shards ask for it
     queries_count = sum(len(make_queries(labels, config)) for labels in shards.values())
-    run_shards(run, NEIGHBOURS, search_shard, list(shards), queries_count, recipe)
+    run_shards(run, NEIGHBOURS, search_shard, list(shards), queries_count, models, config, workers)
 
 
 def label_shards(config: NeighboursConfig) -> dict[str, list[Label]]:
@@ -47,20 +49,21 @@ def label_shards(config: NeighboursConfig) -> dict[str, list[Label]]:
     return {f"{number:05d}": labels[start : start + size] for number, start in enumerate(range(0, len(labels), size))}
 
 
-def search_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
+def search_shard(
+    run: Run, shard: str, models: RunModels, config: NeighboursConfig, workers: int, advance: Advance
+) -> bool:
     """Search some labels, unless they are done and every query had an answer."""
-    labels = label_shards(recipe.neighbours)[shard]
-    encoder = get_encoder(recipe) if recipe.neighbours.takes_encoder else None
-    digest = neighbours_digest(labels, recipe.neighbours, encoder)
+    labels = label_shards(config)[shard]
+    encoder = models.encoder if config.takes_encoder else None
+    digest = neighbours_digest(labels, config, encoder)
     is_done = run.store.has_table(NEIGHBOURS, digest, shard)
     lacking = failed_count(run.store.read(NEIGHBOURS, shard)) if is_done else 0
     if is_done and not lacking:
         return False
-    shared = max(1, recipe.neighbours.requests_in_flight // recipe.workers)
-    config = replace(recipe.neighbours, requests_in_flight=shared)
+    shared = replace(config, requests_in_flight=max(1, config.requests_in_flight // workers))
     started = time.perf_counter()
     try:
-        rows = neighbours.search_neighbours(labels, config, encoder, advance)
+        rows = neighbours.search_neighbours(labels, shared, encoder, advance)
     except Unavailable:
         if is_done:  # what was found before is still true
             return False

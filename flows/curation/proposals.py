@@ -24,7 +24,7 @@ from relaionet.flows.curation.known_pictures import (
     read_examples,
     read_named,
 )
-from relaionet.flows.curation.vectors import get_encoder, get_label_vectors, vectors_digest, vectors_of
+from relaionet.flows.curation.vectors import RunModels, vectors_digest, vectors_of
 from relaionet.flows.runs.reporter import Advance
 from relaionet.flows.runs.run import Run, input_digest, input_digests
 from relaionet.manifests.files import digest_of, file_sha256, read_json
@@ -54,15 +54,19 @@ from relaionet.pipeline.proposals.calibration import (
 from relaionet.pipeline.proposals.calibration_fit import fit_calibration
 
 if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
+    from pathlib import Path
+
+    from relaionet.annotations.tasks.tasks import TasksConfig
+    from relaionet.pipeline.embeddings.embed import EmbedConfig
+    from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig
 
 
-def propose_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
+def propose_shard(run: Run, shard: str, models: RunModels, config: propose.ProposeConfig, advance: Advance) -> bool:
     """Stage 7: the proposed label of one shard's images, or that it is unclear."""
-    encoder, named, found = get_encoder(recipe), read_named(run, shard), load_calibration(run)
+    encoder, named, found = models.encoder, read_named(run, shard), load_calibration(run)
     digest = digest_of(
         vectors_digest(run, shard), input_digest(run, HITS, "all"), named.rows(), calibration_digest(found),
-        recipe.propose, propose.VERSION,
+        config, propose.VERSION,
     )  # fmt: skip
 
     def make() -> pl.DataFrame:
@@ -70,8 +74,8 @@ def propose_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) 
         rows = rows.join(named, on="candidate_id", how="left", maintain_order="left")
         hits = run.store.read(HITS).join(rows.select("candidate_id"), on="candidate_id", how="semi")
         table = propose.propose_labels(
-            rows, vectors_of(run, [shard], encoder, rows["candidate_id"]), get_label_vectors(recipe), read_labels(),
-            recipe.propose, found, hits=hits,
+            rows, vectors_of(run, [shard], encoder, rows["candidate_id"]), models.label_vectors, read_labels(),
+            config, found, hits=hits,
         )  # fmt: skip
         advance(rows.height)
         return table
@@ -79,9 +83,15 @@ def propose_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) 
     return run.make(PROPOSALS, digest, make, shard=shard)
 
 
-def route_all(run: Run, recipe: CurateRecipe) -> None:
-    """Stage 9: how many answers each row is to get, and which rows nobody is asked about."""
-    digest = digest_of(input_digests(run, SCREENED, PROPOSALS), recipe.route, recipe.overlap, route.VERSION)
+def route_all(run: Run, config: route.RouteConfig, overlap: int) -> None:
+    """Stage 9: how many answers each row is to get, and which rows nobody is asked about.
+
+    Args:
+        run: a screened run.
+        config: what answers are spent on.
+        overlap: independent answers asked for per task.
+    """
+    digest = digest_of(input_digests(run, SCREENED, PROPOSALS), config, overlap, route.VERSION)
 
     def make() -> pl.DataFrame:
         rows = alive(run.store.read_all(SCREENED)).select("candidate_id")
@@ -89,20 +99,27 @@ def route_all(run: Run, recipe: CurateRecipe) -> None:
             "candidate_id", "tier", "label_score", "group_wnids", "member_score"
         )
         rows = rows.join(about, on="candidate_id", maintain_order="left")
-        return route.route_rows(rows, recipe.overlap, recipe.route)
+        return route.route_rows(rows, overlap, config)
 
     run.make(ROUTED, digest, make)
     run.count(ROUTED)
-    for line in route.describe_routing(run.store.read(ROUTED), recipe.overlap, recipe.route):
+    for line in route.describe_routing(run.store.read(ROUTED), overlap, config):
         run.reporter.say(f"  {'':<12}{line}")
 
 
-def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
-    """Stage 10: review tasks in shuffled order, hidden controls mixed in."""
-    controls = read_controls(recipe.controls, run.images)
+def make_review_tasks(run: Run, known: Path | None, config: TasksConfig, overlap: int) -> None:
+    """Stage 10: review tasks in shuffled order, hidden controls mixed in.
+
+    Args:
+        run: a run whose rows are routed.
+        known: table of pictures with known labels; None for none.
+        config: how tasks are made.
+        overlap: independent answers asked for per task.
+    """
+    controls = read_controls(known, run.images)
     digest = digest_of(
-        input_digests(run, ROUTED, PROPOSALS, DOWNLOADS, CANDIDATES), controls.rows(), recipe.tasks,
-        recipe.overlap, review_tasks.VERSION,
+        input_digests(run, ROUTED, PROPOSALS, DOWNLOADS, CANDIDATES), controls.rows(), config,
+        overlap, review_tasks.VERSION,
     )  # fmt: skip
 
     def make() -> pl.DataFrame:
@@ -118,7 +135,7 @@ def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
             alive(run.store.read_all(CANDIDATES)).select("candidate_id", "caption"),
         ):
             rows = rows.join(about, on="candidate_id", maintain_order="left")
-        return review_tasks.make_tasks(rows, controls, overlap=recipe.overlap, config=recipe.tasks)
+        return review_tasks.make_tasks(rows, controls, overlap=overlap, config=config)
 
     if run.make(TASKS, digest, make, shard="round1"):
         run.store.keep_only(TASKS, ["round1"])
@@ -129,20 +146,28 @@ def make_review_tasks(run: Run, recipe: CurateRecipe) -> None:
     )
 
 
-def calibrate_proposals(run: Run, recipe: CurateRecipe) -> Calibration:
+def calibrate_proposals(
+    run: Run, models: RunModels, config: CalibrateConfig, known: Path | None, embedding: EmbedConfig
+) -> Calibration:
     """Fit the run's probabilities, unless they are there.
+
+    Args:
+        run: a run whose labels were searched.
+        models: of the run.
+        config: what they are fitted on.
+        known: table of pictures with known labels; None for none.
+        embedding: how pictures are embedded.
 
     Raises:
         BadInput: a file or folder of [calibrate] is not what it should be, or is another encoder's.
     """
-    config, own = recipe.calibrate, own_calibration(recipe)
-    controls = read_controls(recipe.controls, run.images)
+    own, controls = own_calibration(models), read_controls(known, run.images)
     digest = digest_of(
         own, config, None if config.file is None else file_sha256(config.file), controls.rows(),
         folder_digest(config.labelled),
         [receipt.sha256 for root in config.reviews for receipt in Run(root=root).store.receipts(VERDICTS)],
         [vectors_digest(run, shard) for shard in run.store.shards(EMBEDDINGS)],
-        input_digests(run, CANDIDATES, TEXT_MATCHES), recipe.embed.max_pixels, calibrations.VERSION,
+        input_digests(run, CANDIDATES, TEXT_MATCHES), embedding.max_pixels, calibrations.VERSION,
     )  # fmt: skip
     if run.store.is_done(CALIBRATION, digest) and calibration_file(run).is_file():
         return load_calibration(run)
@@ -152,8 +177,9 @@ def calibrate_proposals(run: Run, recipe: CurateRecipe) -> Calibration:
     else:
         with run.reporter.bar(CALIBRATION, None):
             found = fit_calibration(
-                read_examples(run, recipe, controls), read_captions(run, recipe), get_label_vectors(recipe),
-                read_labels(), config, own, group_of=group_name,
+                read_examples(run, models.encoder, config, controls, embedding),
+                read_captions(run, models.encoder, config),
+                models.label_vectors, read_labels(), config, own, group_of=group_name,
             )  # fmt: skip
     write_calibration(run, found, digest, time.perf_counter() - started)
     run.reporter.say(f"  {CALIBRATION:<12}{describe_calibration(found)}")

@@ -21,7 +21,8 @@ from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig
 from relaionet.pipeline.proposals.propose import ProposeConfig
 from relaionet.pipeline.proposals.review_budget import RouteConfig
 from relaionet.pipeline.retrieval.search import RetrieveConfig
-from relaionet.pipeline.screens.config import ScreenConfig, place_heads
+from relaionet.pipeline.screens.config import ScreenConfig
+from relaionet.pipeline.screens.plan import place_screens
 from relaionet.pipeline.settings import build
 
 
@@ -39,16 +40,16 @@ class CurateRecipe:
             `simple-imagenet` (7) stand for open_clip's sets.
         published: folder of embeddings in clip-retrieval's layout that the recipe's encoder made, such as LAION's;
             images whose URL or id is found there take their row from it. None encodes every image.
-        reference: folder of pictures that must not be in the set (leaks), any depth; none where null.
+        reference: folder of pictures that must not be in the set (leaks), any depth; none where None.
         references: names of reference sets that were added with `relaionet reference add`.
-        reference_store: folder of those; this machine's where null.
-        controls: parquet with columns path, wnid: pictures with known labels, mixed into the review; none where null.
+        reference_store: folder of those; this machine's where None.
+        controls: parquet with columns path, wnid: pictures with known labels, mixed into the review; none where None.
         examples: folder with a folder of known pictures per wnid; up to three of the proposed class are shown small on
-            the reviewer's page; none where null.
+            the reviewer's page; none where None.
         pictures: where Label Studio takes the pictures from: auto (its folder on this machine, else uploads), local,
             upload, or the address they were put under (s3://, gs://, azure-blob://, https://).
         published_counts: file of published counts per class, "name<TAB>count" a line, that the report of the candidates
-            compares with; none where null.
+            compares with; none where None.
         overlap: independent answers asked for per task.
         overlap_again: the same for the pictures that are asked about again because the answers differed.
         offer_all_labels: let reviewers search all 1000 classes for "another class", not only those proposed in the set.
@@ -101,7 +102,7 @@ def read_curate_recipe(name: str) -> CurateRecipe:
         published=recipe.published and folder / recipe.published,
         reference=recipe.reference and folder / recipe.reference,
         reference_store=recipe.reference_store and folder / recipe.reference_store,
-        screen=place_heads(recipe.screen, folder),
+        screen=place_screens(recipe.screen, folder),
         controls=recipe.controls and folder / recipe.controls,
         examples=recipe.examples and folder / recipe.examples,
         neighbours=place_neighbours(recipe.neighbours, folder),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from relaionet.flows.curation.recipe import CurateRecipe, places_of
-from relaionet.flows.curation.references import check_references
+from relaionet.flows.curation.references import References, check_references
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.embeddings.store import embedding_shards
 from relaionet.pipeline.neighbours.queries import check_neighbours
 from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig
-from relaionet.pipeline.screens.config import check_screens
+from relaionet.pipeline.screens.plan import check_screens
 from relaionet.pipeline.sources.files import check_address
 
 
@@ -30,12 +30,17 @@ def check_recipe(recipe: CurateRecipe) -> None:
         raise BadInput(f"controls {recipe.controls} is no parquet file.")
     if recipe.published_counts is not None and not recipe.published_counts.is_file():
         raise BadInput(f"published_counts {recipe.published_counts} is no file.")
-    check_references(recipe)
+    check_references(references_of(recipe), recipe.encoder)
     check_screens(recipe.screen)
     check_neighbours(recipe.neighbours)
     check_calibrate(recipe.calibrate)
     if recipe.workers < 1:
         raise BadInput(f"workers is {recipe.workers}; it must be at least 1.")
+
+
+def references_of(recipe: CurateRecipe) -> References:
+    """The pictures that must not be in the set."""
+    return References(names=recipe.references, folder=recipe.reference, store=recipe.reference_store)
 
 
 def check_calibrate(config: CalibrateConfig) -> None:

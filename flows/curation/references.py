@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from relaionet.flows.runs.folder_lock import hold_folder
 from relaionet.flows.runs.reporter import Reporter
@@ -23,10 +23,27 @@ from relaionet.pipeline.screens.references import (
     set_folder,
 )
 
-if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
+FOLDER_NAME = "reference"  # of the set that a folder of pictures makes
 
-FOLDER_NAME = "reference"  # of the recipe's own folder of reference pictures
+
+@dataclass(frozen=True, kw_only=True)
+class References:
+    """Which pictures must not be in a run's set.
+
+    Attributes:
+        names: of reference sets in the store.
+        folder: of pictures, any depth; none where None.
+        store: folder of the reference sets; this machine's where None.
+    """
+
+    names: tuple[str, ...] = ()
+    folder: Path | None = None
+    store: Path | None = None
+
+    @property
+    def all_names(self) -> list[str]:
+        """Names of the sets a run is screened against, in order."""
+        return [*self.names, *([FOLDER_NAME] if self.folder is not None else [])]
 
 
 def reference_root(root: Path | None = None) -> Path:
@@ -34,49 +51,48 @@ def reference_root(root: Path | None = None) -> Path:
     return root if root is not None else find_home() / "references"
 
 
-def reference_names(recipe: CurateRecipe) -> list[str]:
-    """Names of the sets a run is screened against, in order."""
-    return [*recipe.references, *([FOLDER_NAME] if recipe.reference is not None else [])]
-
-
-def check_references(recipe: CurateRecipe) -> None:
+def check_references(references: References, encoder_name: str) -> None:
     """Find wrong names before anything is fetched.
+
+    Args:
+        references: which are asked for.
+        encoder_name: of the run, to say how a missing set is added.
 
     Raises:
         BadInput: a name is none, is not in the store, or stands twice.
     """
-    root = reference_root(recipe.reference_store)
-    names = reference_names(recipe)
-    for name in recipe.references:
+    root = reference_root(references.store)
+    names = references.all_names
+    for name in references.names:
         check_name(name)
         if not (root / name).is_dir():
             known = ", ".join(sorted(path.name for path in root.glob("*/"))) or "nothing yet"
             raise BadInput(
                 f"reference set '{name}' is not in {root}, which holds {known}. Add it first: "
-                f"relaionet reference add DIR --name {name} --encoder '{recipe.encoder}'."
+                f"relaionet reference add DIR --name {name} --encoder '{encoder_name}'."
             )
     if len(set(names)) != len(names):
         raise BadInput(f"references name a set twice: {', '.join(names)}.")
 
 
-def reference_sets(run: Run, recipe: CurateRecipe, encoder: Encoder) -> list[StoredReference]:
-    """The sets a run is screened against; the recipe's own folder is embedded into the run where it was not yet."""
-    root = reference_root(recipe.reference_store)
-    sets = [open_reference(root, name, encoder) for name in recipe.references]
-    if recipe.reference is not None:
-        files = len(list_pictures(recipe.reference))
+def reference_sets(run: Run, references: References, encoder: Encoder, config: EmbedConfig) -> list[StoredReference]:
+    """The sets a run is screened against; a folder of pictures is embedded into the run where it was not yet."""
+    root = reference_root(references.store)
+    sets = [open_reference(root, name, encoder) for name in references.names]
+    if references.folder is not None:
+        files = len(list_pictures(references.folder))
         with run.reporter.bar(FOLDER_NAME, files) as advance:
             sets.append(
-                add_reference(recipe.reference, FOLDER_NAME, run.root / "references", encoder, recipe.embed, advance)
+                add_reference(references.folder, FOLDER_NAME, run.root / "references", encoder, config, advance)
             )
     return sets
 
 
-def reference_folders(recipe: CurateRecipe, encoder: Encoder) -> dict[str, Path | None]:
+def reference_folders(references: References, encoder: Encoder) -> dict[str, Path | None]:
     """Set -> folder of its pictures, for a look at them; None where that is not known."""
-    root = reference_root(recipe.reference_store)
-    folders = {name: open_reference(root, name, encoder).pictures_folder for name in recipe.references}
-    return folders | ({FOLDER_NAME: recipe.reference} if recipe.reference is not None else {})
+    root = reference_root(references.store)
+    folders = {name: open_reference(root, name, encoder).pictures_folder for name in references.names}
+    return folders | ({FOLDER_NAME: references.folder} if references.folder is not None else {})
 
 
 def add_to_store(

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.flows.curation.references import reference_folders, reference_names, reference_sets
-from relaionet.flows.curation.vectors import get_encoder, once_per_process, vectors_of
-from relaionet.flows.pages.screens import write_screens_page
+from relaionet.flows.curation.references import References, reference_sets
+from relaionet.flows.curation.vectors import RunModels, vectors_of
 from relaionet.flows.runs.reporter import Advance
 from relaionet.flows.runs.run import Run, input_digest, input_digests
 from relaionet.flows.runs.stages import run_shards
@@ -28,65 +27,81 @@ from relaionet.manifests.tables import (
 from relaionet.pipeline.embeddings.store import embeddings_digest
 from relaionet.pipeline.screens import pixel_measures as picture_measures
 from relaionet.pipeline.screens import screen, text_reading
-from relaionet.pipeline.screens.config import screens_asked
 from relaionet.pipeline.screens.encoder_scores import load_scorers
+from relaionet.pipeline.screens.plan import (
+    compared_table,
+    further_digests,
+    measured_table,
+    screened_table,
+    screens_asked,
+)  # fmt: skip
 
 if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
+    from relaionet.pipeline.embeddings.embed import EmbedConfig
+    from relaionet.pipeline.screens.config import ScreenConfig
+    from relaionet.pipeline.screens.references import StoredReference
+    from relaionet.pipeline.screens.text_reading import TextConfig
 
 FROM_SOURCE = ("candidate_id", "punsafe", "pwatermark", "source", "wnid")
 
 
-def screen_all(run: Run, recipe: CurateRecipe) -> None:
-    """Stage 8: the screens, each with its evidence; ends with `screens.html`, a look at what they ruled out."""
+def screen_all(
+    run: Run, models: RunModels, config: ScreenConfig, references: References, embedding: EmbedConfig
+) -> None:
+    """Stage 8: the screens, each with its evidence.
+
+    Args:
+        run: a run with proposals.
+        models: of the run.
+        config: the screens.
+        references: sets of pictures that must not be in the set.
+        embedding: how pictures of a reference folder are embedded.
+    """
     shards = run.store.shards(PROPOSALS)
     rows_count = sum(alive(run.store.read(PROPOSALS, shard, columns=["status"])).height for shard in shards)
-    run_shards(run, MEASURED, measure_shard, shards, rows_count, recipe, is_counted=False)
-    compare_all(run, recipe)
-    read_all_texts(run, recipe)
-    finish_all(run, recipe)
-    write_screens_page(run, recipe.name, recipe.screen, reference_folders(recipe, get_encoder(recipe)))
+    run_shards(run, MEASURED, measure_shard, shards, rows_count, config, is_counted=False)
+    compare_all(run, models, config, reference_sets(run, references, models.encoder, embedding))
+    read_all_texts(run, models, config)
+    finish_all(run, config)
 
 
-def measure_shard(run: Run, shard: str, recipe: CurateRecipe, advance: Advance) -> bool:
+def measure_shard(run: Run, shard: str, config: ScreenConfig, advance: Advance) -> bool:
     """What the pictures of one shard show, decoded once."""
     digest = digest_of(
-        input_digest(run, PROPOSALS, shard), input_digest(run, DOWNLOADS, shard), recipe.screen.max_pixels,
-        picture_measures.VERSION,
+        input_digest(run, PROPOSALS, shard), input_digest(run, DOWNLOADS, shard), config.max_pixels,
+        picture_measures.VERSION, *further_digests(config, measuring=True),
     )  # fmt: skip
 
     def make() -> pl.DataFrame:
         rows = alive(run.store.read(PROPOSALS, shard)).select("candidate_id")
         rows = rows.join(run.store.read(DOWNLOADS, shard), on="candidate_id", maintain_order="left")
-        return picture_measures.measure_pictures(
-            rows, run.images, max_pixels=recipe.screen.max_pixels, threads=recipe.screen.threads, progress=advance
-        )
+        return picture_measures.measure_pictures(rows, run.images, config, progress=advance)
 
-    return run.make(MEASURED, digest, make, shard=shard)
+    return run.make(measured_table(config), digest, make, shard=shard)
 
 
-def compare_all(run: Run, recipe: CurateRecipe) -> None:
+def compare_all(run: Run, models: RunModels, config: ScreenConfig, sets: Sequence[StoredReference]) -> None:
     """All screens but that of text, over all shards at once."""
-    encoder = get_encoder(recipe)
+    encoder = models.encoder
     shards = run.store.shards(PROPOSALS)
-    sets = reference_sets(run, recipe, encoder)
-    heads = [asked.head and file_sha256(asked.head) for asked in (recipe.screen.unsafe, recipe.screen.watermark)]
+    heads = [asked.head and file_sha256(asked.head) for asked in (config.unsafe, config.watermark)]
     digest = digest_of(
         input_digests(run, PROPOSALS, DOWNLOADS, MEASURED, CANDIDATES),
         [embeddings_digest(run.embeddings, int(shard)) for shard in shards],
-        encoder.fingerprint, [(found.name, found.digest) for found in sets], heads, recipe.screen, screen.VERSION,
+        encoder.fingerprint, [(found.name, found.digest) for found in sets], heads, config, screen.VERSION,
+        *further_digests(config),
     )  # fmt: skip
 
     def make() -> pl.DataFrame:
         rows = _rows_to_screen(run)
         vectors = vectors_of(run, shards, encoder, rows["candidate_id"])
-        scorers = load_scorers(recipe.screen, encoder)
+        scorers = load_scorers(config, encoder)
         with run.reporter.bar("references", sum(found.pictures_count for found in sets)) as advance:
             return screen.compare_images(
-                rows, run.store.read_all(MEASURED), vectors, recipe.screen, sets, scorers=scorers, progress=advance
+                rows, run.store.read_all(MEASURED), vectors, config, sets, scorers=scorers, progress=advance
             )
 
-    run.make(COMPARED, digest, make)
+    run.make(compared_table(config), digest, make)
 
 
 def _rows_to_screen(run: Run) -> pl.DataFrame:
@@ -113,24 +128,23 @@ def _about_source(run: Run, rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(found)
 
 
-def read_all_texts(run: Run, recipe: CurateRecipe) -> None:
+def read_all_texts(run: Run, models: RunModels, config: ScreenConfig) -> None:
     """Text in what the other screens left, chunk by chunk; a chunk that is done is not read again."""
-    if not recipe.screen.text.read:
+    if not config.text.read:
         run.store.keep_only(TEXTS_READ, [])
         return
-    reader = get_reader(recipe)
-    chunks = _chunks(run, recipe)
+    reader = get_reader(models, config.text)
+    chunks = _chunks(run, config.text.chunk_rows)
     rows_count = sum(len(ids) for ids in chunks.values())
-    run_shards(
-        run, TEXTS_READ, read_chunk, list(chunks), rows_count, recipe, chunks, reader.fingerprint, is_counted=False
-    )
+    arguments = (models, config, chunks, reader.fingerprint)
+    run_shards(run, TEXTS_READ, read_chunk, list(chunks), rows_count, *arguments, is_counted=False)
     run.store.keep_only(TEXTS_READ, list(chunks))
 
 
-def _chunks(run: Run, recipe: CurateRecipe) -> dict[str, list[str]]:
+def _chunks(run: Run, size: int) -> dict[str, list[str]]:
     """Chunk -> ids to read. Cut by all measured rows, so that a changed screen moves no row to another chunk."""
     left = set(alive(run.store.read(COMPARED))["candidate_id"])
-    size, chunks = recipe.screen.text.chunk_rows, {}
+    chunks = {}
     for shard in run.store.shards(MEASURED):
         ids = run.store.read(MEASURED, shard, columns=["candidate_id"])["candidate_id"].to_list()
         for start in range(0, len(ids), size):
@@ -140,48 +154,47 @@ def _chunks(run: Run, recipe: CurateRecipe) -> dict[str, list[str]]:
     return chunks
 
 
-def get_reader(recipe: CurateRecipe) -> text_reading.RapidReader:
-    """The reader of text, made once per process."""
-    key = digest_of("reader", recipe.screen.text)
-    reader: text_reading.RapidReader = once_per_process(key, lambda: text_reading.RapidReader(recipe.screen.text))
-    return reader
+def get_reader(models: RunModels, config: TextConfig) -> text_reading.RapidReader:
+    """The reader of text, made once."""
+    return models.loaded.once(digest_of("reader", config), lambda: text_reading.RapidReader(config))
 
 
 def read_chunk(
-    run: Run, chunk: str, recipe: CurateRecipe, chunks: dict[str, list[str]], fingerprint: str, advance: Advance
-) -> bool:
+    run: Run, chunk: str, models: RunModels, config: ScreenConfig, chunks: dict[str, list[str]], fingerprint: str,
+    advance: Advance,
+) -> bool:  # fmt: skip
     """Text in the pictures of one chunk."""
     shard = chunk.partition("-")[0]
     fetched = run.store.read(DOWNLOADS, shard).select("candidate_id", "image_sha256", "path")
     rows = pl.DataFrame({"candidate_id": chunks[chunk]}, schema={"candidate_id": pl.String})
     rows = rows.join(fetched, on="candidate_id", maintain_order="left")
-    digest = digest_of(rows.rows(), fingerprint, recipe.screen.max_pixels, text_reading.VERSION)
+    digest = digest_of(rows.rows(), fingerprint, config.max_pixels, text_reading.VERSION)
 
     def make() -> pl.DataFrame:
         is_there = run.store.receipt(TEXTS_READ.name, chunk) is not None and run.store.path(TEXTS_READ, chunk).is_file()
         return text_reading.read_texts(
-            rows, get_reader(recipe), run.images, max_pixels=recipe.screen.max_pixels, threads=recipe.screen.threads,
+            rows, get_reader(models, config.text), run.images, max_pixels=config.max_pixels, threads=config.threads,
             earlier=run.store.read(TEXTS_READ, chunk) if is_there else None, progress=advance,
         )  # fmt: skip
 
     return run.make(TEXTS_READ, digest, make, shard=chunk)
 
 
-def finish_all(run: Run, recipe: CurateRecipe) -> None:
+def finish_all(run: Run, config: ScreenConfig) -> None:
     """The final status of every row."""
     digest = digest_of(
-        input_digests(run, COMPARED, TEXTS_READ, PROPOSALS), recipe.screen, screen.VERSION, text_reading.VERSION
-    )
+        input_digests(run, COMPARED, TEXTS_READ, PROPOSALS), config, screen.VERSION, text_reading.VERSION,
+        *further_digests(config),
+    )  # fmt: skip
 
     def make() -> pl.DataFrame:
         rows = alive(run.store.read_all(PROPOSALS)).select("candidate_id", "wnid", "caption_wnid")
-        return screen.finish_screens(run.store.read(COMPARED), run.store.read_all(TEXTS_READ), rows, recipe.screen)
+        return screen.finish_screens(run.store.read(COMPARED), run.store.read_all(TEXTS_READ), rows, config)
 
-    run.make(SCREENED, digest, make)
+    run.make(screened_table(config), digest, make)
     run.count(SCREENED)
 
 
-def screens_record(recipe: CurateRecipe) -> dict[str, Any]:
+def screens_record(config: ScreenConfig, references: References) -> dict[str, Any]:
     """Which screens a run makes, for `run.json`."""
-    names: Sequence[str] = reference_names(recipe)
-    return dict(screens_asked(recipe.screen, names))
+    return dict(screens_asked(config, references.all_names))

@@ -9,10 +9,9 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -34,9 +33,6 @@ from relaionet.pipeline.candidates.stream import (
 )
 from relaionet.pipeline.captions import lemma_match
 from relaionet.pipeline.sources.read import Source, open_source
-
-if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
 
 SOURCE = "source"
 MOST_SHARDS = 100_000
@@ -72,19 +68,24 @@ class Reading:
         return self.digest(what="last") if shard.is_last else self.digest(shard.parts_count)
 
 
-def open_reading(run: Run, recipe: CurateRecipe) -> Reading:
+def open_reading(run: Run, places: Sequence[str], config: CandidatesConfig) -> Reading:
     """Look at the source and say what it is.
+
+    Args:
+        run: the run.
+        places: files, folders, globs or addresses of metadata tables.
+        config: which rows become candidates.
 
     Raises:
         BadInput: it cannot be read, or fits no schema.
         Unavailable: a server does not answer.
     """
-    source = open_source(recipe.source, recipe.candidates.schema, recipe.candidates.columns)
-    keep_all = keeps_all(source, recipe.candidates)
+    source = open_source(tuple(places), config.schema, config.columns)
+    keep_all = keeps_all(source, config)
     run.reporter.say(f"  {'source':<12}{source.describe()}")
     if not keep_all:
         run.reporter.say(f"  {'':<12}rows that name no class are counted, not kept one by one (keep_rows)")
-    config = replace(recipe.candidates, keep_rows="all" if keep_all else "named", auto_rows_count=0)
+    config = replace(config, keep_rows="all" if keep_all else "named", auto_rows_count=0)
     has_neighbours = bool(run.store.shards(NEIGHBOURS))
     versions = (candidates.VERSION, getattr(lemma_match, "VERSION", None))
     return Reading(
@@ -96,9 +97,9 @@ def open_reading(run: Run, recipe: CurateRecipe) -> Reading:
     )
 
 
-def read_source(run: Run, recipe: CurateRecipe) -> list[str]:
+def read_source(run: Run, places: Sequence[str], config: CandidatesConfig) -> list[str]:
     """Write the candidates of the source where they are not done; returns the names of their shards."""
-    reading = open_reading(run, recipe)
+    reading = open_reading(run, places, config)
     digest = reading.digest(what="whole")
     shards = _whole(run, digest)
     if shards is None:

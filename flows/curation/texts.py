@@ -6,13 +6,10 @@ import hashlib
 import json
 import time
 from dataclasses import asdict
-from threading import RLock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.flows.curation.vectors import get_encoder
-from relaionet.flows.pages.charts.threshold import draw_text_threshold
 from relaionet.flows.runs.run import Run, input_digests
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, read_json, write_atomic
@@ -33,34 +30,31 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from relaionet.flows.curation.recipe import CurateRecipe
+    from relaionet.flows.curation.vectors import RunModels
+    from relaionet.pipeline.captions.text_match import TextMatchConfig
 
 CALIBRATION = "text_calibration"
 FEWEST_NAMED = 0.5  # of captions that name a class pass where the encoder is of use
-_loaded: dict[str, Any] = {}
-_loading = RLock()  # shards at work at once must not load a model each
 
 
-def get_text_encoder(recipe: CurateRecipe) -> TextEncoder | None:
-    """The recipe's text encoder, opened once per process; the run's own encoder where it is the same."""
-    name, options = recipe.text.encoder, recipe.text.encoder_options
+def get_text_encoder(models: RunModels, config: TextMatchConfig) -> TextEncoder | None:
+    """The text encoder that is asked for, opened once; the run's own encoder where it is the same."""
+    name, options = config.encoder, config.encoder_options
     if name is None:
         return None
-    key = digest_of("text encoder", name, options, recipe.encoder, recipe.encoder_options)
-    with _loading:
-        if key not in _loaded:
-            is_same = name == recipe.encoder and options in ({}, recipe.encoder_options)
-            _loaded[key] = share_encoder(get_encoder(recipe)) if is_same else load_text_encoder(name, **options)
-        return cast("TextEncoder", _loaded[key])
+
+    def open_encoder() -> TextEncoder:
+        is_same = name == models.encoder_name and options in ({}, models.encoder_options)
+        return share_encoder(models.encoder) if is_same else load_text_encoder(name, **options)
+
+    key = digest_of("text encoder", name, options, models.encoder_name, models.encoder_options)
+    return models.loaded.once(key, open_encoder)
 
 
-def get_class_texts(encoder: TextEncoder, template: str) -> np.ndarray:
-    """Unit rows of the 1000 classes' texts, [1000, D] float32, made once per process."""
+def get_class_texts(models: RunModels, encoder: TextEncoder, template: str) -> np.ndarray:
+    """Unit rows of the 1000 classes' texts, [1000, D] float32, made once."""
     key = digest_of("class texts", encoder.name, encoder.fingerprint, template)
-    with _loading:
-        if key not in _loaded:
-            _loaded[key] = text_match.embed_classes(encoder, template)
-        return cast("np.ndarray", _loaded[key])
+    return models.loaded.once(key, lambda: text_match.embed_classes(encoder, template))
 
 
 def text_threshold_file(run: Run) -> Path:
@@ -68,30 +62,37 @@ def text_threshold_file(run: Run) -> Path:
     return run.root / CALIBRATION / "calibration.json"
 
 
-def calibrate_texts(run: Run, recipe: CurateRecipe) -> TextThreshold | None:
-    """Find the threshold from captions of all shards, unless it is there; None where texts are not compared.
+def calibrate_texts(run: Run, models: RunModels, config: TextMatchConfig) -> bool:
+    """Find the threshold from captions of all shards, unless it is there or texts are not compared.
 
     The sample is the same whatever the shards' order, so that all shards have one threshold however often a run is
     taken up again. A threshold of the recipe's own or a published one is measured on the sample like any other.
+
+    Args:
+        run: a run with candidates.
+        models: of the run.
+        config: how texts are compared.
+
+    Returns:
+        True when it was found now.
     """
-    encoder = get_text_encoder(recipe)
+    encoder = get_text_encoder(models, config)
     if encoder is None:
-        return None
+        return False
     digest = digest_of(
-        input_digests(run, CANDIDATES), recipe.text, encoder.fingerprint, text_calibration.VERSION, text_match.VERSION
+        input_digests(run, CANDIDATES), config, encoder.fingerprint, text_calibration.VERSION, text_match.VERSION
     )
     if run.store.is_done(CALIBRATION, digest) and text_threshold_file(run).is_file():
-        return load_text_threshold(run)
+        return False
     started = time.perf_counter()
     shards = (run.store.read(CANDIDATES, shard) for shard in run.store.shards(CANDIDATES))
-    sample = sample_captions(shards, recipe.text)
+    sample = sample_captions(shards, config)
     with run.reporter.bar("calibration", sample.height) as advance:
-        texts = get_class_texts(encoder, recipe.text.template)
-        found = calibrate_threshold(sample, recipe.text, encoder, texts, advance)
+        texts = get_class_texts(models, encoder, config.template)
+        found = calibrate_threshold(sample, config, encoder, texts, advance)
     run.store.forget(CALIBRATION)
     data = (json.dumps(asdict(found), indent=2) + "\n").encode()
     write_atomic(text_threshold_file(run), data)
-    draw_text_threshold(found, text_threshold_file(run).with_suffix(".png"))
     run.store.write_receipt(
         Receipt(
             table=CALIBRATION, shard="all", rows_count=found.captions_count, sha256=hashlib.sha256(data).hexdigest(),
@@ -99,7 +100,7 @@ def calibrate_texts(run: Run, recipe: CurateRecipe) -> TextThreshold | None:
         )
     )  # fmt: skip
     run.reporter.say(f"  {'':<12}{describe_text_threshold(found)}")
-    return found
+    return True
 
 
 def load_text_threshold(run: Run) -> TextThreshold:
@@ -134,22 +135,22 @@ def describe_text_threshold(found: TextThreshold) -> str:
     return line + ("; " + ", ".join(shares) + " pass" if shares else "") + few + warning
 
 
-def match_rows(run: Run, recipe: CurateRecipe, rows: pl.DataFrame, advance: Any) -> pl.DataFrame:
+def match_rows(run: Run, models: RunModels, config: TextMatchConfig, rows: pl.DataFrame, advance: Any) -> pl.DataFrame:
     """TEXT_MATCHES of one shard's rows; the model is loaded only where a row needs it."""
-    encoder = get_text_encoder(recipe)
+    encoder = get_text_encoder(models, config)
     if encoder is None or not text_match.needs_texts(rows):
-        return text_match.match_texts(rows, recipe.text, progress=advance)
-    texts = get_class_texts(encoder, recipe.text.template)
+        return text_match.match_texts(rows, config, progress=advance)
+    texts = get_class_texts(models, encoder, config.template)
     thresholds = load_text_threshold(run).thresholds
-    return text_match.match_texts(rows, recipe.text, encoder, texts, thresholds, advance)
+    return text_match.match_texts(rows, config, encoder, texts, thresholds, advance)
 
 
-def match_settings(run: Run, recipe: CurateRecipe) -> str:
+def match_settings(run: Run, models: RunModels, config: TextMatchConfig) -> str:
     """Digest of all that the statuses of a shard depend on beside its rows."""
-    encoder, text = get_text_encoder(recipe), recipe.text
+    encoder = get_text_encoder(models, config)
     if encoder is None:
         return digest_of("texts are not compared", text_match.VERSION)
     return digest_of(
-        encoder.fingerprint, text.template, text.min_margin, text.max_chars, load_text_threshold(run).thresholds,
+        encoder.fingerprint, config.template, config.min_margin, config.max_chars, load_text_threshold(run).thresholds,
         text_match.VERSION,
     )  # fmt: skip

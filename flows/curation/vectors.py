@@ -1,14 +1,15 @@
-"""The encoder of a run, loaded once per process, and the vectors it made."""
+"""The models of a run, loaded when first asked for, and the vectors its encoder made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import chain
-from threading import RLock
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from relaionet.flows.runs.loaded import Loaded
 from relaionet.flows.runs.run import Run, input_digest
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import read_labels
@@ -22,55 +23,39 @@ from relaionet.pipeline.retrieval.shards import VectorShards, as_shards, map_fil
 if TYPE_CHECKING:
     import numpy as np
 
-    from relaionet.flows.curation.recipe import CurateRecipe
 
-_loaded: dict[str, Any] = {}
-_loading = RLock()  # shards at work at once must not load a model each
+@dataclass(frozen=True, kw_only=True)
+class RunModels:
+    """The models of a run, each loaded when it is first asked for, and once for all shards of a process.
 
+    Attributes:
+        encoder_name: image-text encoder, as `load_encoder` takes it.
+        encoder_options: passed to it.
+        templates: prompts the labels are searched with.
+        loaded: what was loaded so far; a worker of a cluster has its own.
+    """
 
-class NamesEncoder(Protocol):
-    """A recipe that names an encoder."""
+    encoder_name: str
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    templates: tuple[str, ...] = ()
+    loaded: Loaded = field(default_factory=Loaded, compare=False, repr=False)
 
     @property
-    def encoder(self) -> str:
-        """As `load_encoder` takes it."""
-        ...
+    def encoder(self) -> Encoder:
+        """The run's encoder."""
+        key = digest_of("encoder", self.encoder_name, self.encoder_options)
+        return self.loaded.once(key, lambda: load_encoder(self.encoder_name, **self.encoder_options))
 
     @property
-    def encoder_options(self) -> dict[str, Any]:
-        """Passed to it."""
-        ...
+    def label_vectors(self) -> np.ndarray:
+        """Unit vectors of the 1000 labels, [1000, D] float32."""
+        key = digest_of("labels", self.encoder_name, self.encoder_options, self.templates)
+        return self.loaded.once(key, lambda: class_texts.embed_class_texts(self.encoder, read_labels(), self.templates))
 
-
-def get_encoder(recipe: NamesEncoder) -> Encoder:
-    """The recipe's encoder, loaded once per process."""
-    key = digest_of("encoder", recipe.encoder, recipe.encoder_options)
-    with _loading:
-        if key not in _loaded:
-            _loaded[key] = load_encoder(recipe.encoder, **recipe.encoder_options)
-        return cast("Encoder", _loaded[key])
-
-
-def wants_gpu(recipe: NamesEncoder) -> bool:
-    """True where the recipe's encoder takes a GPU if there is one."""
-    return str(recipe.encoder_options.get("device", "auto")).startswith(("auto", "cuda"))
-
-
-def once_per_process(key: str, make: Callable[[], Any]) -> Any:
-    """What `make` gives, made by the first of the shards at work at once that asks for it."""
-    with _loading:
-        if key not in _loaded:
-            _loaded[key] = make()
-        return _loaded[key]
-
-
-def get_label_vectors(recipe: CurateRecipe) -> np.ndarray:
-    """Unit vectors of the 1000 labels, [1000, D] float32, made once per process."""
-    key = digest_of("labels", recipe.encoder, recipe.encoder_options, recipe.templates)
-    with _loading:
-        if key not in _loaded:
-            _loaded[key] = class_texts.embed_class_texts(get_encoder(recipe), read_labels(), recipe.templates)
-        return cast("np.ndarray", _loaded[key])
+    @property
+    def wants_gpu(self) -> bool:
+        """True where the encoder takes a GPU if there is one."""
+        return str(self.encoder_options.get("device", "auto")).startswith(("auto", "cuda"))
 
 
 def read_vectors(run: Run, shards: list[str], encoder: Encoder) -> tuple[list[str], np.ndarray]:
@@ -102,21 +87,19 @@ def vectors_of(run: Run, shards: list[str], encoder: Encoder, candidate_ids: pl.
     return vectors[np.array([place[candidate_id] for candidate_id in candidate_ids], dtype=np.int64)]
 
 
-def search_labels(run: Run, recipe: CurateRecipe) -> None:
+def search_labels(run: Run, models: RunModels, config: retrieve.RetrieveConfig) -> None:
     """Stage 6: the images nearest to every label, exactly, read from their shards block by block."""
-    encoder = get_encoder(recipe)
+    encoder = models.encoder
     shards = run.store.shards(EMBEDDINGS)
     digest = digest_of(
-        [vectors_digest(run, shard) for shard in shards], encoder.fingerprint, recipe.templates, recipe.retrieve,
+        [vectors_digest(run, shard) for shard in shards], encoder.fingerprint, models.templates, config,
         retrieve.VERSION,
     )  # fmt: skip
 
     def make() -> pl.DataFrame:
         ids, vectors = map_vectors(run, shards, encoder)
         with run.reporter.bar(HITS.name, len(ids)) as advance:
-            return retrieve.search_index(
-                get_label_vectors(recipe), vectors, ids, read_labels(), recipe.retrieve, advance
-            )
+            return retrieve.search_index(models.label_vectors, vectors, ids, read_labels(), config, advance)
 
     run.make(HITS, digest, make)
     receipt = run.store.receipt(HITS.name)

@@ -82,7 +82,7 @@ def sample_on_workers(
         GeneratorDied: it cannot go on.
         Unavailable: a worker ended before its shard was done.
     """
-    there = Run(root=one.folder.resolve(), reporter=run.reporter, local=False)
+    there = Run(root=one.folder.resolve(), reporter=run.reporter, local=False, runner=run.runner)
     shards = plan_shards(one.info, requests, one.settings, config.shard_size)
     drop_others(there.store, [shard.name for shard in shards])
     path = there.root / REQUESTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from relaionet.annotations.tasks.pictures import make_strip, reference_pictures, stage_image, store_picture
-from relaionet.flows.curation.recipe import read_run_recipe
+from relaionet.flows.reviewing.settings import read_review_settings
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import TASKS
@@ -14,7 +14,7 @@ from relaionet.manifests.tables import TASKS
 def write_pictures(root: Path, folder: Path) -> None:
     """Write a run's pictures as reviewers see them, and the strips of known pictures, into a folder."""
     run = Run(root=root)
-    recipe = read_run_recipe(root)
+    settings = read_review_settings(root)
     tasks = run.store.read_all(TASKS)
     if tasks.is_empty():
         raise BadInput(f"{root} has no tasks; run `relaionet curate` to its end first.")
@@ -23,8 +23,8 @@ def write_pictures(root: Path, folder: Path) -> None:
         for one, (images, path) in files.items():
             stage_image(images, path, one, folder)
             advance(1)
-    for wnid in sorted(set(tasks["proposed_wnid"])) if recipe.examples else ():
-        pictures = reference_pictures(recipe.examples, wnid)  # type: ignore[arg-type]
+    for wnid in sorted(set(tasks["proposed_wnid"])) if settings.examples else ():
+        pictures = reference_pictures(settings.examples, wnid)  # type: ignore[arg-type]
         if pictures:
             store_picture(make_strip(pictures), folder)
     run.reporter.say(f"  {len(files):,} pictures in {folder}; copy them to the address, then push --pictures ADDRESS")

@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
@@ -18,21 +18,24 @@ from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.manifests.tables import DECISIONS, TASKS
 
-if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
-
 PULLED = Path("studio") / "pulled.json"
 
 
-def pull_decisions(run: Run, recipe: CurateRecipe, client: StudioClient) -> pl.DataFrame:
-    """Every answer there is, added to those known before; only what changed since the last pull is read."""
+def pull_decisions(run: Run, name: str, client: StudioClient) -> pl.DataFrame:
+    """Every answer there is, added to those known before; only what changed since the last pull is read.
+
+    Args:
+        run: the run.
+        name: of its review.
+        client: of the Label Studio that holds it.
+    """
     started = time.perf_counter()
     known, tasks = run.store.read_all(DECISIONS), run.store.read_all(TASKS)
-    pull = AnswerPull(client, recipe.name, read_seen(_last_pull(run)))
+    pull = AnswerPull(client, name, read_seen(_last_pull(run)))
     decisions = read_decisions(pull, tasks, known, salt=review_salt(run.root))
     if run.store.receipt(DECISIONS.name) is None or not decisions.equals(known):
         seconds = time.perf_counter() - started
-        run.store.write(decisions, DECISIONS, digest_of(recipe.name), seconds=seconds)
+        run.store.write(decisions, DECISIONS, digest_of(name), seconds=seconds)
         run.made.add(DECISIONS.name)
     # last, so that a pull that is cut off is done again
     write_json(run.root / PULLED, {"digest": _pull_digest(run), "seen": write_seen(pull.seen)})

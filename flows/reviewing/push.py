@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from relaionet.annotations.label_studio.push import PushConfig, PushResult, push_tasks
 from relaionet.annotations.tasks.page import label_config, page_labels
 from relaionet.annotations.tasks.tasks import interface_config
-from relaionet.flows.curation.recipe import read_run_recipe
+from relaionet.flows.reviewing.settings import ReviewSettings, read_review_settings
 from relaionet.flows.reviewing.studio import KEY, URL, Studio, open_studio
 from relaionet.flows.reviewing.verdicts import make_next_round
 from relaionet.flows.runs.folder_lock import hold_folder
@@ -19,14 +18,18 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import TASKS
 
-if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
-
 
 def push_if_possible(run: Run, *, must: bool) -> None:
-    """Push where a server is set up or running; say how to go on where none is."""
+    """Push where a server is set up or running; say how to go on where none is.
+
+    Args:
+        run: a run with review tasks, whose folder is held.
+        must: push in any case; a server of the run's own is started where there is none.
+    """
     if must or os.environ.get(URL):
-        run_push(run.root, reporter=run.reporter)
+        settings = read_review_settings(run.root)
+        with open_studio(run) as studio:
+            push(run, settings, studio)
         return
     run.reporter.say(
         f"\nNext: `relaionet review serve --run {run.root}` in a second terminal and `relaionet review push "
@@ -49,33 +52,33 @@ def run_push(
         reporter: where progress is shown.
     """
     run = Run(root=root, reporter=reporter or Reporter())
-    recipe = read_run_recipe(root)
+    settings = read_review_settings(root)
     with hold_folder(root):
         if again:
-            make_next_round(run, recipe, budget=budget)
+            make_next_round(run, settings, budget=budget)
         with open_studio(run) as studio:
-            return push(run, recipe, studio, pictures=pictures, restore_page=restore_page)
+            return push(run, settings, studio, pictures=pictures, restore_page=restore_page)
 
 
 def push(
-    run: Run, recipe: CurateRecipe, studio: Studio, *, pictures: str | None = None, restore_page: bool = False
+    run: Run, settings: ReviewSettings, studio: Studio, *, pictures: str | None = None, restore_page: bool = False
 ) -> PushResult:
     """Push all rounds' tasks to an open Label Studio."""
     tasks = run.store.read_all(TASKS)
     if tasks.is_empty():
         raise BadInput(f"{run.root} has no tasks; run `relaionet curate` to its end first.")
     page = label_config(
-        read_labels() if recipe.offer_all_labels else page_labels(tasks),
-        interface_config(recipe.tasks, references=recipe.examples is not None),
+        read_labels() if settings.offer_all_labels else page_labels(tasks),
+        interface_config(settings.tasks, references=settings.examples is not None),
     )
     newest = int(tasks["round"].max())  # type: ignore[arg-type]
-    overlap = recipe.overlap if newest == 1 else recipe.overlap_again
+    overlap = settings.overlap if newest == 1 else settings.overlap_again
     config = PushConfig(
-        overlap=overlap, documents=studio.documents, tasks=recipe.tasks, references=recipe.examples,
-        pictures=pictures or recipe.pictures, restore_page=restore_page,
+        overlap=overlap, documents=studio.documents, tasks=settings.tasks, references=settings.examples,
+        pictures=pictures or settings.pictures, restore_page=restore_page,
     )  # fmt: skip
     with run.reporter.bar("push", tasks.height) as advance:
-        result = push_tasks(studio.client, recipe.name, tasks, run.images, page, config, progress=advance)
+        result = push_tasks(studio.client, settings.name, tasks, run.images, page, config, progress=advance)
     run.reporter.say(
         f"  {'push':<12}{tasks.height:>7,} = {result.pushed_count:,} pushed + {result.already_there_count:,} there"
     )

@@ -29,15 +29,15 @@ from relaionet.manifests.tables import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
+    from relaionet.flows.reviewing.settings import ReviewSettings
 
 
-def release_run(run: Run, recipe: CurateRecipe, *, vectors: bool = False, **notes: object) -> Path:
+def release_run(run: Run, settings: ReviewSettings, *, vectors: bool = False, **notes: object) -> Path:
     """Release the accepted rows of a run; the same content again is the same release.
 
     Args:
         run: a reviewed run.
-        recipe: gives the release its name.
+        settings: of the review.
         vectors: ship the embeddings of the pictures, so that a rebuild can compare them.
         **notes: further facts for `release.json`.
 
@@ -54,11 +54,11 @@ def release_run(run: Run, recipe: CurateRecipe, *, vectors: bool = False, **note
         table.name: [receipt.sha256 for receipt in run.store.receipts(table)]
         for table in (CANDIDATES, DOWNLOADS, PROPOSALS, DECISIONS, VERDICTS)
     }
-    told = {"lineage": lineage, "settings": {"agreement": asdict(recipe.agreement)}, **notes}
+    told = {"lineage": lineage, "settings": {"agreement": asdict(settings.agreement)}, **notes}
     decisions = join_questions(run.store.read_all(DECISIONS), run.store.read_all(TASKS))
     path = make_release(
-        manifest, run.root / "releases", name=recipe.name, notes=told, decisions=decisions,
-        vectors=released_vectors(run, recipe, manifest) if vectors else None,
+        manifest, run.root / "releases", name=settings.name, notes=told, decisions=decisions,
+        vectors=released_vectors(run, manifest) if vectors else None,
     )  # fmt: skip
     if vectors and not (path / VECTORS_FILE).is_file():
         run.reporter.say(f"  {path.name} was released before, without embeddings; a release is never changed")
@@ -70,12 +70,15 @@ def release_run(run: Run, recipe: CurateRecipe, *, vectors: bool = False, **note
     return path
 
 
-def released_vectors(run: Run, recipe: CurateRecipe, manifest: pl.DataFrame) -> pl.DataFrame:
+def released_vectors(run: Run, manifest: pl.DataFrame) -> pl.DataFrame:
     """PICTURE_VECTORS of the released rows, from the run's embeddings."""
-    from relaionet.flows.curation.vectors import get_encoder, vectors_of
+    from relaionet.flows.curation.recipe import read_run_recipe
+    from relaionet.flows.curation.vectors import vectors_of
+    from relaionet.pipeline.embeddings.encoders import load_encoder
     from relaionet.pipeline.splits.vectors import make_vectors
 
-    encoder, ids = get_encoder(recipe), manifest["candidate_id"]
+    recipe = read_run_recipe(run.root)
+    encoder, ids = load_encoder(recipe.encoder, **recipe.encoder_options), manifest["candidate_id"]
     return make_vectors(ids.to_list(), vectors_of(run, run.store.shards(EMBEDDINGS), encoder, ids), encoder)
 
 

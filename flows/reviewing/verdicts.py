@@ -18,29 +18,30 @@ from relaionet.manifests.files import digest_of
 from relaionet.manifests.tables import DECISIONS, TASKS, VERDICTS
 
 if TYPE_CHECKING:
-    from relaionet.flows.curation.recipe import CurateRecipe
+    from relaionet.annotations.agreement.settle import AgreementConfig
+    from relaionet.flows.reviewing.settings import ReviewSettings
 
 
-def settle_run(run: Run, recipe: CurateRecipe) -> pl.DataFrame:
+def settle_run(run: Run, rules: AgreementConfig) -> pl.DataFrame:
     """Settle the answers pulled so far into VERDICTS, and say what came of it; no server is asked."""
     decisions, tasks = run.store.read_all(DECISIONS), run.store.read_all(TASKS)
     digest = digest_of(
         input_digest(run, DECISIONS, "all"), [receipt.sha256 for receipt in run.store.receipts(TASKS)],
-        recipe.agreement, agreement.VERSION,
+        rules, agreement.VERSION,
     )  # fmt: skip
-    run.make(VERDICTS, digest, lambda: agreement.settle_votes(decisions, tasks, recipe.agreement))
+    run.make(VERDICTS, digest, lambda: agreement.settle_votes(decisions, tasks, rules))
     run.count(VERDICTS, "review")
-    say_agreement(run, decisions, tasks, recipe)
+    say_agreement(run, decisions, tasks, rules)
     return run.store.read(VERDICTS)
 
 
-def say_agreement(run: Run, decisions: pl.DataFrame, tasks: pl.DataFrame, recipe: CurateRecipe) -> None:
+def say_agreement(run: Run, decisions: pl.DataFrame, tasks: pl.DataFrame, rules: AgreementConfig) -> None:
     """Agreement and reviewers, in a few lines."""
-    found = score_agreement(decisions, tasks, recipe.agreement)
+    found = score_agreement(decisions, tasks, rules)
     if found["alpha"] is not None:
         interval = f" (95 %: {found['low']:.3f} to {found['high']:.3f})" if found["low"] is not None else ""
         run.reporter.say(f"  agreement   Krippendorff's alpha {found['alpha']:.3f}{interval}")
-    for row in reviewer_accuracy(decisions, tasks, recipe.agreement).iter_rows(named=True):
+    for row in reviewer_accuracy(decisions, tasks, rules).iter_rows(named=True):
         run.reporter.say(f"  {row['reviewer']:<28} {row['answered']:>6,} answers, {describe_reviewer(row)}")
 
 
@@ -61,23 +62,23 @@ def describe_reviewer(row: dict[str, Any]) -> str:
     return told if row["counted"] else f"{told}; NOT COUNTED"
 
 
-def review_facts(run: Run, recipe: CurateRecipe) -> dict[str, Any]:
+def review_facts(run: Run, rules: AgreementConfig) -> dict[str, Any]:
     """Agreement and reviewers, for the report."""
     decisions, tasks = run.store.read_all(DECISIONS), run.store.read_all(TASKS)
     return {
-        "agreement": score_agreement(decisions, tasks, recipe.agreement),
-        "reviewers": reviewer_accuracy(decisions, tasks, recipe.agreement),
+        "agreement": score_agreement(decisions, tasks, rules),
+        "reviewers": reviewer_accuracy(decisions, tasks, rules),
     }
 
 
-def make_next_round(run: Run, recipe: CurateRecipe, *, budget: int | None = None) -> int:
+def make_next_round(run: Run, settings: ReviewSettings, *, budget: int | None = None) -> int:
     """Tasks of a further round for the pictures that are undecided, within a budget of answers where there is one.
 
     Args:
         run: a run whose answers were pulled and settled.
-        recipe: of the run.
+        settings: of the review.
         budget: answers to ask for in all, the most informative first (`again.plan_answers`); None asks about every
-            undecided picture as often as the recipe's `overlap_again` says.
+            undecided picture as often as `overlap_again` says.
 
     Returns:
         How many pictures are asked about.
@@ -90,7 +91,7 @@ def make_next_round(run: Run, recipe: CurateRecipe, *, budget: int | None = None
     tasks, decisions = run.store.read_all(TASKS), run.store.read_all(DECISIONS)
     if undecided.is_empty():
         raise BadInput(f"{run.root}: no picture is undecided; pull the answers first, or release.")
-    finished = answered_tasks(tasks, decisions, recipe.overlap, recipe.overlap_again)
+    finished = answered_tasks(tasks, decisions, settings.overlap, settings.overlap_again)
     rows = undecided.select("candidate_id").join(finished, on="candidate_id", maintain_order="left")
     if rows.is_empty():
         raise BadInput(
@@ -101,31 +102,33 @@ def make_next_round(run: Run, recipe: CurateRecipe, *, budget: int | None = None
     rows = rows.drop("answers_wanted_count")
     waiting = undecided.height - rows.height
     if budget is not None:
-        rows = _within_budget(rows, verdicts, decisions, tasks, recipe, budget)
+        rows = _within_budget(rows, verdicts, decisions, tasks, settings.agreement, budget)
     left = undecided.height - waiting - rows.height
     beyond = f" + {left:,} beyond the budget" if budget is not None else ""
     run.reporter.say(
         f"  {'again':<12}{undecided.height:>7,} = {rows.height:,} asked again{beyond} + {waiting:,} still open"
     )
     number = int(tasks["round"].max()) + 1  # type: ignore[arg-type, operator]
-    controls = read_controls(recipe.controls, run.images)
+    controls = read_controls(settings.controls, run.images)
     asked = rows.select("candidate_id", *(["answers_wanted_count"] if budget is not None else []))
-    digest = digest_of(asked.sort("candidate_id").rows(), controls.rows(), recipe.tasks, recipe.overlap_again, number)
+    digest = digest_of(
+        asked.sort("candidate_id").rows(), controls.rows(), settings.tasks, settings.overlap_again, number
+    )
 
     def make() -> pl.DataFrame:
-        return make_tasks(rows, controls, round_number=number, overlap=recipe.overlap_again, config=recipe.tasks)
+        return make_tasks(rows, controls, round_number=number, overlap=settings.overlap_again, config=settings.tasks)
 
     run.make(TASKS, digest, make, shard=f"round{number}")
     return rows.height
 
 
 def _within_budget(
-    rows: pl.DataFrame, verdicts: pl.DataFrame, decisions: pl.DataFrame, tasks: pl.DataFrame, recipe: CurateRecipe,
+    rows: pl.DataFrame, verdicts: pl.DataFrame, decisions: pl.DataFrame, tasks: pl.DataFrame, rules: AgreementConfig,
     budget: int,
 ) -> pl.DataFrame:  # fmt: skip
     """The rows a budget reaches, with how many answers each is to get."""
     open_to = verdicts.join(rows.select("candidate_id"), on="candidate_id", how="semi")
-    plan = again.plan_answers(open_to, decisions, tasks, recipe.agreement, budget=budget)
+    plan = again.plan_answers(open_to, decisions, tasks, rules, budget=budget)
     if plan.is_empty():
         raise BadInput(f"a budget of {budget} answers is too small to settle even one picture; ask for more.")
     return plan.select("candidate_id", "answers_wanted_count").join(rows, on="candidate_id", maintain_order="left")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -46,6 +47,7 @@ class Run:
         counts: one entry per stage, in the order of the story.
         made: names of the tables something was computed for.
         local: tasks run in this process, so they can move its progress bar.
+        runner: Prefect's task runner its shards are worked on by; None where no flow is at work on it.
     """
 
     root: Path
@@ -53,6 +55,7 @@ class Run:
     counts: list[StageCount] = field(default_factory=list)
     made: set[str] = field(default_factory=set)
     local: bool = True
+    runner: Any = field(default=None, compare=False, repr=False)
 
     @property
     def store(self) -> Store:

@@ -37,7 +37,7 @@ def make_runner(on: str, workers: int) -> Any:
         from prefect.task_runners import ThreadPoolTaskRunner
 
         return ThreadPoolTaskRunner(max_workers=workers)
-    _check(on)
+    check_runner(on)
     from prefect_ray import RayTaskRunner
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -49,7 +49,17 @@ def make_runner(on: str, workers: int) -> Any:
     return RayTaskRunner(init_kwargs={**quiet, **own, "_node_ip_address": "127.0.0.1"})
 
 
-def _check(on: str) -> None:
+def check_runner(on: str) -> None:
+    """Find what is wrong before anything is started.
+
+    Args:
+        on: as for `make_runner`.
+
+    Raises:
+        BadInput: it is unknown, Ray is not installed, or the cluster's workers could not report to Prefect.
+    """
+    if on == THREADS:
+        return
     if on != RAY and not on.startswith(RAY_CLIENT):
         raise BadInput(f"--on {on}: expected threads, ray or ray://host:port.{nearest_name(on, [THREADS, RAY])}")
     if not (has_module("ray") and has_module("prefect_ray")):

@@ -3,47 +3,79 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
-from prefect import flow, task
+from prefect import Flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import CrashedRun
 from prefect.futures import wait
 
-from relaionet.flows.runs.environment import server_address
+from relaionet.flows.runs.environment import prepare_environment, server_address
 from relaionet.flows.runs.prefect_server import is_temporary, reporting_server
 from relaionet.flows.runs.reporter import Advance, by_shard
 from relaionet.flows.runs.run import Run
-from relaionet.flows.runs.runners import StaysHere, asking_for, check_seen, enter_worker, is_passing
+from relaionet.flows.runs.runners import (
+    THREADS,
+    asking_for,
+    check_seen,
+    connected,
+    enter_worker,
+    is_passing,
+    make_runner,
+)
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.tables import Table
 
 ShardWork = Callable[..., bool]
-T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def as_flow(name: str, work: Callable[[], T], *, task_runner: Any = None, **shown: str) -> T:
-    """Run `work` as a Prefect flow, inside the flow that is running where there is one.
+class ServedFlow(Flow[P, R]):
+    """A Prefect flow that has a server to report to wherever it is called: the user's own, else a temporary one."""
 
-    Prefect sends a flow's parameters to its server and stores them, so they must be plain and small: never a key, a
-    client or a model. That is why `work` takes none.
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:  # type: ignore[override]
+        """Run the flow, inside the flow that is running where there is one."""
+        prepare_environment(verbose=True)  # how much Prefect says is for the caller to choose
+        with reporting_server():
+            return super().__call__(*args, **kwargs)
+
+
+def served_flow(name: str) -> Callable[[Callable[P, R]], ServedFlow[P, R]]:
+    """Make a module's function a flow, which is imported, called and deployed as `module:function`.
 
     Args:
         name: of the flow.
-        work: what to do.
-        task_runner: where its tasks run; Prefect's threads where None.
-        **shown: what the Prefect server shows of the run.
     """
-    here = StaysHere(work)
 
-    @flow(name=name, task_runner=task_runner, validate_parameters=False)
-    def body(**shown: str) -> T:
-        return cast("T", here.value())
+    def decorate(work: Callable[P, R]) -> ServedFlow[P, R]:
+        return ServedFlow(work, name=name)
 
-    with reporting_server():
-        return body(**shown)
+    return decorate
+
+
+@contextmanager
+def working_on(run: Run, on: str, workers: int) -> Iterator[None]:
+    """The shards of a run are worked on there while inside.
+
+    Args:
+        run: the run.
+        on: `threads`, `ray` or `ray://host:port`.
+        workers: shards at work at once; on a running cluster its CPUs decide.
+
+    Raises:
+        BadInput: `on` is unknown, Ray is not installed, or the cluster's workers could not report to Prefect.
+        Unavailable: there is no cluster at the address.
+    """
+    with connected(on), make_runner(on, workers) as runner:
+        run.local, run.runner = on == THREADS, runner
+        try:
+            yield
+        finally:
+            run.local, run.runner = True, None
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=is_passing)
@@ -99,11 +131,19 @@ def run_shards(
         run.count(table)
 
 
+def _submit(run: Run, table: Table, shard: str, **parameters: Any) -> Any:
+    """The future of one shard, under the run's task runner, else under that of the flow that is running."""
+    one = run_shard.with_options(name=f"{table.name} {shard}")
+    if run.runner is None:
+        return one.submit(shard=shard, **parameters)
+    return run.runner.submit(one, {"shard": shard, **parameters})
+
+
 def _run_here(
     run: Run, table: Table, work: ShardWork, shards: Sequence[str], arguments: tuple[Any, ...], advance: Advance
 ) -> list[bool]:
     futures = [
-        run_shard.with_options(name=f"{table.name} {shard}").submit(work, run.root, shard, arguments, advance, None)
+        _submit(run, table, shard, work=work, root=run.root, arguments=arguments, advance=advance, sender=None)
         for shard in shards
     ]
     wait(futures)
@@ -116,10 +156,9 @@ def _run_on_workers(
 ) -> list[bool]:  # fmt: skip
     """The same in other processes, whose rows the bar cannot see: it moves with every shard that is done."""
     with asking_for(gpu=gpu):
+        root, sender = run.root.resolve(), str(Path.cwd())
         futures = [
-            run_shard.with_options(name=f"{table.name} {shard}").submit(
-                work, run.root.resolve(), shard, arguments, None, str(Path.cwd())
-            )
+            _submit(run, table, shard, work=work, root=root, arguments=arguments, advance=None, sender=sender)
             for shard in shards
         ]
     for future in futures:

@@ -14,9 +14,9 @@ from relaionet.annotations.label_studio.client import StudioClient, connect_stud
 from relaionet.annotations.label_studio.projects import list_projects
 from relaionet.annotations.label_studio.server import find_studio
 from relaionet.annotations.label_studio.server_settings import read_credentials
-from relaionet.flows.curation.recipe import read_run_recipe
 from relaionet.flows.pages.review import write_review_report
 from relaionet.flows.reviewing.pull import pull_decisions
+from relaionet.flows.reviewing.settings import ReviewSettings, read_review_settings
 from relaionet.flows.reviewing.studio import URL, open_studio
 from relaionet.flows.reviewing.verdicts import describe_reviewer
 from relaionet.flows.runs.folder_lock import hold_folder
@@ -42,35 +42,35 @@ def show_status(root: Path, *, report: bool = True) -> Path | None:
         BadInput: the folder holds no review, or the server refuses the key.
     """
     run = Run(root=root)
-    recipe = read_run_recipe(root)
+    settings = read_review_settings(root)
     with hold_folder(root):
         tasks = run.store.read_all(TASKS)
         if tasks.is_empty():
             raise BadInput(f"{root} has no tasks; run `relaionet curate` to its end first.")
-        run.reporter.headline(f"Review {recipe.name}")
-        projects = _pull_where_possible(run, recipe)
+        run.reporter.headline(f"Review {settings.name}")
+        projects = _pull_where_possible(run, settings)
         decisions = run.store.read_all(DECISIONS)
-        for line in round_lines(tasks, decisions, recipe.overlap, recipe.overlap_again, projects):
+        for line in round_lines(tasks, decisions, settings.overlap, settings.overlap_again, projects):
             run.reporter.say(line)
-        status = review_status(decisions, tasks, recipe.agreement)
+        status = review_status(decisions, tasks, settings.agreement)
         for line in status_lines(status, root):
             run.reporter.say(line)
         if not report:
             return None
-        page = write_review_report(run, recipe, status)
+        page = write_review_report(run, settings, status)
         run.reporter.say(f"\nReport: {page}")
         return page
 
 
-def _pull_where_possible(run: Run, recipe: Any) -> dict[int, str]:
+def _pull_where_possible(run: Run, settings: ReviewSettings) -> dict[int, str]:
     """Pull where a server answers; round -> addresses of its projects, empty where none does."""
     try:
         if os.environ.get(URL):
             with open_studio(run) as studio:
-                return _pull(run, recipe, studio.client)
+                return _pull(run, settings, studio.client)
         client = _running_server(run.root / "studio")
         if client is not None:
-            return _pull(run, recipe, client)
+            return _pull(run, settings, client)
         said = "no server is running"
     except Unavailable as error:
         said = str(error)
@@ -87,11 +87,11 @@ def _running_server(folder: Path) -> StudioClient | None:
     return connect_studio(url, read_credentials(folder)["token"]) if url else None
 
 
-def _pull(run: Run, recipe: Any, client: StudioClient) -> dict[int, str]:
-    projects = list_projects(client, recipe.name)
+def _pull(run: Run, settings: ReviewSettings, client: StudioClient) -> dict[int, str]:
+    projects = list_projects(client, settings.name)
     if not projects:
-        raise BadInput(f"{client.url} has no review '{recipe.name}'; run `relaionet review push --run {run.root}`.")
-    pull_decisions(run, recipe, client)
+        raise BadInput(f"{client.url} has no review '{settings.name}'; run `relaionet review push --run {run.root}`.")
+    pull_decisions(run, settings.name, client)
     addresses: dict[int, str] = {}
     for one in projects:
         addresses[one.round] = f"{addresses.get(one.round, '')} {client.url}/projects/{one.id}".strip()

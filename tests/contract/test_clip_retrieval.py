@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from relaionet.flows.curation.neighbours import label_shards, search_shard
-from relaionet.flows.curation.recipe import CurateRecipe
+from relaionet.flows.curation.vectors import RunModels
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.labels import find_label
@@ -231,11 +231,11 @@ def test_killed_in_the_middle_it_continues_with_the_same_rows(service, tmp_path)
         service=back_end.url, wnids=CLASSES, per_query_count=15, classes_per_shard=1, retries=0,
         templates=("a photo of a {name}", "{name}", "{gloss}"),
     )  # fmt: skip
-    recipe = CurateRecipe(source="rows.parquet", encoder="miniature", workers=1, neighbours=config)
+    models = RunModels(encoder_name="miniature")
     run = Run(root=tmp_path / "run")
 
     def search():
-        return [search_shard(run, shard, recipe, lambda _count: None) for shard in label_shards(config)]
+        return [search_shard(run, shard, models, config, 1, lambda _count: None) for shard in label_shards(config)]
 
     def kill_in_the_middle():
         while len(run.store.shards(NEIGHBOURS)) < 3:

@@ -15,28 +15,29 @@ from click.testing import CliRunner
 from PIL import Image
 
 from relaionet.flows.export import run_export
-from relaionet.flows.rebuild import locate_release
+from relaionet.flows.rebuilding import locate_release
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 from relaionet.manifests.release.release import read_release
 from relaionet.pipeline.hub import HubAddress, fetch_snapshot, parse_address
 from relaionet.pipeline.splits.build import read_split
-from relaionet.pipeline.splits.export import FORMS, FormConfig, export_split
+from relaionet.pipeline.splits.export import ExportConfig, export_split
 from relaionet.pipeline.splits.hub_release import fetch_release
 from tests.fakes.hub.server import Hub, serve_hub
 from tests.fakes.hub.splits import make_split
 
 COUNT = 7
+FORMATS = ("imagefolder", "webdataset", "parquet")
 WEIGHTS = Path(__file__).parents[2] / "pipeline" / "miniature" / "weights" / "encoder"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release, its split, and the split in every form."""
+    """A release, its split, and the split in every format."""
     root = tmp_path_factory.mktemp("made")
     release, split = make_split(root, COUNT)
-    for form in FORMS:
-        export_split(split, FormConfig(form=form), root / form)
+    for format in FORMATS:
+        export_split(split, ExportConfig(format=format), root / format)
     shutil.copytree(release, root / "one-release")
     return root
 
@@ -86,11 +87,11 @@ told["files"] = sorted(path.relative_to(whole).as_posix() for path in Path(whole
 told["one file"] = Path(huggingface_hub.hf_hub_download("tiny/bert", "config.json", revision="v1")).parent.name
 
 import datasets
-for form in ("imagefolder", "parquet", "webdataset"):
-    key, image = ("cls", "jpg") if form == "webdataset" else ("label", "image")
-    rows = datasets.load_dataset(f"me/{form}", split="test")
-    stream = next(iter(datasets.load_dataset(f"me/{form}", split="test", streaming=True)))
-    told[form] = [list(rows[key]), rows.features[key].names, rows[0][image].size, stream[key], stream[image].size]
+for format in ("imagefolder", "parquet", "webdataset"):
+    key, image = ("cls", "jpg") if format == "webdataset" else ("label", "image")
+    rows = datasets.load_dataset(f"me/{format}", split="test")
+    stream = next(iter(datasets.load_dataset(f"me/{format}", split="test", streaming=True)))
+    told[format] = [list(rows[key]), rows.features[key].names, rows[0][image].size, stream[key], stream[image].size]
 told["release"] = list(datasets.load_dataset("me/release", split="test")["wnid"])
 
 import torch
@@ -118,7 +119,7 @@ print(json.dumps(told))
 def test_the_libraries_load_from_it(made: Path, tmp_path: Path) -> None:
     """datasets, transformers, diffusers, sentence-transformers and open_clip, each with an empty cache: about 30 s."""
     with serve_hub() as hub:
-        for name in (*FORMS, "release"):
+        for name in (*FORMATS, "release"):
             hub.add("datasets", f"me/{name}", made / ("one-release" if name == "release" else name))
         environment = hub.environment(tmp_path / "home") | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
         command = [sys.executable, "-c", LOADERS, str(tmp_path / "models")]
@@ -136,10 +137,10 @@ def test_the_libraries_load_from_it(made: Path, tmp_path: Path) -> None:
         assert process.returncode == 0, error[-3000:]
     told = json.loads(out.splitlines()[-1])
     truth = read_split(made / "split")[0]
-    for form in FORMS:
-        labels, names, size, first, first_size = told[form]
-        assert (labels, first) == (truth["class_index"].to_list(), truth["class_index"][0]), form
-        assert (len(names), names[134], size, first_size) == (1000, "n02012849", [64, 48], [64, 48]), form
+    for format in FORMATS:
+        labels, names, size, first, first_size = told[format]
+        assert (labels, first) == (truth["class_index"].to_list(), truth["class_index"][0]), format
+        assert (len(names), names[134], size, first_size) == (1000, "n02012849", [64, 48], [64, 48]), format
     assert told["release"] == read_release(made / "release").manifest["wnid"].to_list()
     assert "data/test-00000-of-00001.parquet" in told["files"]
     assert told["one file"] == pinned["bert"]
@@ -342,6 +343,6 @@ def test_a_release_is_pushed_by_anyone_and_comes_back_the_same(
     assert locate_release(str(made / "release"), Reporter()) == made / "release"
     wrong = CliRunner().invoke(main, ["export", str(made / "one-release"), "--out", str(tmp_path / "x")])
     assert (wrong.exit_code, "holds no images" in wrong.output) == (2, True)
-    again = CliRunner().invoke(main, ["export", str(made / "split"), "--form", "hf", "--out", str(tmp_path / "hf")])
+    again = CliRunner().invoke(main, ["export", str(made / "split"), "--format", "hf", "--out", str(tmp_path / "hf")])
     assert again.exit_code == 0, again.output
     assert (tmp_path / "hf" / "data" / "test-00000-of-00001.parquet").is_file()

@@ -67,7 +67,7 @@ def read(source: Path, out: Path, rows_count: int) -> None:
     """Read rows of the source as `curate` does, and print what it took."""
     from rich.console import Console
 
-    from relaionet.flows.curation.recipe import CurateRecipe
+    from relaionet.flows.curation.recipe import CurateRecipe, places_of
     from relaionet.flows.curation.source import read_source
     from relaionet.flows.runs.reporter import Reporter
     from relaionet.flows.runs.run import Run
@@ -80,7 +80,7 @@ def read(source: Path, out: Path, rows_count: int) -> None:
     run = Run(root=out, reporter=Reporter(Console(quiet=True)))
     recipe = CurateRecipe(source=tuple(map(str, files)), candidates=CandidatesConfig(keep_rows="named"))
     started = time.perf_counter()
-    read_source(run, recipe)
+    read_source(run, places_of(recipe.source), recipe.candidates)
     seconds = time.perf_counter() - started
     # Linux counts in KiB, macOS in bytes
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

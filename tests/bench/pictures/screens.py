@@ -140,11 +140,12 @@ def compare(root: Path) -> dict[str, float]:
     from rich.console import Console
 
     from relaionet.flows.curation import screens as screen_stages
-    from relaionet.flows.curation.recipe import CurateRecipe
+    from relaionet.flows.curation.vectors import RunModels
     from relaionet.flows.runs.reporter import Reporter
     from relaionet.flows.runs.run import Run
     from relaionet.manifests.tables import SCREENED, count_statuses
     from relaionet.pipeline.retrieval.search import RetrieveConfig, nearest_rows
+    from relaionet.pipeline.screens.config import ScreenConfig
     from relaionet.pipeline.screens.duplicates import Reference
     from relaionet.pipeline.screens.same_pictures import Pictures
 
@@ -160,16 +161,15 @@ def compare(root: Path) -> dict[str, float]:
         name="val", ids=[f"{number}" for number in range(REFERENCE_COUNT)],
         pictures=Pictures(phashes=hexes(made["hashes"]), prints=made["prints"], vectors=made["vectors"]),
     )  # fmt: skip
-    screen_stages.reference_sets = lambda *_: [reference]  # type: ignore[assignment,list-item]
     nearest_rows(made["vectors"][:1], made["vectors"][:100], 1, RetrieveConfig(device="cpu"))  # FAISS is loaded
     run = Run(root=root, reporter=Reporter(Console(quiet=True)))
-    recipe = CurateRecipe(source=str(root), encoder="tests.bench.pictures.screens:made_encoder")
+    models, config = RunModels(encoder_name="tests.bench.pictures.screens:made_encoder"), ScreenConfig()
     before = status_bytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets the peak so far
     started = time.perf_counter()
-    screen_stages.compare_all(run, recipe)
-    screen_stages.read_all_texts(run, recipe)
-    screen_stages.finish_all(run, recipe)
+    screen_stages.compare_all(run, models, config, [reference])  # type: ignore[list-item]
+    screen_stages.read_all_texts(run, models, config)
+    screen_stages.finish_all(run, config)
     seconds = time.perf_counter() - started
     counts = count_statuses(run.store.read(SCREENED))
     return {"seconds": seconds, "grown": status_bytes("VmHWM") - before, **counts}

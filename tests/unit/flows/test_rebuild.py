@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from relaionet.flows.rebuild import policy_of, run_rebuild
+from relaionet.flows.rebuild import run_rebuild
+from relaionet.flows.rebuilding import policy_of
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.release.manifest_check import adopted_id

@@ -47,7 +47,7 @@ def store(run: Run, table: Table, shard: str, names: list[str]) -> None:
 def fetch(run: Run, recipe: CurateRecipe, names: list[str], shard: str = "0", *, retry: bool = False) -> bool:
     for table in (CANDIDATES, CHOSEN):
         store(run, table, shard, names)
-    return download_shard(run, shard, recipe, retry, lambda _count: None)
+    return download_shard(run, shard, recipe.download, retry, lambda _count: None)
 
 
 def asked(server: FaultServer) -> dict[str, int]:

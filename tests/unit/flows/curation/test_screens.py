@@ -16,10 +16,11 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 from rich.console import Console
 
+from relaionet.flows.curate import models_of
 from relaionet.flows.curation import screens as screen_stages
 from relaionet.flows.curation.recipe import CurateRecipe
-from relaionet.flows.curation.recipe_checks import check_recipe
-from relaionet.flows.curation.references import add_to_store, describe_store
+from relaionet.flows.curation.recipe_checks import check_recipe, references_of
+from relaionet.flows.curation.references import add_to_store, describe_store, reference_folders
 from relaionet.flows.curation.screens import screen_all, screens_record
 from relaionet.flows.pages.screens import PAGE, write_screens_page
 from relaionet.flows.runs.reporter import Reporter
@@ -45,8 +46,7 @@ from relaionet.pipeline.embeddings.embed import EmbedConfig, embed_images
 from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder
 from relaionet.pipeline.embeddings.store import write_embeddings
 from relaionet.pipeline.images.decode import read_facts
-from relaionet.pipeline.screens import config as screen_config
-from relaionet.pipeline.screens import text_reading
+from relaionet.pipeline.screens import plan, text_reading
 from relaionet.pipeline.screens.config import ScreenConfig, UnsafeConfig
 from relaionet.pipeline.screens.text_reading import TextConfig, has_reader
 
@@ -148,7 +148,9 @@ def _no_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def screened(run: Run, recipe: CurateRecipe) -> dict[str, dict[str, object]]:
-    screen_all(run, recipe)
+    references, models = references_of(recipe), models_of(recipe)
+    screen_all(run, models, recipe.screen, references, recipe.embed)
+    write_screens_page(run, recipe.name, recipe.screen, reference_folders(references, models.encoder))
     return {row["candidate_id"]: row for row in run.store.read(SCREENED).iter_rows(named=True)}
 
 
@@ -222,7 +224,7 @@ def test_a_leak_is_shown_beside_the_reference_it_is(run: Run, recipe: CurateReci
 
 
 def test_run_json_says_which_screens_were_run(run: Run, recipe: CurateRecipe) -> None:
-    write_run_record(run.root, recipe, screens=screens_record(recipe))
+    write_run_record(run.root, recipe, screens=screens_record(recipe.screen, references_of(recipe)))
     told = read_json(run.root / "run.json")["screens"]
     assert told["text_in_image"].startswith("not run")
     assert told["leak"] == "against reference"
@@ -249,7 +251,7 @@ def test_sets_of_the_store_are_screened_against(
 def test_reading_without_a_reader_is_refused_before_anything_is_done(
     recipe: CurateRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(screen_config, "has_reader", lambda: False)
+    monkeypatch.setattr(plan, "has_reader", lambda: False)
     asked = replace(recipe, screen=replace(recipe.screen, text=TextConfig(read=True)))
     with pytest.raises(BadInput, match=r"run\.json then says that this screen was not run"):
         check_recipe(asked)

@@ -10,11 +10,12 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from relaionet.flows.curate import models_of
 from relaionet.flows.curation.choice import read_all_candidates
 from relaionet.flows.curation.known_pictures import read_controls
 from relaionet.flows.curation.proposals import make_review_tasks, route_all
-from relaionet.flows.curation.recipe import CurateRecipe
-from relaionet.flows.curation.vectors import get_encoder, get_label_vectors, search_labels, vectors_digest
+from relaionet.flows.curation.recipe import CurateRecipe, places_of
+from relaionet.flows.curation.vectors import search_labels, vectors_digest
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput
@@ -62,26 +63,29 @@ def store(run: Run, table: Table, shard: str = "00000", **values: object) -> Non
 
 def test_a_deleted_table_is_made_again_though_the_receipts_stand(tmp_path: Path, recipe: CurateRecipe) -> None:
     run = a_run(tmp_path / "run")
-    assert read_all_candidates(run, recipe) == (["00000", "00001", "00002"], ROWS)
+    assert read_all_candidates(run, places_of(recipe.source), recipe.candidates) == (["00000", "00001", "00002"], ROWS)
     run.store.path(CANDIDATES, "00001").unlink()
-    assert read_all_candidates(a_run(run.root), recipe) == (["00000", "00001", "00002"], ROWS)
+    assert read_all_candidates(a_run(run.root), places_of(recipe.source), recipe.candidates) == (
+        ["00000", "00001", "00002"],
+        ROWS,
+    )
     assert run.store.read_all(CANDIDATES).height == ROWS
 
 
 def test_a_source_cut_otherwise_leaves_no_shard_of_the_earlier_cut(tmp_path: Path, recipe: CurateRecipe) -> None:
     run = a_run(tmp_path / "run")
-    for shard in read_all_candidates(run, recipe)[0]:
+    for shard in read_all_candidates(run, places_of(recipe.source), recipe.candidates)[0]:
         store(run, DOWNLOADS, shard)
         write_embeddings(run.embeddings, int(shard), np.zeros((0, 2)), pl.DataFrame(schema=dict.fromkeys(
             ("candidate_id", "caption", "url"), pl.String)))  # fmt: skip
-    read_all_candidates(run, replace(recipe, candidates=cut(5)))
+    read_all_candidates(run, places_of(recipe.source), cut(5))
     assert run.store.shards(CANDIDATES) == run.store.shards(DOWNLOADS) == ["00000", "00001"]
     assert len(list(run.embeddings.rglob("*_*.npy"))) == 2
 
 
 def test_a_source_without_rows_has_no_shards(tmp_path: Path, recipe: CurateRecipe) -> None:
     pl.read_parquet(recipe.source).clear().write_parquet(recipe.source)
-    assert read_all_candidates(a_run(tmp_path / "run"), recipe) == ([], 0)
+    assert read_all_candidates(a_run(tmp_path / "run"), places_of(recipe.source), recipe.candidates) == ([], 0)
 
 
 def test_other_proposals_give_other_tasks_though_the_screens_say_the_same(tmp_path: Path, recipe: CurateRecipe) -> None:
@@ -91,8 +95,8 @@ def test_other_proposals_give_other_tasks_though_the_screens_say_the_same(tmp_pa
     store(run, SCREENED)
     for wnid in ("n01443537", "n01440764"):
         store(run, PROPOSALS, wnid=wnid, top_wnids=[[wnid]] * ROWS, tier="picture", label_score=0.9)
-        route_all(a_run(run.root), recipe)
-        make_review_tasks(a_run(run.root), recipe)
+        route_all(a_run(run.root), recipe.route, recipe.overlap)
+        make_review_tasks(a_run(run.root), recipe.controls, recipe.tasks, recipe.overlap)
         assert set(run.store.read(TASKS, "round1")["proposed_wnid"]) == {wnid}
 
 
@@ -109,7 +113,7 @@ def test_other_vectors_are_another_input_though_the_table_is_the_same(tmp_path: 
 
 def test_options_of_an_encoder_may_be_lists(recipe: CurateRecipe) -> None:
     with pytest.raises(BadInput, match="takes no option sizes"):
-        get_encoder(replace(recipe, encoder_options={"sizes": [1, 2]}))
+        models_of(replace(recipe, encoder_options={"sizes": [1, 2]})).encoder  # noqa: B018
 
 
 def test_controls_that_are_no_table_are_named(tmp_path: Path) -> None:
@@ -123,16 +127,17 @@ def test_controls_that_are_no_table_are_named(tmp_path: Path) -> None:
 
 
 def test_every_label_is_searched_among_all_images(tmp_path: Path, recipe: CurateRecipe) -> None:
-    run, encoder = a_run(tmp_path / "run"), get_encoder(recipe)
+    run, models = a_run(tmp_path / "run"), models_of(recipe)
+    encoder = models.encoder
     store(run, EMBEDDINGS)
     rows = np.random.default_rng(0).standard_normal((ROWS, encoder.dim))
     rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
     about = pl.DataFrame({"candidate_id": IDS, "caption": [""] * ROWS, "url": [""] * ROWS})
     write_embeddings(run.embeddings, 0, rows, about)
-    search_labels(run, recipe)
+    search_labels(run, models, recipe.retrieve)
     hits = run.store.read(HITS)
     assert hits.height == 1000 * ROWS
-    full = get_label_vectors(recipe)[474].astype(np.float64) @ rows.astype(np.float64).T
+    full = models.label_vectors[474].astype(np.float64) @ rows.astype(np.float64).T
     cardigan = hits.filter(pl.col("class_index") == 474)
     assert cardigan["candidate_id"].to_list() == [IDS[place] for place in np.argsort(-full)]
     np.testing.assert_allclose(cardigan["cosine"], -np.sort(-full), atol=1e-6)

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from relaionet.flows.curation.choice import read_all_candidates
-from relaionet.flows.curation.recipe import CurateRecipe, read_curate_recipe
+from relaionet.flows.curation.recipe import CurateRecipe, places_of, read_curate_recipe
 from relaionet.flows.curation.recipe_checks import check_recipe
 from relaionet.flows.curation.source import read_source, shard_name
 from relaionet.flows.runs.reporter import Reporter
@@ -43,8 +43,9 @@ recipe, out = sys.argv[1], Path(sys.argv[2])
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
+        read = read_curate_recipe(recipe)
         with hold_folder(out):
-            read_source(Run(root=out, reporter=Reporter(Console(quiet=True))), read_curate_recipe(recipe))
+            read_source(Run(root=out, reporter=Reporter(Console(quiet=True))), read.source, read.candidates)
         os._exit(0)
     print(child, flush=True)
     print(os.waitpid(child, 0)[1], flush=True)
@@ -70,6 +71,10 @@ def a_recipe(source: Path, keep_rows: str = "named", size: int = SHARD_ROWS) -> 
     return CurateRecipe(source=(str(source),), candidates=config)
 
 
+def source_of(recipe: CurateRecipe) -> tuple[tuple[str, ...], CandidatesConfig]:
+    return places_of(recipe.source), recipe.candidates
+
+
 def a_run(root: Path) -> Run:
     return Run(root=root, reporter=Reporter(Console(quiet=True)))
 
@@ -88,7 +93,7 @@ def test_a_reading_killed_at_any_moment_ends_with_the_same_bytes(tmp_path: Path)
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(f'source = "source"\n[candidates]\nkeep_rows = "named"\nrows_per_shard = {SHARD_ROWS}\n')
     started = time.perf_counter()
-    read_source(a_run(tmp_path / "whole"), a_recipe(source))
+    read_source(a_run(tmp_path / "whole"), *source_of(a_recipe(source)))
     seconds = time.perf_counter() - started
     rng, out, killed = random.Random(5), tmp_path / "run", 0
     kept: dict[str, int] = {}
@@ -108,7 +113,7 @@ def test_a_reading_killed_at_any_moment_ends_with_the_same_bytes(tmp_path: Path)
             kept = {name: at for name, at in now.items() if name.startswith("candidates")}
         nursery.stdin.close()
     assert killed >= KILLS // 2
-    read_source(a_run(out), a_recipe(source))
+    read_source(a_run(out), *source_of(a_recipe(source)))
     assert kept.items() <= written_at(out).items()
     assert tables(out) == tables(tmp_path / "whole")
     assert not list(out.rglob("*.part"))
@@ -119,7 +124,7 @@ def test_a_second_run_writes_nothing_and_the_counts_add_up(tmp_path: Path, keep_
     source = make_source(tmp_path / "source", files=2, rows=1500)
     recipe = a_recipe(source, keep_rows)
     run = a_run(tmp_path / "run")
-    shards, alive_count = read_all_candidates(run, recipe)
+    shards, alive_count = read_all_candidates(run, *source_of(recipe))
     line = run.counts[-1]
     assert line.rows_in == 3000 == sum(line.statuses.values())
     assert alive_count == line.statuses["ok"] == len({n % 2000 for n in range(3000) if n % 4 < 2 and n % 7})
@@ -129,7 +134,7 @@ def test_a_second_run_writes_nothing_and_the_counts_add_up(tmp_path: Path, keep_
     assert stored + run.store.read_all(PASSED_OVER)["rows_count"].sum() == 3000
     before = written_at(run.root)
     again = a_run(run.root)
-    assert read_all_candidates(again, recipe) == (shards, alive_count)
+    assert read_all_candidates(again, *source_of(recipe)) == (shards, alive_count)
     assert written_at(run.root) == before
     assert not again.made
     assert again.counts[-1].statuses == line.statuses
@@ -139,11 +144,11 @@ def test_both_ways_to_keep_rows_count_the_same_and_make_the_same_candidates(tmp_
     source = make_source(tmp_path / "source", files=2, rows=1500)
     runs = {keep: a_run(tmp_path / keep) for keep in ("all", "named")}
     for keep, run in runs.items():
-        read_all_candidates(run, a_recipe(source, keep))
+        read_all_candidates(run, *source_of(a_recipe(source, keep)))
     assert runs["all"].counts[0].statuses == runs["named"].counts[0].statuses
     kept = runs["all"].store.read_all(CANDIDATES).filter(pl.col("lemma").is_not_null())
     assert kept.equals(runs["named"].store.read_all(CANDIDATES))
-    read_all_candidates(runs["named"], a_recipe(source, "all"))
+    read_all_candidates(runs["named"], *source_of(a_recipe(source, "all")))
     assert runs["named"].store.shards(PASSED_OVER) == []
     assert tables(runs["named"].root) == tables(runs["all"].root)
 
@@ -152,19 +157,19 @@ def test_a_file_added_or_exchanged_leaves_the_shards_before_it(tmp_path: Path) -
     source = make_source(tmp_path / "source", files=4, rows=1000)
     last = (source / "003.parquet").rename(tmp_path / "003.parquet")
     run = a_run(tmp_path / "run")
-    first = read_source(run, a_recipe(source))
+    first = read_source(run, *source_of(a_recipe(source)))
     before = written_at(run.root)
     last.rename(source / "003.parquet")
-    assert len(read_source(a_run(run.root), a_recipe(source))) == len(first) + 2
+    assert len(read_source(a_run(run.root), *source_of(a_recipe(source)))) == len(first) + 2
     kept = [name for name, at in written_at(run.root).items() if before.get(name) == at and "candidates" in name]
     assert len(kept) == len(first) - 1
     other = a_run(tmp_path / "other")
-    read_source(other, a_recipe(source))
+    read_source(other, *source_of(a_recipe(source)))
     assert tables(run.root) == tables(other.root)
     rows = pl.read_parquet(source / "002.parquet").with_columns(TEXT=pl.lit("a tench"))
     rows.write_parquet(source / "002.parquet", row_group_size=700)
     before = written_at(run.root)
-    read_source(a_run(run.root), a_recipe(source))
+    read_source(a_run(run.root), *source_of(a_recipe(source)))
     same = sorted(name for name, at in written_at(run.root).items() if before.get(name) == at and "candidates" in name)
     assert same == [f"candidates/0000{n}.receipt.json" for n in range(4)]
 
@@ -172,14 +177,14 @@ def test_a_file_added_or_exchanged_leaves_the_shards_before_it(tmp_path: Path) -
 def test_damaged_and_lost_shards_are_made_again(tmp_path: Path) -> None:
     source = make_source(tmp_path / "source", files=2, rows=1500)
     run = a_run(tmp_path / "run")
-    read_source(run, a_recipe(source))
+    read_source(run, *source_of(a_recipe(source)))
     whole = tables(run.root)
     run.store.path(CANDIDATES, "00002").unlink()
-    read_source(a_run(run.root), a_recipe(source))
+    read_source(a_run(run.root), *source_of(a_recipe(source)))
     assert tables(run.root) == whole
     run.store.path(CANDIDATES, "00003").write_bytes(b"x")
     run.store.forget("source")
-    read_source(a_run(run.root), a_recipe(source))
+    read_source(a_run(run.root), *source_of(a_recipe(source)))
     assert tables(run.root) == whole
 
 
@@ -189,7 +194,7 @@ def test_neighbours_are_merged_and_those_not_in_the_source_come_behind(tmp_path:
     found = neighbours(*((n, "n01440764", "text_search", 0.5) for n in (2, 3, 10**6, 10**6 + 1, 10**6 + 2)))
     run.store.write(found, NEIGHBOURS, "digest")
     recipe = a_recipe(source, size=100)
-    shards, alive_count = read_all_candidates(run, recipe)
+    shards, alive_count = read_all_candidates(run, *source_of(recipe))
     rows = run.store.read_all(CANDIDATES)
     sought = rows.filter(pl.col("sought_wnids").list.len() > 0)
     assert sought["status"].to_list() == ["ok", "ok", "repeated", "too_small", "ok", "ok", "ok"]
@@ -197,19 +202,19 @@ def test_neighbours_are_merged_and_those_not_in_the_source_come_behind(tmp_path:
     assert last["source"].to_list() == ["index"] * 3
     assert run.counts[-1].rows_in == 303
     before = written_at(run.root)
-    assert read_all_candidates(a_run(run.root), recipe) == (shards, alive_count)
+    assert read_all_candidates(a_run(run.root), *source_of(recipe)) == (shards, alive_count)
     run.store.forget("source")
-    read_all_candidates(a_run(run.root), recipe)
+    read_all_candidates(a_run(run.root), *source_of(recipe))
     changed = {name for name, at in written_at(run.root).items() if before[name] != at if name in before}
     assert changed <= {f"{name}.receipt.json" for name in ("source/all", *(f"{t}/{shards[-1]}" for t in ROW_TABLES))}
     run.store.keep_only(NEIGHBOURS, [])
-    read_all_candidates(run, recipe)
+    read_all_candidates(run, *source_of(recipe))
     assert run.counts[-1].rows_in == 300
 
 
 def test_the_source_is_said_and_a_wrong_one_is_found_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = make_source(tmp_path / "source", files=2, rows=10)
-    read_source(Run(root=tmp_path / "run"), a_recipe(source))
+    read_source(Run(root=tmp_path / "run"), *source_of(a_recipe(source)))
     assert "2 files, LAION-2B schema, 20 rows (not stated: punsafe, pwatermark)" in capsys.readouterr().err
     with pytest.raises(BadInput, match="holds a secret"):
         check_recipe(CurateRecipe(source="https://me:hush@example.org/x.parquet"))

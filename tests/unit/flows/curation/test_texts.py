@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from relaionet.flows.curate import draw_threshold, models_of
 from relaionet.flows.curation import texts as text_stages
 from relaionet.flows.curation.choice import match_shard
 from relaionet.flows.curation.recipe import CurateRecipe
@@ -23,7 +24,6 @@ from relaionet.flows.curation.texts import (
     load_text_threshold,
     text_threshold_file,
 )
-from relaionet.flows.curation.vectors import get_encoder
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput, Corrupt
@@ -76,8 +76,9 @@ def a_run(root: Path) -> Run:
 
 def match_all(root: Path, recipe: CurateRecipe) -> list[bool]:
     run = a_run(root)
-    calibrate_texts(run, recipe)
-    return [match_shard(run, shard, recipe, lambda _count: None) for shard in SHARDS]
+    models = models_of(recipe)
+    draw_threshold(run, anew=calibrate_texts(run, models, recipe.text))
+    return [match_shard(run, shard, models, recipe.text, lambda _count: None) for shard in SHARDS]
 
 
 def files_of(root: Path) -> dict[str, bytes]:
@@ -178,13 +179,13 @@ def test_a_changed_calibration_is_noticed(root: Path, encoder: str) -> None:
 def test_the_runs_own_encoder_is_shared_and_no_model_is_loaded_twice(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_stages, "_loaded", {})
     recipe = a_recipe("miniature")
-    encoder = get_text_encoder(recipe)
-    assert encoder._encoder is get_encoder(recipe)  # type: ignore[union-attr]
-    assert get_text_encoder(recipe) is encoder
+    models = models_of(recipe)
+    encoder = get_text_encoder(models, recipe.text)
+    assert encoder._encoder is models.encoder  # type: ignore[union-attr]
+    assert get_text_encoder(models, recipe.text) is encoder
     assert match_all(root, recipe) == [True] * 3
-    assert get_text_encoder(replace(recipe, text=TextMatchConfig())) is None
+    assert get_text_encoder(models, TextMatchConfig()) is None
 
 
 class Found:
@@ -203,5 +204,5 @@ def test_a_sentence_model_is_not_loaded_for_shards_that_are_done_or_have_nothing
     run = a_run(root)
     rows = run.store.read(CANDIDATES, SHARDS[0])
     run.store.write(rows.with_columns(wnid=pl.lit(None, dtype=pl.String)), CANDIDATES, "other", shard=SHARDS[0])
-    assert match_shard(run, SHARDS[0], recipe, lambda _count: None)
-    assert not match_shard(run, SHARDS[0], recipe, lambda _count: None)
+    assert match_shard(run, SHARDS[0], models_of(recipe), recipe.text, lambda _count: None)
+    assert not match_shard(run, SHARDS[0], models_of(recipe), recipe.text, lambda _count: None)

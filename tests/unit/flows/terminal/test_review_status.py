@@ -14,6 +14,7 @@ from relaionet.annotations.agreement.status import count_left, review_status, se
 from relaionet.flows.cli.review import review
 from relaionet.flows.curation.recipe import read_run_recipe
 from relaionet.flows.pages.review import count_answers, write_review_report
+from relaionet.flows.reviewing.settings import read_review_settings
 from relaionet.flows.reviewing.verdicts import make_next_round, settle_run
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
@@ -79,9 +80,9 @@ def test_the_page_is_self_contained_and_escapes(root):
 def test_the_page_of_an_unanswered_review(root):
     Store(root).write(DECISIONS.empty(), DECISIONS, "y")
     run = Run(root=root, reporter=Reporter())
-    recipe = read_run_recipe(root)
-    status = review_status(DECISIONS.empty(), run.store.read_all(TASKS), recipe.agreement)
-    text = write_review_report(run, recipe, status).read_text()
+    settings = read_review_settings(root)
+    status = review_status(DECISIONS.empty(), run.store.read_all(TASKS), settings.agreement)
+    text = write_review_report(run, settings, status).read_text()
     assert "Nobody has answered yet." in text
     assert (status["again"], status["unanswered"]) == (PICTURES, PICTURES)
 
@@ -99,14 +100,16 @@ def test_answers_in_words():
 
 def test_a_further_round_keeps_its_budget_and_its_answers_are_counted(root):
     run = Run(root=root, reporter=Reporter())
-    recipe = read_run_recipe(root)
-    settle_run(run, recipe)
-    asked = make_next_round(run, recipe, budget=5)
+    settings = read_review_settings(root)
+    settle_run(run, settings.agreement)
+    asked = make_next_round(run, settings, budget=5)
     tasks = run.store.read_all(TASKS)
     second = tasks.filter((pl.col("round") == 2) & ~pl.col("is_control"))
     assert second.height == asked > 0
     assert second["answers_wanted_count"].sum() <= 5
-    lines = round_lines(tasks, run.store.read_all(DECISIONS), recipe.overlap, recipe.overlap_again, {2: "http://x/2"})
+    lines = round_lines(
+        tasks, run.store.read_all(DECISIONS), settings.overlap, settings.overlap_again, {2: "http://x/2"}
+    )
     assert re.search(rf"round 2 +{asked} tasks = 0 finished \+ {asked} left \(0 answers\)  http://x/2", lines[1])
 
 

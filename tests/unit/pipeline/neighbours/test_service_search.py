@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from relaionet.flows.curate import models_of
 from relaionet.flows.curation.neighbours import label_shards, neighbours_digest, search_shard
 from relaionet.flows.curation.recipe import CurateRecipe, read_curate_recipe
 from relaionet.flows.curation.recipe_checks import check_recipe
@@ -368,8 +370,11 @@ def test_settings_are_checked_first(config, words, tmp_path):
 # the stage
 
 
-def search_all(run, recipe):
-    return [search_shard(run, shard, recipe, lambda _count: None) for shard in label_shards(recipe.neighbours)]
+def search_all(run, recipe, models=None):
+    config, models = recipe.neighbours, models or models_of(recipe)
+    return [
+        search_shard(run, shard, models, config, recipe.workers, lambda _count: None) for shard in label_shards(config)
+    ]
 
 
 def recipe_for(url, **more):
@@ -500,13 +505,12 @@ def test_published_metadata_is_read_with_its_own_names(tmp_path):
     np.testing.assert_allclose(rows["cosine"], vectors.astype(np.float32) @ query, atol=1e-5)
 
 
-def test_what_a_search_finds_becomes_candidates_beside_the_source(tmp_path, monkeypatch):
+def test_what_a_search_finds_becomes_candidates_beside_the_source(tmp_path):
     write_folder(tmp_path / "emb", 40)
     urls = [f"http://a.example/{i}.jpg" for i in range(0, 80, 2)]  # half of them are in the index too
     size = [640] * len(urls)
     source = {"URL": urls, "TEXT": ["a tench on a plate"] * len(urls), "WIDTH": size, "HEIGHT": size}
     pl.DataFrame(source).write_parquet(tmp_path / "rows.parquet")
-    monkeypatch.setattr("relaionet.flows.curation.neighbours.get_encoder", lambda _recipe: WordEncoder())
     (tmp_path / "recipe.toml").write_text(
         f'source = "rows.parquet"\n[neighbours]\nfolder = "emb"\n'
         f"wnids = {json.dumps([label.wnid for label in LABELS])}\nper_query_count = 10\n"
@@ -514,8 +518,8 @@ def test_what_a_search_finds_becomes_candidates_beside_the_source(tmp_path, monk
     recipe = read_curate_recipe(str(tmp_path / "recipe.toml"))
     check_recipe(recipe)
     run = Run(root=tmp_path / "run")
-    assert search_all(run, recipe) == [True]
-    read_source(run, recipe)
+    assert search_all(run, recipe, SimpleNamespace(encoder=WordEncoder())) == [True]
+    read_source(run, recipe.source, recipe.candidates)
     rows = run.store.read_all(CANDIDATES)
     found = alive(run.store.read_all(NEIGHBOURS))
     assert rows["candidate_id"].n_unique() == rows.height == len(set(urls) | set(found["url"]))
