@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from relaionet.manifests.errors import BadInput, nearest_name
+from relaionet.manifests.files import EXPLAINS
+from relaionet.pipeline.declared import find_declared
 
+GROUP = "relaionet.protocols"
 Filter = Literal["bicubic", "lanczos", "bilinear", "box"]
 Fit = Literal["squash", "crop", "adm"]
 
@@ -34,6 +37,7 @@ class Protocol:
 
     Attributes:
         name: what tables and reports call it.
+        meaning: one line for people; part of no digest.
         version: changes when any choice or any arithmetic behind it changes.
         size_px: side of the square uint8 RGB image every extractor is given.
         real: how the split's own images are resized.
@@ -62,6 +66,7 @@ class Protocol:
     """
 
     name: str
+    meaning: str = field(default="", metadata=EXPLAINS)
     version: str = "1"
     size_px: int = 256
     real: Resize = Resize()
@@ -92,6 +97,7 @@ PROTOCOLS = {
     for protocol in (
         Protocol(
             name="miniature",
+            meaning="the built-in miniature's own models; needs no download, says nothing about reLAIONet",
             size_px=32,
             generated=Resize(filter="bicubic"),
             fd_extractor="miniature",
@@ -104,12 +110,22 @@ PROTOCOLS = {
             is_splits=1,
             batch_count=64,
         ),
-        Protocol(name="paper", preference="pickscore", mmhm_raw=True),
+        Protocol(
+            name="paper",
+            meaning="the fair flow benchmark: FID, IS, CLIP ViT-B/16, PickScore and their scaled forms",
+            preference="pickscore",
+            mmhm_raw=True,
+        ),
         # torch-fidelity as it stands: Inception itself resizes, as TensorFlow 1 did
-        Protocol(name="tf1", generated=Resize(filter="bicubic")),
+        Protocol(
+            name="tf1",
+            meaning="as torch-fidelity 0.4: Inception resizes as TensorFlow 1 did",
+            generated=Resize(filter="bicubic"),
+        ),
         # ADM's evaluator: its crop, Inception Score over runs of 5,000 images in the order they come
         Protocol(
             name="adm",
+            meaning="ADM's evaluator: its crop, IS over runs of 5,000 images in the order they come, and sFID",
             real=Resize(fit="adm"),
             generated=Resize(fit="adm"),
             extras=("sFID",),
@@ -118,10 +134,17 @@ PROTOCOLS = {
             is_seed=None,
         ),
         # clean-fid: one resize to Inception's side, in floating point, never rounded
-        Protocol(name="clean", size_px=299, real=Resize(is_float=True), generated=Resize(is_float=True)),
+        Protocol(
+            name="clean",
+            meaning="as clean-fid: one resize in floating point, never rounded",
+            size_px=299,
+            real=Resize(is_float=True),
+            generated=Resize(is_float=True),
+        ),
         # aspect kept, one antialiased resize, never rounded, KID for images made for given classes
         Protocol(
             name="ours",
+            meaning="aspect kept, one antialiased resize, never rounded, KID for images made for given classes",
             size_px=299,
             real=Resize(fit="crop", is_float=True),
             generated=Resize(fit="crop", is_float=True),
@@ -132,16 +155,35 @@ PROTOCOLS = {
 }
 
 
+def find_protocols() -> dict[str, Protocol]:
+    """Every protocol by name: the built-in ones, then those of packages (entry-point group `relaionet.protocols`).
+
+    Raises:
+        BadInput: a package declares something else, or a name that is taken.
+    """
+    found = dict(PROTOCOLS)
+    for protocol in find_declared(GROUP, Protocol).values():
+        if protocol.name in found:
+            raise BadInput(f"{GROUP}: protocol '{protocol.name}' is there already; give it another name.")
+        found[protocol.name] = protocol
+    return found
+
+
 def find_protocol(name: str) -> Protocol:
-    """The protocol of a name.
+    """The protocol of a name, built in or of an installed package.
+
+    Args:
+        name: as recipes and tables give it.
 
     Raises:
         BadInput: there is none; the message names the nearest.
     """
-    try:
+    if name in PROTOCOLS:
         return PROTOCOLS[name]
-    except KeyError:
-        raise BadInput(f"there is no protocol '{name}'.{nearest_name(name, PROTOCOLS)}") from None
+    known = find_protocols()
+    if name not in known:
+        raise BadInput(f"there is no protocol '{name}'.{nearest_name(name, known)}")
+    return known[name]
 
 
 def check_comparable(protocols: Iterable[str | Protocol], what: str = "scores") -> None:

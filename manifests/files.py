@@ -15,6 +15,7 @@ from relaionet.manifests.errors import BadInput, Corrupt
 CHUNK_BYTES = 1 << 20
 CHUNK_ITEMS = 4096
 LATER = {"later": True}  # metadata of a field: it counts only where it is set
+EXPLAINS = {"explains": True}  # metadata of a field: it only tells people something, and counts nowhere
 
 
 def file_sha256(path: Path) -> str:
@@ -27,9 +28,10 @@ def counted_fields(value: Any) -> dict[str, Any]:
     """The fields of a dataclass that count in digests and records, by name.
 
     A field with the metadata `LATER` was added after runs were made without it: where it has its default it is left
-    out, so that what was made before keeps its digest.
+    out, so that what was made before keeps its digest. A field with the metadata `EXPLAINS` is always left out.
     """
-    held = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    fields = [field for field in dataclasses.fields(value) if not field.metadata.get("explains")]
+    held = {field.name: getattr(value, field.name) for field in fields}
     later = [field for field in dataclasses.fields(value) if field.metadata.get("later")]
     unset = {field.name for field in later if held[field.name] == _default(field)}
     return {name: item for name, item in held.items() if name not in unset}

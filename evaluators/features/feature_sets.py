@@ -59,7 +59,7 @@ class FeatureSet:
         """Number of images."""
         return len(self.ids)
 
-    def take(self, rows: Sequence[int]) -> FeatureSet:
+    def take(self, rows: Sequence[int] | np.ndarray) -> FeatureSet:
         """The set of some of its images, in the order given; arrays stay where they are and are read when needed."""
         places = np.asarray(rows, dtype=np.int64)
         return replace(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from relaionet.evaluators.features.extractors import Extractor, load_extractor
 from relaionet.evaluators.features.raters import Rater
-from relaionet.evaluators.metrics.catalogue import Extra, find_extra
+from relaionet.evaluators.metrics.lookup import Extra, find_extra
 from relaionet.evaluators.protocols import Protocol
 from relaionet.manifests.errors import BadInput, nearest_name
 from relaionet.manifests.files import digest_of

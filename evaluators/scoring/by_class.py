@@ -7,15 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from relaionet.evaluators.features.feature_sets import FeatureSet
-from relaionet.evaluators.lazy_rows import view_rows
-from relaionet.evaluators.metrics.accuracy import score_accuracy
-from relaionet.evaluators.metrics.alignment import score_alignment
-from relaionet.evaluators.metrics.estimate import Estimate
-from relaionet.evaluators.metrics.frechet import fit_gaussian, score_frechet
-from relaionet.evaluators.metrics.inception_score import score_inception
-from relaionet.evaluators.metrics.kernel import score_kernel
-from relaionet.evaluators.scoring.measure import Measured
+from relaionet.evaluators.scoring.measure import Measured, measure_part
 from relaionet.evaluators.scoring.score import Setting
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import CLASS_SCORES, shape_table
@@ -24,7 +16,7 @@ VERSION = "1"
 
 
 def score_classes(measured: Measured, setting: Setting, groups: Mapping[str, str] | None = None) -> pl.DataFrame:
-    """Every metric of the protocol for each class, or each group of classes.
+    """Every metric that is given by class, for each class, or each group of classes.
 
     With as few images as a class has, a Fréchet distance is mostly bias (it falls as images are added, whoever made
     them): compare it between generators of equal n only, and look at the kernel distance beside it.
@@ -47,7 +39,8 @@ def score_classes(measured: Measured, setting: Setting, groups: Mapping[str, str
     rows = []
     for part, places in ours.items():
         strata = None if groups is None else [samples.wnids[place] for place in places]
-        for metric, estimate in score_part(samples, places, reference, theirs.get(part, places[:0])).items():
+        found = measure_part(samples.take(places), reference.take(theirs.get(part, places[:0])))
+        for metric, estimate in found.items():
             low, high = estimate.interval(None if estimate.scale == "fraction" else strata)
             rows.append((part, metric, estimate.value, low, high, len(places), estimate.say_method()))
     frame = pl.DataFrame(
@@ -58,42 +51,6 @@ def score_classes(measured: Measured, setting: Setting, groups: Mapping[str, str
         steps=pl.lit(setting.steps), guidance=pl.lit(setting.guidance),
     )  # fmt: skip
     return shape_table(frame, CLASS_SCORES)
-
-
-def score_part(
-    samples: FeatureSet, places: np.ndarray, reference: FeatureSet, others: np.ndarray
-) -> dict[str, Estimate]:
-    """The metrics of some of the images, against some of the split's own.
-
-    Args:
-        samples: the whole set.
-        places: [n] rows of the part.
-        reference: the split's own images.
-        others: [m] rows of the part there.
-
-    Returns:
-        Fréchet and kernel distance where both sides have two images, Inception Score, alignment, ratings, accuracy. All
-        are exact; covariances of rank n - 1 are never made into D x D matrices.
-    """
-    protocol, found = samples.protocol, {}
-    if min(len(places), len(others)) >= 2:
-        own, other = view_rows(samples.features, places), view_rows(reference.features, others)
-        found[protocol.fd_name] = score_frechet(own, fit_gaussian(other))
-        found[protocol.kd_name] = score_kernel(own, other)
-    logits = view_rows(samples.logits, places)
-    found["IS"] = score_inception(logits, splits=1, seed=None)
-    for name, cosines in samples.cosines.items():
-        found[name] = score_alignment(cosines[places])
-    for name, values in samples.ratings.items():
-        found[name] = Estimate(float(values[places].mean()), values[places] - values[places].mean())
-    if samples.classes:
-        wnids = [samples.wnids[place] for place in places]
-        tops = {"accuracy": 1, "top-5": 5} if "top-5" in samples.extra_names else {"accuracy": 1}
-        for name, top in tops.items():
-            accuracy = score_accuracy(logits, wnids, samples.classes, top=top)
-            if accuracy is not None:
-                found[name] = accuracy
-    return found
 
 
 def _find_parts(wnids: Sequence[str], groups: Mapping[str, str] | None) -> dict[str, np.ndarray]:

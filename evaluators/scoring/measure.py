@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from relaionet.evaluators.features.feature_sets import FeatureSet
-from relaionet.evaluators.metrics.accuracy import score_accuracy
-from relaionet.evaluators.metrics.alignment import score_alignment
-from relaionet.evaluators.metrics.catalogue import find_extra
 from relaionet.evaluators.metrics.estimate import Estimate
-from relaionet.evaluators.metrics.frechet import Gaussian, check_dimensions, fit_gaussian, score_frechet
-from relaionet.evaluators.metrics.frechet_infinity import score_infinity
-from relaionet.evaluators.metrics.inception_score import score_inception
-from relaionet.evaluators.metrics.kernel import score_cmmd, score_kernel
-from relaionet.evaluators.metrics.precision_recall import Neighbours, score_neighbours
-from relaionet.evaluators.metrics.scaled import PREFIXES, score_scaled
+from relaionet.evaluators.metrics.frechet import Gaussian
+from relaionet.evaluators.metrics.lookup import find_extra, find_metric, find_metrics
+from relaionet.evaluators.metrics.metric import RELATIVE, Metric, Sides, face
+from relaionet.evaluators.metrics.precision_recall import Neighbours
+from relaionet.evaluators.metrics.values import NEIGHBOURS, rating
 from relaionet.evaluators.protocols import check_comparable, check_made_alike
 from relaionet.manifests.errors import BadInput
 
@@ -40,7 +35,9 @@ class Measured:
     neighbours: Neighbours | None = None
 
 
-def measure_set(samples: FeatureSet, reference: FeatureSet, *, others: dict[str, Gaussian] | None = None) -> Measured:
+def measure_set(
+    samples: FeatureSet, reference: FeatureSet, *, others: Mapping[str, Gaussian] | None = None
+) -> Measured:
     """Every metric of the protocol for one set of generated images.
 
     Args:
@@ -57,84 +54,88 @@ def measure_set(samples: FeatureSet, reference: FeatureSet, *, others: dict[str,
         check_made_alike([samples.made_with.get(name, "not there"), reference.made_with.get(name, "not there")])
     if len(samples) != len(reference):
         samples, reference = match_rows(samples, reference)
-    protocol, wnids = samples.protocol, samples.wnids
-    found = {
-        protocol.fd_name: score_frechet(samples.features, fit_gaussian(reference.features), classes=wnids),
-        protocol.kd_name: score_kernel(
-            samples.features,
-            reference.features,
-            classes=(wnids, reference.wnids) if protocol.kd_by_class else None,
-            strata=wnids,
-            block_count=protocol.kd_block_count,
-            seed=protocol.is_seed or 0,
-        ),
-    }
-    found |= measure_alone(samples, found[protocol.fd_name], reference)
+    sides = face(samples, reference)
+    early, late = list_asked(samples)
+    _measure(early, sides)
     for name, gaussian in (others or {}).items():
-        check_dimensions(samples.features, gaussian)
-        found[f"{protocol.fd_name} to {name}"] = score_frechet(samples.features, gaussian, classes=wnids)
-    neighbours = None
-    for name in samples.extra_names:
-        if find_extra(name).kind == "neighbours":
-            neighbours = find_neighbours(samples, reference)
-            found |= {part: getattr(neighbours, part) for part in ("precision", "recall", "density", "coverage")}
-        else:
-            found |= _measure_extra(name, samples, reference)
-    return Measured(found, samples, reference, neighbours)
+        metric = find_metric(f"{samples.protocol.fd_name} to {name}")
+        if metric is not None:
+            _measure([metric], replace(sides, gaussian=gaussian))
+    _measure(late, sides)
+    return Measured(sides.found, samples, reference, sides.kept.get(NEIGHBOURS))
 
 
-def measure_alone(images: FeatureSet, distance: Estimate | None, reference: FeatureSet) -> dict[str, Estimate]:
-    """Metrics that need no second set, and the scaled ones (the relative forms need the split's own alignment)."""
-    protocol = images.protocol
-    inception = score_inception(
-        images.logits, splits=min(protocol.is_splits, len(images)), split_images=protocol.is_split_images,
-        seed=protocol.is_seed,
+def measure_alone(images: FeatureSet) -> Measured:
+    """Metrics that need no second set, of the split's own images; relative forms are in relation to themselves."""
+    early, late = list_asked(images)
+    sides = face(images, images)
+    _measure([metric for metric in early + late if "reference" not in metric.needs], sides)
+    return Measured(sides.found, images, images)
+
+
+def measure_part(samples: FeatureSet, reference: FeatureSet) -> dict[str, Estimate]:
+    """Metrics that are given by class, of the images of one class or group against the split's own of the same.
+
+    Args:
+        samples: images of the part.
+        reference: the split's own images of the part; may be none.
+    """
+    early, late = list_asked(samples)
+    sides = face(samples, reference, is_part=True)
+    _measure([metric for metric in early + late if metric.is_by_class], sides)
+    return sides.found
+
+
+def list_asked(images: FeatureSet) -> tuple[list[Metric], list[Metric]]:
+    """What a set of images is scored by, in the order it stands in the table.
+
+    Args:
+        images: they carry the protocol, the extras asked for and the ratings.
+
+    Returns:
+        The protocol's own metrics with those extras that need no second set, as they are declared, the raters in the
+        order of the recipe; then the other extras, in the order they were asked for.
+    """
+    there = [metric for metric in find_metrics() if not metric.is_family and metric.under(images.protocol)]
+    raters = [find_metric(name) or _rater(name) for name in images.ratings]
+    early: list[Metric] = []
+    for metric in there:
+        if metric.given_by == "rater":
+            early += [one for one in raters if one not in early]
+        elif metric.given_by == "protocol" or (metric.extra in images.extra_names and "reference" not in metric.needs):
+            early.append(metric)
+    late = [
+        metric
+        for name in images.extra_names
+        for metric in find_extra(name).metrics
+        if metric.under(images.protocol) and "reference" in metric.needs
+    ]
+    return early, late
+
+
+def _rater(name: str) -> Metric:
+    """A preference model of the user's own."""
+    return Metric(
+        name=name, meaning="", given_by="rater", needs=("ratings",), compute=rating(name), is_by_class=True
     )  # fmt: skip
-    found = {"IS": inception}
-    for name, cosines in images.cosines.items():
-        alignment = score_alignment(cosines)
-        prefix = PREFIXES[name]
-        real = score_alignment(reference.cosines[name]).value
-        found[name] = alignment
-        found |= score_scaled(
-            distance, inception, alignment, names=(prefix + protocol.fd_name, f"{prefix}IS"), real=real
-        )
-    found |= {name: Estimate(float(values.mean()), values - values.mean()) for name, values in images.ratings.items()}
-    return found | measure_accuracy(images)
 
 
-def measure_accuracy(images: FeatureSet) -> dict[str, Estimate]:
-    """Accuracy, and top-5 where it was asked for and the classifier has more than five classes it knows."""
-    if not images.classes:
-        return {}
-    found = {"accuracy": score_accuracy(images.logits, images.wnids, images.classes)}
-    if "top-5" in images.extra_names:
-        found["top-5"] = score_accuracy(images.logits, images.wnids, images.classes, top=5)
-    return {name: estimate for name, estimate in found.items() if estimate is not None}
+def _measure(metrics: Iterable[Metric], sides: Sides) -> None:
+    """Add the values of some metrics to what is found."""
+    for metric in metrics:
+        own = look_at(metric, sides)
+        for name, compute in ((metric.name, metric.compute), (metric.name + RELATIVE, metric.relative)):
+            estimate = None if compute is None else compute(own)
+            if estimate is not None:
+                sides.found[name] = estimate
 
 
-def find_neighbours(samples: FeatureSet, reference: FeatureSet) -> Neighbours:
-    """Precision, recall, density and coverage over the protocol's number of images at most, evenly from the set."""
-    protocol, n = samples.protocol, len(samples)
-    if not protocol.neighbour_count or max(n, len(reference)) <= protocol.neighbour_count:
-        return score_neighbours(samples.features, reference.features, k=protocol.neighbour_k, strata=samples.wnids)
-    own = np.linspace(0, n - 1, min(n, protocol.neighbour_count)).astype(np.int64)
-    other = np.linspace(0, len(reference) - 1, min(len(reference), protocol.neighbour_count)).astype(np.int64)
-    strata = [samples.wnids[row] for row in own]
-    return score_neighbours(samples.features[own], reference.features[other], k=protocol.neighbour_k, strata=strata)
-
-
-def _measure_extra(name: str, samples: FeatureSet, reference: FeatureSet) -> dict[str, Estimate]:
-    kind, wnids = find_extra(name).kind, samples.wnids
-    if kind == "infinity":
-        both = (wnids, reference.wnids)
-        return {f"{samples.protocol.fd_name}∞": score_infinity(samples.features, reference.features, classes=both)}
-    if kind == "top5":
-        return {}  # with the accuracy
-    ours, theirs = samples.extras[name], reference.extras[name]
-    if kind == "cmmd":
-        return {name: score_cmmd(ours, theirs, strata=wnids)}
-    return {name: score_frechet(ours, fit_gaussian(theirs), classes=wnids)}
+def look_at(metric: Metric, sides: Sides) -> Sides:
+    """The sides with the arrays the metric looks at; the protocol's features where it names no extractor."""
+    if not metric.extractor:
+        return sides
+    ours, theirs = sides.samples.extras[metric.extra], sides.reference.extras[metric.extra]
+    return replace(sides, features=ours, others=theirs)
 
 
 def match_rows(samples: FeatureSet, reference: FeatureSet) -> tuple[FeatureSet, FeatureSet]:

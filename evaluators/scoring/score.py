@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from relaionet.evaluators.features.feature_sets import FeatureSet
 from relaionet.evaluators.metrics.estimate import Estimate
+from relaionet.evaluators.metrics.lookup import declared_elsewhere, find_metric
 from relaionet.evaluators.scoring.measure import Measured, measure_alone, measure_set
 from relaionet.manifests.tables import SCORES, shape_table
 
@@ -79,8 +80,7 @@ def score_real(reference: FeatureSet, split: str) -> pl.DataFrame:
         SCORES rows of the generator "real images". No distance is given: of one half to the other it would be at half
         the number of images and not comparable to the rest.
     """
-    alone = Measured(measure_alone(reference, None, reference), reference, reference)
-    return list_scores(alone, Setting(generator=REAL, split=split))
+    return list_scores(measure_alone(reference), Setting(generator=REAL, split=split))
 
 
 def list_scores(measured: Measured, setting: Setting) -> pl.DataFrame:
@@ -111,5 +111,16 @@ def interval_row(estimate: Estimate, wnids: tuple[str, ...]) -> tuple[float, flo
 
 
 def find_made_with(made_with: Mapping[str, str], metric: str) -> str:
-    """Digest of protocol and models behind a metric."""
-    return made_with.get(metric, made_with[""])
+    """Digest of protocol and models behind a metric; of an extra, with the extractor it names."""
+    found = find_metric(metric)
+    return made_with.get(found.extra if found is not None and found.extra else metric, made_with[""])
+
+
+def version_with(extras: Sequence[str]) -> str:
+    """Version of the scores, that of every metric of another package among the extras included.
+
+    Args:
+        extras: asked for.
+    """
+    others = [f"{one.name} {one.version}" for one in declared_elsewhere() if one.extra in extras]
+    return " ".join([VERSION, *others])

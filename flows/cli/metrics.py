@@ -11,35 +11,26 @@ from relaionet.flows.cli.options import start
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command()
+class _Listed(click.Command):
+    """A command whose help reads what is declared, when it is asked for."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What the command does, and how metrics are asked for."""
+        from relaionet.evaluators.metrics.listing import asking
+
+        super().format_help_text(ctx, formatter)
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(asking())
+
+
+@click.command(cls=_Listed)
 @click.option("--protocols", is_flag=True, help="List the protocols and their choices instead.")
 def metrics(protocols: bool) -> None:
-    """List every metric: direction, what has to be asked for, and what it says.
+    """List every metric: direction, what has to be asked for, and what it says."""
+    from relaionet.evaluators.metrics.listing import metric_lines, protocol_lines
 
-    A metric with a name in the middle column is added by `extras = ["NAME"]` in a recipe; a rater is a command, see
-    docs/tutorials/evaluate.md. Besides, "FD:EXTRACTOR" and "CMMD:EXTRACTOR" compare the features of any extractor.
-    """
-    if protocols:
-        _list_protocols()
-        return
-    from relaionet.evaluators.metrics.catalogue import METRICS
-
-    for metric in METRICS:
-        better = "lower" if metric.is_lower_better else "higher"
-        click.echo(f"{metric.name:<12} {better:<7} {metric.needs:<11} {metric.meaning}")
-
-
-def _list_protocols() -> None:
-    from relaionet.evaluators.protocols import PROTOCOLS
-
-    for protocol in PROTOCOLS.values():
-        real = protocol.real
-        how = f"{real.filter}, {real.fit}, {'not rounded' if real.is_float else 'uint8'}"
-        score = f"{protocol.is_split_images:,} images" if protocol.is_split_images else f"{protocol.is_splits} splits"
-        click.echo(
-            f"{protocol.name:<10} v{protocol.version}  {protocol.size_px} px ({how}), {protocol.fd_name} from "
-            f"{protocol.fd_extractor}, IS in {score}, alignment {protocol.alignment}"
-        )
+    click.echo("\n".join(protocol_lines() if protocols else metric_lines()))
 
 
 @click.group()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from relaionet.evaluators.metrics.scaled import score_mmhm
 from relaionet.evaluators.protocols import check_made_alike, find_protocol
 from relaionet.evaluators.scoring.compare import compare_sets, read_influences
+from relaionet.evaluators.scoring.mmhm import score_mmhm
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation
 from relaionet.manifests.errors import BadInput

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from relaionet.evaluators.metrics.catalogue import ALIGNMENTS
 from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.evaluators.scoring.compare import read_influences
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.flows.evaluation.plan import limit_rows
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation, StoredSet
 from relaionet.flows.pages.evaluation.contents import SetFacts
-from relaionet.flows.pages.evaluation.findings import ALIGNMENTS
 from relaionet.flows.pages.thumbnails import PagePicture
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json

@@ -11,7 +11,7 @@ import polars as pl
 
 from relaionet.evaluators.generators.protocol import Info, Settings, check_settings
 from relaionet.evaluators.generators.requests import make_requests
-from relaionet.evaluators.metrics.catalogue import find_extra
+from relaionet.evaluators.metrics.lookup import find_extra
 from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.set_labels import count_steps, set_label
 from relaionet.flows.evaluation.inputs import read_inputs

@@ -13,21 +13,19 @@ from relaionet.evaluators.features.images import ArrayImages
 from relaionet.evaluators.features.models import Models
 from relaionet.evaluators.features.statistics import make_statistics, write_statistics
 from relaionet.evaluators.lazy_rows import view_rows
-from relaionet.evaluators.metrics.scaled import find_bounds, score_mmhm, write_bounds
+from relaionet.evaluators.metrics.lookup import list_shown
 from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.evaluators.scoring.by_class import score_classes
 from relaionet.evaluators.scoring.compare import compare_sets, keep_influences, read_influences, write_influences
 from relaionet.evaluators.scoring.measure import measure_set
-from relaionet.evaluators.scoring.score import REAL, Setting, list_scores, score_real
-from relaionet.evaluators.scoring.score import VERSION as SCORE_VERSION
+from relaionet.evaluators.scoring.mmhm import find_bounds, score_mmhm, write_bounds
+from relaionet.evaluators.scoring.score import REAL, Setting, list_scores, score_real, version_with
 from relaionet.evaluators.scoring.warnings import find_warnings
 from relaionet.flows.evaluation.inputs import Inputs
 from relaionet.flows.evaluation.plan import ScoredSet
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.manifests.tables import ALIVE, CLASS_SCORES, SCORES
-
-MAIN = ("FID", "FD", "IS", "CLIP Score", "PickScore", "accuracy")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +50,7 @@ class Scoring:
 def score_real_images(scoring: Scoring) -> pl.DataFrame:
     """Scores of the split's own images; their statistics are kept by content."""
     run, reference = scoring.run, scoring.reference
-    digest = digest_of(reference.digest, reference.protocol, scoring.split_name, SCORE_VERSION)
+    digest = digest_of(reference.digest, reference.protocol, scoring.split_name, version_with(reference.extra_names))
     for array in ("", *reference.extras):
         write_statistics(run.root / "statistics", make_statistics(reference, scoring.split_name, array))
     run.make(SCORES, digest, lambda: score_real(reference, scoring.split_name), shard="real")
@@ -93,7 +91,7 @@ def _score_once(scoring: Scoring, one: ScoredSet, features: FeatureSet, setting:
         features.protocol,
         inputs.groups or {},
         others,
-        SCORE_VERSION,
+        version_with(features.extra_names),
     )
 
     def make() -> pl.DataFrame:
@@ -125,7 +123,7 @@ def extract_samples(run: Run, one: ScoredSet, made: pl.DataFrame, models: Models
 def say_scores(run: Run, one: ScoredSet, scores: pl.DataFrame, failed_count: int, seconds: float) -> None:
     """One line with the main numbers of a set."""
     values = dict(scores.select("metric", "value").iter_rows())
-    text = "  ".join(f"{name} {values[name]:.4g}" for name in MAIN if name in values)
+    text = "  ".join(f"{name} {values[name]:.4g}" for name in list_shown("said") if name in values)
     failed = f"  {failed_count} failed" if failed_count else ""
     run.reporter.say(f"  {one.slug:<46} {text}{failed}  ({seconds:.1f} s)")
 

@@ -23,7 +23,7 @@ from PIL import Image, ImageFilter, ImageOps
 from relaionet.evaluators.features.feature_sets import FeatureSet, extract_set
 from relaionet.evaluators.features.images import ArrayImages
 from relaionet.evaluators.features.models import Models
-from relaionet.evaluators.metrics.catalogue import find_extra
+from relaionet.evaluators.metrics.lookup import find_extra
 from relaionet.evaluators.protocols import Protocol, Resize
 from relaionet.evaluators.scoring.measure import measure_set
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from relaionet.evaluators.metrics.catalogue import is_lower_better
+from relaionet.evaluators.metrics.lookup import is_lower_better, say_direction
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import count_steps
 from relaionet.flows.pages.charts.chart import STYLES_COUNT, Chart, Placed, Point, Series, draw_chart
@@ -79,8 +79,8 @@ def draw_curves(scores: pl.DataFrame, along: str, metrics: Sequence[str], roles:
             ]
             series.append(Series(name=_line_name(generator, held, fixed), style=index % STYLES_COUNT, points=points))
         levels = rows.filter(pl.col("generator").is_in([REAL, *roles])).select("generator", "value").rows()
-        arrow = "less is better" if is_lower_better(metric) else "more is better"
-        y_label = f"{metric} ({arrow})"
+        arrow = say_direction(metric)
+        y_label = f"{metric} ({arrow})" if arrow else metric
         if any(one.points for one in series):
             title = f"{metric} over {along}"
             charts.append(draw_chart(series, title=title, x_label=along, y_label=y_label, levels=levels))

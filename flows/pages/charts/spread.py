@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from relaionet.evaluators.metrics.catalogue import is_lower_better
+from relaionet.evaluators.metrics.lookup import say_direction
 from relaionet.flows.pages.charts.chart import choose_ticks, format_number
 from relaionet.manifests.labels import labels_by_wnid
 
@@ -102,7 +102,7 @@ def draw_spread(class_scores: pl.DataFrame, metric: str, labels: Sequence[str]) 
         )  # fmt: skip
     bottom = TOP + ROW * len(made)
     return SpreadChart(
-        metric=metric, arrow="less is better" if is_lower_better(metric) else "more is better", rows=made,
+        metric=metric, arrow=say_direction(metric), rows=made,
         ticks=[(place(tick), f"{tick:.6g}".replace("-", "−")) for tick in choose_ticks(low, high)],
         classes_count=rows["part"].n_unique(), left_out=max(0, len(shown) - SPREAD_SETS),
         width=WIDTH, height=bottom + BOTTOM, left=LEFT, right=WIDTH - RIGHT, bottom=bottom,

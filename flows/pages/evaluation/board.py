@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from relaionet.evaluators.metrics.catalogue import ALIGNMENTS, DISTANCES
+from relaionet.evaluators.metrics.lookup import is_ranked, list_shown
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import add_labels
 from relaionet.flows.pages.charts.chart import Chart
@@ -20,22 +22,18 @@ from relaionet.flows.pages.evaluation.classes import (
     pick_metrics,
 )
 from relaionet.flows.pages.evaluation.findings import (
-    ALIGNMENTS,
-    DISTANCES,
     check_bounds,
     compare_settings,
     conclude_ranking,
     conclude_settings,
 )
-from relaionet.flows.pages.evaluation.leaderboard import MAIN, Board, make_leaderboard
+from relaionet.flows.pages.evaluation.leaderboard import Board, make_leaderboard
 from relaionet.flows.pages.evaluation.pairs import compare_pairs, measure_agreement, widen_scores
 
 if TYPE_CHECKING:
     from relaionet.flows.pages.evaluation.contents import Report, ReportConfig
     from relaionet.flows.pages.thumbnails import PagePicture
 
-RANKED_BY = ("FID", "FD", "csFID", "csFD", "psFID", "IS", "csIS", "CLIP Score", "PickScore", "accuracy", "MMHM")
-COMPARED_BY = (*DISTANCES, "KID", "KD", "FD-DINOv2", "IS", *ALIGNMENTS, "accuracy")
 CLASSES_BY = 4
 """Metrics whose spread over the classes is drawn."""
 
@@ -51,8 +49,11 @@ def make_board(rows: pl.DataFrame, report: Report, config: ReportConfig) -> dict
     split, protocol, roles = rows["split"][0], rows["protocol"][0], report.roles
     differences = _part(report.differences, split, protocol)
     board = make_leaderboard(rows, roles, differences)
-    main = [metric for metric in MAIN if metric in board.metrics]
-    found = {along: compare_settings(rows, along, main) for along in ("guidance", "steps")}
+    main = [metric for metric in list_shown("main") if metric in board.metrics]
+    found = {
+        along: compare_settings(rows, along, [metric for metric in main if is_ranked(metric)])
+        for along in ("guidance", "steps")
+    }
     trades: dict[str, Chart | None] = {along: draw_trade(rows, along, roles, DISTANCES, ALIGNMENTS) for along in found}
     return {
         "split": split,
@@ -64,10 +65,10 @@ def make_board(rows: pl.DataFrame, report: Report, config: ReportConfig) -> dict
         "conclusions": {along: conclude_settings(some, along) for along, some in found.items()},
         "trades": trades,
         "curves": [(along, draw_curves(rows, along, main, roles)) for along in found],
-        "pairs": [] if differences is None else compare_pairs(differences, rows, roles, COMPARED_BY),
+        "pairs": [] if differences is None else compare_pairs(differences, rows, roles, list_shown("pairs")),
         "ranking": conclude_ranking(rows, roles),
-        "ranks": draw_ranks(widen_scores(rows, roles, RANKED_BY)),
-        "agreement": measure_agreement(rows, roles, board.metrics),
+        "ranks": draw_ranks(widen_scores(rows, roles, list_shown("ranks"))),
+        "agreement": measure_agreement(rows, roles, [metric for metric in board.metrics if is_ranked(metric)]),
         "classes": _make_classes(_part(report.class_scores, split, protocol), board, report, config),
     }
 

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from relaionet.evaluators.metrics.catalogue import is_lower_better
+from relaionet.evaluators.metrics.lookup import is_lower_better, list_shown
 from relaionet.flows.pages.charts.chart import format_number
 from relaionet.flows.pages.charts.spread import name_part
-
-CLASS_METRICS = ("PickScore", "CLIP Score", "accuracy", "KD", "KID", "IS", "FID", "FD")
-"""Metrics of a class worth a chart, those that few images tell well first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +64,7 @@ class ClassRow:
 def pick_metrics(class_scores: pl.DataFrame) -> list[str]:
     """Metrics by class that are worth a chart, in order."""
     there = set(class_scores.filter(kind="class")["metric"].to_list())
-    return [metric for metric in CLASS_METRICS if metric in there]
+    return [metric for metric in list_shown("classes") if metric in there]
 
 
 def find_extremes(class_scores: pl.DataFrame, metric: str, label: str, count: int) -> Extremes | None:

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from relaionet.evaluators.metrics.catalogue import is_lower_better
+from relaionet.evaluators.metrics.catalogue import ALIGNMENTS, DISTANCES
+from relaionet.evaluators.metrics.lookup import is_lower_better
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import count_steps
 from relaionet.flows.pages.charts.chart import format_number
 from relaionet.flows.pages.evaluation.pairs import measure_agreement, widen_scores
-
-DISTANCES = ("FID", "FD")
-ALIGNMENTS = ("CLIP Score", "PickScore")
 
 
 @dataclass(frozen=True, kw_only=True)

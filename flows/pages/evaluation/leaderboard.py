@@ -9,17 +9,20 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.evaluators.metrics.catalogue import METRICS, explain_metric, is_lower_better
+from relaionet.evaluators.metrics.catalogue import ALIGNMENTS, DISTANCES
+from relaionet.evaluators.metrics.lookup import (
+    arrow_of,
+    explain_metric,
+    is_lower_better,
+    is_ranked,
+    list_shown,
+    order_columns,
+)
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import set_label
 from relaionet.flows.pages.charts.chart import format_number
-from relaionet.flows.pages.evaluation.findings import ALIGNMENTS, DISTANCES
 from relaionet.flows.pages.evaluation.pairs import find_ties
 from relaionet.manifests.files import digest_of
-
-COLUMNS = tuple(metric.name for metric in METRICS)
-MAIN = ("FID", "FD", "csFID", "csFD", "psFID", "IS", "csIS", "CLIP Score", "PickScore", "accuracy", "KID", "KD", "MMHM")
-"""Metrics that are in view at first; the others are one click away."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +72,21 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """One column of the leaderboard."""
+    """One column of the leaderboard.
+
+    Attributes:
+        metric: its name.
+        is_lower_better: direction.
+        meaning: one line for people.
+        is_main: in view at first; the others are one click away.
+        arrow: ↓ where less is better, ↑ where more is, empty where neither.
+    """
 
     metric: str
     is_lower_better: bool
     meaning: str
     is_main: bool
+    arrow: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +119,7 @@ def make_leaderboard(scores: pl.DataFrame, roles: Mapping[str, str], differences
         differences: DIFFERENCES rows of the same, from which ties with the best are known.
     """
     there = scores["metric"].unique().sort().to_list()
-    metrics = [metric for metric in COLUMNS if metric in there] + [metric for metric in there if metric not in COLUMNS]
+    metrics = order_columns(there)
     by_metric = {metric: scores.filter(metric=metric) for metric in metrics}
     cells = {metric: _make_cells(rows, roles, differences) for metric, rows in by_metric.items()}
     sets = scores.unique(subset=["generator", "steps", "guidance"], maintain_order=True).iter_rows(named=True)
@@ -127,7 +139,8 @@ def make_leaderboard(scores: pl.DataFrame, roles: Mapping[str, str], differences
                 cells=[cells[metric].get(label) for metric in metrics],
             )
         )
-    main = next((metric for metric in ("MMHM", *MAIN) if metric in metrics), metrics[0])
+    in_view = list_shown("main")
+    main = next((metric for metric in ("MMHM", *in_view) if metric in metrics), metrics[0])
     sign = 1 if is_lower_better(main) else -1
 
     def rank(row: Row) -> tuple[bool, float]:
@@ -136,7 +149,7 @@ def make_leaderboard(scores: pl.DataFrame, roles: Mapping[str, str], differences
 
     heads = [
         Head(metric=metric, is_lower_better=is_lower_better(metric), meaning=explain_metric(metric),
-             is_main=metric in MAIN or not set(metrics) & set(MAIN))
+             is_main=metric in in_view or not set(metrics) & set(in_view), arrow=arrow_of(metric))
         for metric in metrics
     ]  # fmt: skip
     first = scores.row(0, named=True)
@@ -149,7 +162,7 @@ def _make_cells(rows: pl.DataFrame, roles: Mapping[str, str], differences: pl.Da
     metric, asides = rows["metric"][0], {REAL, *roles}
     judged = rows.filter(~pl.col("generator").is_in(list(asides)))
     best, ties = None, set()
-    if judged.height:
+    if judged.height and is_ranked(metric):
         first = judged.sort("value", descending=not is_lower_better(metric), maintain_order=True).row(0, named=True)
         best = first["value"]
         if differences is not None:

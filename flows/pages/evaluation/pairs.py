@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from relaionet.evaluators.metrics.catalogue import is_lower_better
+from relaionet.evaluators.metrics.lookup import is_lower_better
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import add_labels, set_label
 from relaionet.flows.pages.charts.chart import format_number

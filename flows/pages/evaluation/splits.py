@@ -8,16 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from relaionet.evaluators.metrics.catalogue import is_lower_better
+from relaionet.evaluators.metrics.lookup import find_metric, is_lower_better, list_shown
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import add_labels
 from relaionet.flows.pages.charts.chart import format_number
 from relaionet.flows.pages.evaluation.pairs import FEW
-
-ACROSS = ("FID", "FD", "KID", "KD", "FD-DINOv2", "IS", "CLIP Score", "PickScore", "accuracy", "MMHM")
-RELATIVE_TO_ROWS = ("MMHM", "MMHM (raw)")
-UNBIASED = ("KID", "KD", "CLIP Score", "PickScore", "accuracy", "FID∞", "FD∞")
-"""Metrics whose values may be compared between splits of different size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +57,7 @@ def compare_splits(scores: pl.DataFrame, roles: Mapping[str, str]) -> list[Split
     judged = add_labels(scores.filter(~pl.col("generator").is_in([REAL, *roles])))
     tables = []
     for protocol in judged["protocol"].unique(maintain_order=True):
-        for metric in ACROSS:
+        for metric in list_shown("splits"):
             rows = judged.filter(protocol=protocol, metric=metric)
             if rows["split"].n_unique() > 1:
                 tables.append(_tabulate(rows, str(protocol), metric))
@@ -108,8 +103,9 @@ def _agree(one: Mapping[str, float], other: Mapping[str, float]) -> float | None
 
 
 def _caution(metric: str, counts: set[int]) -> str:
-    if metric in RELATIVE_TO_ROWS:
+    found = find_metric(metric)
+    if found is not None and found.is_within_rows:
         return f"{metric} is scaled by the sets of its own split: compare its ranks, never its values, between splits."
-    if len(counts) > 1 and metric not in UNBIASED:
+    if len(counts) > 1 and (found is None or found.depends_on_count):
         return f"{metric} depends on the number of images, which differs here: compare its ranks, not its values."
     return ""

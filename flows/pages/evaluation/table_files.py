@@ -140,7 +140,7 @@ def write_csv(board: Board, scores: pl.DataFrame) -> str:
 def write_json_scores(board: Board, scores: pl.DataFrame) -> str:
     """Every number in full with its interval, how that was made, and the digest of protocol and models."""
     rows = scores.filter(pl.col("metric").is_in(board.metrics)).drop("split", "protocol")
-    better = {head.metric: "lower" if head.is_lower_better else "higher" for head in board.heads}
+    better = {head.metric: _better(head) for head in board.heads}
     value = {"split": board.split, "protocol": board.protocol, "better": better, "scores": rows.to_dicts()}
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
@@ -159,8 +159,13 @@ def _named(row: Row) -> list[str]:
     return [generator, f"{row.steps or '–'}", f"{row.guidance:g}" if row.steps else "–", row.nfe]
 
 
+def _better(head: Head) -> str:
+    """The direction as programs read it."""
+    return ("lower" if head.is_lower_better else "higher") if head.arrow else "neither"
+
+
 def _arrow(head: Head) -> str:
-    return f"{head.metric} {'↓' if head.is_lower_better else '↑'}"
+    return f"{head.metric} {head.arrow}".rstrip()
 
 
 def _caption(board: Board, scores: pl.DataFrame) -> str:

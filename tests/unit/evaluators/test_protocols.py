@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from relaionet.evaluators.metrics.catalogue import find_extra
+from relaionet.evaluators.metrics.lookup import find_extra
 from relaionet.evaluators.protocols import PROTOCOLS, check_comparable, check_made_alike, find_protocol
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of

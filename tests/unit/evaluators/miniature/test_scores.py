@@ -10,9 +10,9 @@ from PIL import Image, ImageFilter
 from relaionet.evaluators.features.feature_sets import FeatureSet, extract_set
 from relaionet.evaluators.features.images import ArrayImages, FileImages
 from relaionet.evaluators.features.models import Models, load_models
-from relaionet.evaluators.metrics.scaled import score_mmhm
 from relaionet.evaluators.miniature.pictures import HELD_OUT_SEED, WORLD_SEED, draw_small
 from relaionet.evaluators.protocols import find_protocol
+from relaionet.evaluators.scoring.mmhm import score_mmhm
 from relaionet.evaluators.scoring.score import score_generator, score_real
 from relaionet.pipeline.miniature.drawings.pictures import CLASSES, draw_picture
 
