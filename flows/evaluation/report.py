@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from relaionet.evaluators.protocols import find_protocol
 from relaionet.flows.evaluation.joined import Joined, join_evaluations
 from relaionet.flows.evaluation.pictures import EvaluationPictures, PictureFinder
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation, read_sets
@@ -16,6 +15,7 @@ from relaionet.flows.pages.evaluation.leaderboard import make_leaderboard
 from relaionet.flows.pages.evaluation.page import write_report
 from relaionet.flows.pages.evaluation.table_files import choose_columns, format_board, write_tables
 from relaionet.flows.pages.thumbnails import PagePicture
+from relaionet.flows.pages.write import write_index
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.files import read_json
 from relaionet.manifests.labels import find_label
@@ -63,6 +63,8 @@ def write_evaluation_report(folders: Sequence[Path], path: Path | None = None, *
         }
     )
     write_leaderboards(path.parent / "tables", joined, report.roles)
+    for one in evaluations:
+        write_index(one.root)
     return write_report(path, report)
 
 
@@ -112,7 +114,7 @@ def list_provenance(evaluations: Sequence[EvaluationPictures]) -> dict[str, Any]
         name = "this evaluation" if len(evaluations) == 1 else f"evaluation {one.root.name}"
         found[name] = read_json(one.root / "run.json")
         found[f"split {one.split_name}"] = evaluation.about_split or "its folder is not there any more"
-        found[f"protocol {one.protocol}"] = asdict(find_protocol(one.protocol))
+        found[f"protocol {one.protocol}"] = asdict(one.choices)
     return found
 
 

@@ -12,6 +12,7 @@ from relaionet.annotations.agreement.decisions import SIMULATED, latest_decision
 from relaionet.annotations.agreement.next_round import plan_answers
 from relaionet.annotations.agreement.settle import settle_votes
 from relaionet.annotations.agreement.status import agreement_over_time, confused_pairs, selection_histogram
+from relaionet.flows.pages.charts.agreement import draw_histogram, draw_time
 from relaionet.flows.pages.thumbnails import show_stored
 from relaionet.flows.pages.write import write_page
 from relaionet.flows.reviewing.verdicts import FLAG_WORDS
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 PAGE = "review.html"
 MOST_PICTURES, THUMBNAIL_PX = 24, 200
-LEFT, RIGHT, TOP, BOTTOM = 48.0, 426.0, 24.0, 232.0
 ANSWER_WORDS = {
     "yes": "yes", "several": "several objects", "drawing": "drawing or text", "unsafe": "unsafe or private",
     "broken": "broken", "none": "none of the classes", "unsure": "cannot tell",
@@ -87,49 +87,6 @@ def make_cards(status: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         cards.append((f"{found['alpha']:.2f}", "Krippendorff's α", interval))
     hours = f"about {left['hours']:.1f} h at the present speed" if left["hours"] else ""
     return [*cards, (f"{left['answers']:,}", "answers left", hours)]
-
-
-def draw_time(rows: pl.DataFrame) -> dict[str, Any] | None:
-    """Alpha against answers given, with its interval as a band; None with fewer than two points."""
-    rows = rows.drop_nulls(["alpha", "low", "high"])
-    if rows.height < 2:
-        return None
-    last = rows["answers"][-1]
-    floor = min(0.0, rows.select(pl.min_horizontal(pl.col("low").min(), pl.col("alpha").min())).item())
-
-    def place(answers: float, value: float) -> str:
-        x = LEFT + answers / last * (RIGHT - LEFT)
-        return f"{x:.1f} {BOTTOM - (value - floor) / (1 - floor) * (BOTTOM - TOP):.1f}"
-
-    up = [place(count, high) for count, high in rows.select("answers", "high").iter_rows()]
-    down = [place(count, low) for count, low in rows.reverse().select("answers", "low").iter_rows()]
-    ticks = [value / 4 for value in range(5)]
-    return {
-        "line": " L".join(place(count, alpha) for count, alpha in rows.select("answers", "alpha").iter_rows()),
-        "band": " L".join([*up, *down]),
-        "ticks": [(float(place(0, value).split()[1]), f"{value:g}") for value in ticks],
-        "last": f"{last:,}",
-        "zero": float(place(0, 0.0).split()[1]),
-    }
-
-
-def draw_histogram(rows: pl.DataFrame) -> dict[str, Any]:
-    """Bars of the selection frequency."""
-    most = max(1, *rows["count"].to_list())
-    width = (RIGHT - LEFT) / rows.height
-    bars = [
-        {
-            "x": round(LEFT + place * width + 1.5, 1), "width": round(width - 3, 1), "count": count,
-            "y": round(BOTTOM - count / most * (BOTTOM - TOP), 1),
-            "height": round(count / most * (BOTTOM - TOP), 1),
-            "text": f"{count:,} pictures with {low:.0%} to {high:.0%} yes",
-        }
-        for place, (low, high, count) in enumerate(rows.iter_rows())
-    ]  # fmt: skip
-    return {
-        "bars": bars,
-        "ticks": [(round(LEFT + (RIGHT - LEFT) * part / 4, 1), f"{part / 4:.0%}") for part in range(5)],
-    }
 
 
 def list_undecided(

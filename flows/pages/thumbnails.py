@@ -77,8 +77,10 @@ def make_thumbnail(image: np.ndarray | Path, size_px: int) -> str:
     from PIL import Image
 
     try:
-        of_file = isinstance(image, Path)
-        picture = read_picture(image, FOR_EVALUATION_PAGES) if of_file else Image.fromarray(image).convert("RGB")
+        if isinstance(image, Path):
+            picture = read_picture(image, FOR_EVALUATION_PAGES)
+        else:
+            picture = Image.fromarray(image).convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise BadInput(f"the report cannot show {image}: {error}.") from None
     small = max(picture.size) <= KEPT_PX
