@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from relaionet.evaluators.sampling.shards import drop_others
 from relaionet.flows.evaluation.loaded_generator import device_of
 from relaionet.flows.evaluation.plan import ScoredSet
 from relaionet.flows.evaluation.recipe import EvaluateRecipe
+from relaionet.flows.runs.loaded import Loaded
 from relaionet.flows.runs.reporter import Advance
 from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.stages import run_shards
@@ -34,9 +34,6 @@ from relaionet.pipeline.machine import largest, peak_memory_bytes
 
 REQUESTS = "requests.parquet"
 WORKERS = "workers"
-
-_loading = threading.Lock()
-_held: dict[str, tuple[Generator, dict[str, Shard]]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +90,7 @@ def sample_on_workers(
         settings=one.settings, config=config, requests_sha256=file_sha256(path),
     )  # fmt: skip
     names = [shard.name for shard in shards]
-    run_shards(there, SAMPLES, sample_shard, names, len(requests), job, gpu=True, is_counted=False)
+    run_shards(there, SAMPLES, sample_shard, names, len(requests), job, Loaded(), gpu=True, is_counted=False)
     if not there.made and (there.root / "sampling.json").exists():
         return there.store.read_all(SAMPLES)
     told = [read_json(file) for file in sorted((there.root / WORKERS).glob("*.json"))]
@@ -114,9 +111,10 @@ def check_place(recipe: EvaluateRecipe) -> None:
             raise BadInput(f"{name} is for processes of this machine; leave it out with --on, where workers sample.")
 
 
-def sample_shard(run: Run, shard: str, job: SampleJob, advance: Advance) -> bool:
-    """One shard, on a worker; the generator is loaded once per process."""
-    generator, shards = _get_generator(run.root, job)
+def sample_shard(run: Run, shard: str, job: SampleJob, loaded: Loaded, advance: Advance) -> bool:
+    """One shard, on a worker; the generator is loaded once per process, that of another set is let go first."""
+    key = digest_of(str(run.root), asdict(job))
+    generator, shards = loaded.alone(key, lambda: _load_generator(run.root, job))
     made = make_shard(generator, job.settings, run.store, shards[shard], job.config, advance)
     if made:
         about = {"realised": describe_generator(generator, job.settings), "peak_memory_bytes": peak_memory_bytes()}
@@ -124,25 +122,20 @@ def sample_shard(run: Run, shard: str, job: SampleJob, advance: Advance) -> bool
     return made
 
 
-def _get_generator(root: Path, job: SampleJob) -> tuple[Generator, dict[str, Shard]]:
-    """The generator of a set and its shards; those of another set are let go first."""
-    key = digest_of(str(root), asdict(job))
-    with _loading:
-        if key not in _held:
-            _held.clear()
-            path = root / REQUESTS
-            if file_sha256(path) != job.requests_sha256:
-                raise BadInput(f"{path} is not what this run was started with; does another run write there?")
-            requests = [Request(**row) for row in pl.read_parquet(path).iter_rows(named=True)]
-            generator = load_generator(job.spec, device=device_of(job.device), **job.options)
-            if generator.info != job.info:
-                raise BadInput(
-                    f"generator '{job.info.name}' is another on this worker: {generator.info.weights} instead of "
-                    f"{job.info.weights}; give all machines the same files and versions."
-                )
-            prepare = getattr(generator, "prepare", None)
-            if prepare is not None:
-                prepare(requests)
-            shards = plan_shards(generator.info, requests, job.settings, job.config.shard_size)
-            _held[key] = generator, {one.name: one for one in shards}
-        return _held[key]
+def _load_generator(root: Path, job: SampleJob) -> tuple[Generator, dict[str, Shard]]:
+    """The generator of a set and its shards."""
+    path = root / REQUESTS
+    if file_sha256(path) != job.requests_sha256:
+        raise BadInput(f"{path} is not what this run was started with; does another run write there?")
+    requests = [Request(**row) for row in pl.read_parquet(path).iter_rows(named=True)]
+    generator = load_generator(job.spec, device=device_of(job.device), **job.options)
+    if generator.info != job.info:
+        raise BadInput(
+            f"generator '{job.info.name}' is another on this worker: {generator.info.weights} instead of "
+            f"{job.info.weights}; give all machines the same files and versions."
+        )
+    prepare = getattr(generator, "prepare", None)
+    if prepare is not None:
+        prepare(requests)
+    shards = plan_shards(generator.info, requests, job.settings, job.config.shard_size)
+    return generator, {one.name: one for one in shards}

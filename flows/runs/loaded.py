@@ -33,6 +33,13 @@ class Loaded:
                 self._made[key] = make()
             return cast("T", self._made[key])
 
+    def alone(self, key: str, make: Callable[[], T]) -> T:
+        """The same for what is so large that it has to be the only one: whatever else is held is let go first."""
+        with self._making:
+            if key not in self._made:
+                self._made.clear()
+            return self.once(key, make)
+
     def __reduce__(self) -> tuple[Callable[[], Loaded], tuple[()]]:
         return of_worker, ()
 

@@ -51,17 +51,17 @@ def device_name() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu ({platform.machine()})"
 
 
-def write_run_record(folder: Path, recipe: Any, **more: Any) -> dict[str, Any]:
+def write_run_record(folder: Path, settings: Any, **more: Any) -> dict[str, Any]:
     """Write `run.json` into a run's folder and return what it holds.
 
     Args:
         folder: folder of the run.
-        recipe: the dataclass, or dict of them, the run was steered by; holds no secret by design.
+        settings: the dataclass, or dict of them, the run was steered by; holds no secret by design.
         **more: fingerprints, seeds and whatever else the run depends on.
     """
     record = {
-        "recipe": recipe,
-        "recipe_digest": digest_of(recipe),
+        "recipe": settings,
+        "recipe_digest": digest_of(settings),
         "packages": package_versions(),
         "git_commit": git_commit(),
         "python": platform.python_version(),
