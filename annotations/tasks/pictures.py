@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.images.perceptual_hash import make_upright
+from relaionet.pipeline.images.picture import FOR_REVIEW, OWN, read_picture
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -79,40 +79,12 @@ def encode_image(source: Path) -> bytes:
     Raises:
         BadInput: it cannot be decoded.
     """
-    from PIL import Image, UnidentifiedImageError
-
     try:
-        with Image.open(source) as image:
-            if image.format == "JPEG":
-                image.draft("RGB", (_LONGEST_PX, _LONGEST_PX))  # decodes a huge one at a fraction of its size
-            shown = _on_white(_in_srgb(make_upright(image)))
-            shown.thumbnail((_LONGEST_PX, _LONGEST_PX))
-            return _as_jpeg(shown)
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        shown = read_picture(source, FOR_REVIEW, reduced_side_px=_LONGEST_PX)
+        shown.thumbnail((_LONGEST_PX, _LONGEST_PX))
+        return _as_jpeg(shown)
+    except (OSError, ValueError) as error:
         raise BadInput(f"{source} cannot be shown to reviewers: {error}.") from None
-
-
-def _in_srgb(image: Image.Image) -> Image.Image:
-    from PIL import ImageCms
-
-    profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
-        return image
-    try:
-        mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        made = ImageCms.profileToProfile(image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image
-    return made or image
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    from PIL import Image
-
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
 def _as_jpeg(image: Image.Image) -> bytes:
@@ -162,6 +134,6 @@ def make_strip(pictures: Sequence[Path]) -> bytes:
     step = (width + 4) // STRIP_COUNT
     strip = Image.new("RGB", STRIP_PX, "white")
     for place, picture in enumerate(pictures[:STRIP_COUNT]):
-        with Image.open(io.BytesIO(encode_image(picture))) as image:
-            strip.paste(ImageOps.fit(image, (step - 4, height)), (place * step, 0))
+        image = read_picture(encode_image(picture), OWN)
+        strip.paste(ImageOps.fit(image, (step - 4, height)), (place * step, 0))
     return _as_jpeg(strip)

@@ -13,11 +13,10 @@ import numpy as np
 from relaionet.evaluators.protocols import Resize
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import CHUNK_BYTES, digest_of, file_sha256
+from relaionet.pipeline.images.picture import FOR_EVALUATION, TooLarge, read_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-MAX_PIXELS = 200_000_000
 
 
 class ImageSource(Protocol):
@@ -156,14 +155,12 @@ class FileImages:
         return np.stack(done) if done else np.zeros((0, self._size_px, self._size_px, 3), np.uint8)
 
     def _read_one(self, path: Path) -> np.ndarray:
-        from PIL import Image as Pillow
-
         try:
-            with Pillow.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise BadInput(f"{path} has {image.width} × {image.height} pixels; at most {MAX_PIXELS} are read.")
-                return resize_image(image, self._size_px, self._resize)
-        except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+            picture = read_picture(path, FOR_EVALUATION)
+            return resize_image(picture, self._size_px, self._resize)
+        except TooLarge as error:
+            raise BadInput(f"{path} has {error}; at most {FOR_EVALUATION.max_pixels} are read.") from None
+        except (OSError, SyntaxError, ValueError) as error:
             raise BadInput(f"{path} cannot be decoded as an image: {error}. Build the split again.") from None
 
 

@@ -110,17 +110,16 @@ def load_aesthetic(device: str, weights: str, encoder_name: str) -> tuple[str, S
 
     import numpy as np
     import torch
-    from PIL import Image
 
     from relaionet.pipeline.embeddings.encoders import load_encoder
+    from relaionet.pipeline.images.picture import FOR_RATERS, read_picture
 
     layers = torch.load(weights, weights_only=True, map_location="cpu")
     names = sorted((name for name in layers if name.endswith(".weight")), key=lambda name: int(name.split(".")[1]))
     encoder = load_encoder(encoder_name, device)
 
     def score(image: str, text: str) -> float:
-        with Image.open(image) as picture:
-            batch = torch.stack([encoder.preprocess(picture.convert("RGB"))])
+        batch = torch.stack([encoder.preprocess(read_picture(Path(image), FOR_RATERS))])
         rows = torch.from_numpy(np.asarray(encoder.encode_images(batch), np.float32))
         for name in names:  # the published network has no activations between its layers
             rows = torch.nn.functional.linear(rows, layers[name], layers[name.removesuffix("weight") + "bias"])

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from relaionet.pipeline.child_process import ChildProcess, start_child
-from relaionet.pipeline.images.decode import TOO_MUCH_MEMORY, BrokenImage, ImageFacts, facts_of, open_image
+from relaionet.pipeline.images.decode import TOO_MUCH_MEMORY, BrokenImage, ImageFacts, facts_of
 from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.images.picture import AS_STORED, open_picture
 
 # of decoded pixels (4 bytes), a copy turned upright, one in grey, and what a decoder holds besides
 BYTES_PER_PIXEL, BASE_BYTES = 24, 1 << 30
@@ -38,9 +39,9 @@ def read_picture(data: bytes, max_pixels: int) -> DecodedPicture:
         max_pixels: width × height at most.
 
     Raises:
-        BrokenImage: as for `image_bytes.open_image`.
+        BrokenImage: no picture within the limits.
     """
-    with open_image(data, max_pixels) as image:
+    with open_picture(data, AS_STORED, max_pixels) as image:
         return DecodedPicture(facts=facts_of(image, data), phash=phash_hex(image))
 
 
@@ -117,8 +118,9 @@ def _limit_memory(max_pixels: int) -> None:
 
 def serve_pictures(max_pixels: int, timeout_s: float) -> None:
     """Answer until the pipe closes; the main function of the decoding process."""
-    import imagehash  # noqa: F401  loaded before the clock runs
+    from PIL import Image
 
+    phash_hex(Image.new("RGB", (8, 8)))  # what it needs is loaded before the clock runs
     _limit_memory(max_pixels)
     for line in sys.stdin.buffer:
         # the signal's default action ends the process even inside a decoder's own code

@@ -143,7 +143,7 @@ def decode_picture(
         data: bytes from anywhere.
         encoder: whose preprocessing is applied; None only takes the hashes.
         max_pixels: largest picture decoded, width × height.
-        hashes: also take the perceptual hash and the thumbprint.
+        hashes: also take the perceptual hash and the thumbnail hash.
         reduced_side_px: decode a JPEG at a half, a quarter or an eighth of its size where its short side stays at
             least this long; None always decodes it whole. Hashes are those of the whole picture, so it is left whole
             where they are taken.

@@ -7,6 +7,7 @@ import struct
 import warnings
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class ImageFacts:
     is_animated: bool = False
 
 
-def open_image(data: bytes, max_pixels: int, reduced_side_px: int | None = None) -> Image.Image:
+def open_image(
+    data: bytes, max_pixels: int, reduced_side_px: int | None = None, *, scales_wide_grey: bool = True
+) -> Image.Image:
     """Decode the first frame of a picture.
 
     Args:
@@ -55,6 +58,7 @@ def open_image(data: bytes, max_pixels: int, reduced_side_px: int | None = None)
         max_pixels: width × height at most, checked before decoding.
         reduced_side_px: decode a JPEG at a half, a quarter or an eighth of its size (several times faster) where its
             short side stays at least this long; None always decodes it whole.
+        scales_wide_grey: bring grey values of 16 or 32 bits to 8.
 
     Raises:
         BrokenImage: no image, an unknown format, too many pixels, or truncated.
@@ -78,8 +82,8 @@ def open_image(data: bytes, max_pixels: int, reduced_side_px: int | None = None)
             image.draft(None, (reduced_side_px, reduced_side_px))  # of other formats nothing changes
         try:
             image.load()
-            if image.mode.startswith("I"):
-                image = _to_8_bits(image)
+            if scales_wide_grey:
+                image = scale_wide_grey(image)
         except DECODE_ERRORS as error:
             if "truncated" in str(error).lower():
                 raise BrokenImage("truncated: the picture ends early") from None
@@ -89,11 +93,35 @@ def open_image(data: bytes, max_pixels: int, reduced_side_px: int | None = None)
     return image
 
 
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """A grey picture of 16 or 32 bits in 8, which Pillow's own conversion would cut off at 255."""
+def open_any(source: bytes | Path) -> Image.Image:
+    """Open a picture of any format Pillow knows, with Pillow's own limits; it is decoded when it is first used.
+
+    Args:
+        source: bytes, or a file, which stays open until the picture is closed.
+
+    Raises:
+        BrokenImage: so many pixels that Pillow refuses it.
+        OSError: no picture, or the file cannot be read.
+    """
+    from PIL import Image
+
+    try:
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    except Image.DecompressionBombError as error:
+        raise BrokenImage(str(error)) from None
+
+
+def scale_wide_grey(image: Image.Image) -> Image.Image:
+    """A grey picture of 16 or 32 bits in 8, which Pillow's own conversion would cut off at 255; others as they are.
+
+    Args:
+        image: decoded, any mode.
+    """
     import numpy as np
     from PIL import Image
 
+    if not image.mode.startswith("I"):
+        return image
     values = np.asarray(image).astype(np.int64)  # [H, W]
     if image.mode.startswith("I;16") or values.max(initial=0) > 255:
         values >>= 8 if values.max(initial=0) <= 0xFFFF else 24

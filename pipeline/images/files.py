@@ -18,9 +18,10 @@ import polars as pl
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables.adoption import PICTURES
 from relaionet.manifests.tables.schema import ALIVE, shape_table
-from relaionet.pipeline.images.decode import FORMATS, BrokenImage, open_image
+from relaionet.pipeline.images.decode import FORMATS, BrokenImage
 from relaionet.pipeline.images.parquet import PARQUET, batched, count_parquet_rows, in_parquet, read_parquet_bytes
 from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.images.picture import AS_STORED, open_picture
 from relaionet.pipeline.images.thumbnail_hash import thumbprint_hex
 
 VERSION = "1"
@@ -155,7 +156,7 @@ def _measure(folder: Path, path: str, limits: PictureLimits, inside: Mapping[str
         return row | {"reason": f"cannot be read: {error.strerror}"}
     row |= {"bytes_count": len(data), "image_sha256": hashlib.sha256(data).hexdigest()}
     try:
-        with open_image(data, limits.max_pixels) as image:
+        with open_picture(data, AS_STORED, limits.max_pixels) as image:
             measured = {"format": FORMATS[str(image.format)], "width_px": image.width, "height_px": image.height}
             return row | measured | {"phash": phash_hex(image), "thumbprint": thumbprint_hex(image), "status": ALIVE}
     except BrokenImage as error:

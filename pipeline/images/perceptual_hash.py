@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relaionet.pipeline.images.picture import FOR_PHASH, shape_picture
+
 if TYPE_CHECKING:
     from PIL import Image
 
 HASH_BITS = 64
-ORIENTATION_TAG = 0x0112
-
-
-def make_upright(image: Image.Image) -> Image.Image:
-    """The picture as it is shown: its EXIF orientation applied, which servers that re-encode do for good.
-
-    Args:
-        image: decoded, any mode; returned as it is where it has no orientation.
-    """
-    from PIL import ImageOps
-
-    try:
-        turned = image.getexif().get(ORIENTATION_TAG, 1) != 1
-    except (OSError, SyntaxError, ValueError, LookupError, TypeError):  # EXIF data that is none
-        return image
-    return ImageOps.exif_transpose(image) if turned else image
 
 
 def phash_hex(image: Image.Image) -> str:
@@ -39,7 +25,7 @@ def phash_hex(image: Image.Image) -> str:
     """
     import imagehash
 
-    return str(imagehash.phash(make_upright(image)))
+    return str(imagehash.phash(shape_picture(image, FOR_PHASH)))
 
 
 def phash_distance(left: str, right: str) -> int:

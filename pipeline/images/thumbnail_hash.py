@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relaionet.pipeline.images.perceptual_hash import make_upright
+from relaionet.pipeline.images.picture import FOR_THUMBNAIL_HASH, shape_picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ def thumbprint_hex(image: Image.Image) -> str:
     """
     from PIL import Image
 
-    luma, *chroma = make_upright(image).convert("RGB").convert("YCbCr").split()
+    luma, *chroma = shape_picture(image, FOR_THUMBNAIL_HASH).convert("YCbCr").split()
     sides = (LUMA_SIDE, CHROMA_SIDE, CHROMA_SIDE)
     small = [
         plane.resize((side, side), Image.Resampling.HAMMING) for plane, side in zip((luma, *chroma), sides, strict=True)
@@ -36,7 +36,7 @@ def thumbprint_hex(image: Image.Image) -> str:
 
 
 def thumbprint_distances(left: str, right: str) -> tuple[float, float]:
-    """How far apart two thumbprints are where they differ most.
+    """How far apart two thumbnail hashes are where they differ most.
 
     Args:
         left: 768 hex digits.
@@ -47,7 +47,7 @@ def thumbprint_distances(left: str, right: str) -> tuple[float, float]:
         pictures'), 0 to 255. Chroma: the largest difference of Cb or Cr in any cell, 0 to 255.
 
     Raises:
-        ValueError: one of them is no thumbprint.
+        ValueError: one of them is no thumbnail hash.
     """
     import numpy as np
 
@@ -58,10 +58,10 @@ def thumbprint_distances(left: str, right: str) -> tuple[float, float]:
 
 
 def thumbprint_contrast(text: str) -> float:
-    """Standard deviation of the 16 × 16 grey values of a thumbprint, 0 to 127.5.
+    """Standard deviation of the 16 × 16 grey values of a thumbnail hash, 0 to 127.5.
 
     Raises:
-        ValueError: it is no thumbprint.
+        ValueError: it is no thumbnail hash.
     """
     return float(_planes(text)[0].std())
 
@@ -71,7 +71,7 @@ def _planes(text: str) -> tuple[np.ndarray, np.ndarray]:
 
     values = np.frombuffer(bytes.fromhex(text), dtype=np.uint8).astype(np.float32)
     if len(text) != HEX_DIGITS:
-        raise ValueError(f"a thumbprint has {HEX_DIGITS} hex digits; found {len(text)}.")
+        raise ValueError(f"a thumbnail hash has {HEX_DIGITS} hex digits; found {len(text)}.")
     return values[: LUMA_SIDE**2].reshape(LUMA_SIDE, LUMA_SIDE), values[LUMA_SIDE**2 :]  # [16, 16], [128]
 
 

@@ -1,4 +1,4 @@
-"""The bytes of a made world: pictures as servers send them, whole, re-encoded, cut and corrupt."""
+"""The bytes of a synthetic world: pictures as servers send them, whole, re-encoded, cut and corrupt."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from random import Random
 from PIL import Image
 
 from relaionet.manifests.labels import find_label
+from relaionet.pipeline.images.picture import OWN, read_picture
 from relaionet.pipeline.miniature.drawings.pictures import (
     CLASSES,
     draw_clutter,
@@ -40,7 +41,7 @@ def encode_picture(image: Image.Image, rng: Random) -> bytes:
 
 def copy_picture(data: bytes, size_px: int, rng: Random) -> bytes:
     """The same picture with other bytes: rescaled to `size_px` on its longer side and re-encoded as JPEG."""
-    image = Image.open(io.BytesIO(data))
+    image = read_picture(data, OWN)
     factor = size_px / max(image.size)
     sides = max(1, round(image.width * factor)), max(1, round(image.height * factor))
     buffer = io.BytesIO()

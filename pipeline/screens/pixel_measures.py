@@ -12,9 +12,10 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import shape_table
-from relaionet.pipeline.images.decode import BrokenImage, open_image
+from relaionet.pipeline.images.decode import BrokenImage
 from relaionet.pipeline.images.files import stored_path
-from relaionet.pipeline.images.perceptual_hash import make_upright, phash_hex
+from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.images.picture import FOR_PHASH, FOR_SCREENS, find_alpha, open_picture, shape_picture
 from relaionet.pipeline.screens.config import ScreenConfig
 from relaionet.pipeline.screens.plan import SetScreen, further_screens, measured_evidence, measured_table
 from relaionet.pipeline.screens.registration import take_print
@@ -64,31 +65,24 @@ def measure_picture(image: Image.Image) -> Measures:
     """
     from PIL import Image, ImageOps, ImageStat
 
-    shown, clear_frac = _flatten(make_upright(image))
+    shown = shape_picture(image, FOR_SCREENS)
     grey = shown.convert("L")
     grey.thumbnail((CONTRAST_SIDE_PX, CONTRAST_SIDE_PX))
     small = shown.copy()
     small.thumbnail((STATISTICS_SIDE_PX, STATISTICS_SIDE_PX), Image.Resampling.BOX)
     return Measures(
-        phash_mirrored=phash_hex(ImageOps.mirror(make_upright(image))),
+        phash_mirrored=phash_hex(ImageOps.mirror(shape_picture(image, FOR_PHASH))),
         print=take_print(image).hex(),
         contrast=ImageStat.Stat(grey).stddev[0],
-        clear_frac=clear_frac,
+        clear_frac=_clear_frac(image),
         **_foreground_statistics(small),
     )
 
 
-def _flatten(image: Image.Image) -> tuple[Image.Image, float]:
-    """The picture on white in RGB, and which share of it is transparent."""
-    from PIL import Image
-
-    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
-        return image.convert("RGB"), 0.0
-    layered = image.convert("RGBA")
-    alpha = layered.getchannel("A")
-    ground = Image.new("RGB", image.size, (255, 255, 255))
-    ground.paste(layered.convert("RGB"), mask=alpha)
-    return ground, sum(alpha.histogram()[:128]) / (image.width * image.height)
+def _clear_frac(image: Image.Image) -> float:
+    """Which share of a picture is transparent."""
+    alpha = find_alpha(image)
+    return 0.0 if alpha is None else sum(alpha.histogram()[:128]) / (image.width * image.height)
 
 
 def _foreground_statistics(image: Image.Image) -> dict[str, float]:
@@ -146,11 +140,16 @@ def measure_pictures(
     table = measured_table(config)
     further = [Measurer.of(found) for found in further_screens(config) if found.screen.measures is not None]
     measured = _measure_all([stored_path(images, path) for path in rows["path"]], config, further, progress)
-    columns = [
-        pl.Series(name, [found[name] for found in measured], dtype=kind)
-        for name, kind in table.schema.items()
-        if name != "candidate_id"
-    ]
+    values = {name: [found[name] for found in measured] for name in table.columns if name != "candidate_id"}
+    of_further = {name: one.status for one in further for name in one.names}
+    columns = []
+    for name, held in values.items():
+        try:
+            columns.append(pl.Series(name, held, dtype=table.schema[name]))
+        except (TypeError, OverflowError) as error:
+            if name not in of_further:
+                raise
+            raise BadInput(f"screen {of_further[name]}: {name} is no {table.schema[name]}: {error}.") from error
     return shape_table(rows.select("candidate_id").with_columns(columns), table)
 
 
@@ -159,7 +158,7 @@ def _measure_all(
 ) -> list[dict[str, Any]]:
     def measure(path: Path) -> dict[str, Any]:
         try:
-            image = open_image(path.read_bytes(), config.max_pixels)
+            image = open_picture(path, FOR_SCREENS, config.max_pixels)
             found = vars(measure_picture(image))
         except (FileNotFoundError, BrokenImage) as error:
             raise Corrupt(f"{path} was embedded and cannot be read now: {error}; fetch it again.") from error
@@ -167,7 +166,7 @@ def _measure_all(
             raise BadInput(f"{path} cannot be read: {error.strerror}; check its permissions.") from error
         if not further:
             return found
-        shown, _ = _flatten(make_upright(image))
+        shown = shape_picture(image, FOR_SCREENS)
         return found | {name: value for one in further for name, value in one.measure(shown, path).items()}
 
     found = []

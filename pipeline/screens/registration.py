@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from relaionet.pipeline.images.perceptual_hash import make_upright
+from relaionet.pipeline.images.picture import FOR_PRINTS, shape_picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,7 @@ def take_print(image: Image.Image) -> bytes:
     """
     from PIL import Image
 
-    grey = make_upright(image).convert("L")
+    grey = shape_picture(image, FOR_PRINTS)
     return grey.resize((PRINT_SIDE, PRINT_SIDE), Image.Resampling.HAMMING).tobytes()
 
 

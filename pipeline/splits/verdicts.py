@@ -15,8 +15,9 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import COMPARISONS, shape_table
-from relaionet.pipeline.images.decode import BrokenImage, open_image
+from relaionet.pipeline.images.decode import BrokenImage
 from relaionet.pipeline.images.perceptual_hash import HASH_BITS, phash_distance, phash_hex
+from relaionet.pipeline.images.picture import AS_STORED, open_picture
 from relaionet.pipeline.images.thumbnail_hash import thumbprint_contrast, thumbprint_distances, thumbprint_hex
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ class VerdictConfig:
 
     Attributes:
         max_phash_distance: bits (0 to 64) in which the perceptual hashes may differ.
-        max_luma_distance: difference of grey (0 to 255) in any of the thumbprint's 16 × 16 cells, beyond what
+        max_luma_distance: difference of grey (0 to 255) in any of the thumbnail hash's 16 × 16 cells, beyond what
             edges allow.
         max_chroma_distance: difference of colour (0 to 255) in any of its 8 × 8 cells.
-        max_phash_distance_alone: bits (0 to 64) where the manifest holds no thumbprint.
+        max_phash_distance_alone: bits (0 to 64) where the manifest holds no thumbnail hash.
         min_contrast: standard deviation (0 to 127.5) of the grey values; a flatter picture has a perceptual hash that
             means nothing and never counts as the same.
         min_cosine: of the two pictures' embeddings (-1 to 1), where an encoder is given; it tells another scene, no
@@ -99,7 +100,7 @@ def compare_pictures(
 
 def _measure(path: Path, phash: str, thumbprint: str | None, max_pixels: int) -> dict[str, Any]:
     try:
-        with open_image(path.read_bytes(), max_pixels) as image:
+        with open_picture(path, AS_STORED, max_pixels) as image:
             now, thumbprint_now = phash_hex(image), thumbprint_hex(image)
     except BrokenImage:  # fetched as a whole picture, so the stored bytes are not those
         raise Corrupt(f"{path} is no longer the picture that was fetched; delete it and run again.") from None

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from relaionet.pipeline.images.decode import open_image
-from relaionet.pipeline.images.perceptual_hash import make_upright, phash_hex
+from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.images.picture import make_upright
 from tests.fakes.web.catalogue import FAULTS, MAX_PIXELS, UNUSUAL, Fault
 from tests.fakes.web.pictures import base_picture
 from tests.fakes.web.table import fetch_faults, render_table, stored_table

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from relaionet.evaluators.features import images
 from relaionet.evaluators.features.images import ArrayImages, FileImages, resize_image
 from relaionet.evaluators.protocols import Resize
 from relaionet.manifests.errors import BadInput
@@ -67,7 +69,8 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
 
 
 def test_too_many_pixels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relaionet.evaluators.features.images.MAX_PIXELS", 100)
+    small = replace(images.FOR_EVALUATION, max_pixels=100)
+    monkeypatch.setattr(images, "FOR_EVALUATION", small)
     path = tmp_path / "a.png"
     Image.fromarray(picture(20, 20)).save(path)
     with pytest.raises(BadInput, match="at most 100"):

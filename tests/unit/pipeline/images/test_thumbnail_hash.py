@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from relaionet.pipeline.images.perceptual_hash import make_upright, phash_hex
+from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.images.picture import make_upright
 from relaionet.pipeline.images.thumbnail_hash import (
     HEX_DIGITS,
     thumbprint_contrast,
