@@ -1,4 +1,4 @@
-"""The sentences: command line and Prefect flows over the rooms below."""
+"""The command line and the Prefect flows, over all other packages."""
 
 import lazy_loader
 

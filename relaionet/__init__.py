@@ -2,7 +2,7 @@
 
     import relaionet as rn
 
-What a notebook wants stands here; the command `relaionet` does the same. The rooms behind it are packages of their own:
+What a notebook wants stands here; the command `relaionet` does the same. Behind it are
 `relaionet.manifests`, `relaionet.pipeline`, `relaionet.annotations`, `relaionet.evaluators` and `relaionet.flows`.
 The names are declared in `__init__.pyi` and loaded when they are first used, so that importing costs nothing.
 """

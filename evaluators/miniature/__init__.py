@@ -1,4 +1,4 @@
-"""The miniature's generators and its stand-in for Inception, trained on the made world by scripts that lie here."""
+"""The miniature's generators and its stand-in for Inception, trained on the synthetic world by the scripts here."""
 
 import lazy_loader
 

@@ -16,7 +16,7 @@ WORLD_SEEDS_COUNT = 1_000_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class WorldGenerator:
-    """Draws a fresh picture of the made world for every request: what a perfect generator would reach."""
+    """Draws a fresh picture of the synthetic world for every request: what a perfect generator would reach."""
 
     info: Info
 

@@ -36,7 +36,7 @@ Written by `python -m relaionet.evaluators.miniature.figures`; every number belo
 miniature's toys: no number here says anything about reLAIONet or about a published system.
 
 Made by `train_classifier`, `train_generators flow` and `train_generators meanflow`, in this order, on drawings of the
-made world (seeds in `pictures.py`). Files are float16 safetensors of the averaged weights.
+synthetic world (seeds in `pictures.py`). Files are float16 safetensors of the averaged weights.
 Images per second and training seconds depend on what else the machine was doing.
 
 | file | {keys} |

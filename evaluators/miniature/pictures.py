@@ -1,4 +1,4 @@
-"""Pictures of the made world at the miniature's 32 pixels, and the seed ranges that keep its uses apart.
+"""Pictures of the synthetic world at the miniature's 32 pixels, and the seed ranges that keep its uses apart.
 
 | seeds                     | what for                                                                  |
 |---------------------------|---------------------------------------------------------------------------|
@@ -6,7 +6,7 @@
 | 7,000,000,000 + 10^6      | training of the generators and of the classifier                          |
 | 7,100,000,000 + 10^6      | held-out pictures that the figures in weights/README.md are of            |
 | 8,000,000,000 + 10^9      | fresh pictures of the generator `miniature-world`                         |
-| from 2^40                 | not used here: rows, reference and control pictures of a made world       |
+| from 2^40                 | not used here: rows, reference and control pictures of a synthetic world  |
 """
 
 from __future__ import annotations

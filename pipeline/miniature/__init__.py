@@ -1,4 +1,4 @@
-"""The built-in miniature: a small made world on which the whole job runs anywhere, offline."""
+"""The built-in miniature: a small synthetic world on which the whole job runs anywhere, offline."""
 
 import lazy_loader
 

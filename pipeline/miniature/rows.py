@@ -1,4 +1,4 @@
-"""The plan of a made world: every LAION-like row, what is wrong with it, and the truth about it."""
+"""The plan of a synthetic world: every LAION-like row, what is wrong with it, and the truth about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web of a made world: a loopback HTTP server, also usable as a proxy, that answers as each row's server would."""
+"""The web of a synthetic world: a loopback HTTP server and proxy, answering as each row's server would."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serve_world(folder: Path, *, later: bool = False) -> Iterator[Served]:
-    """Serve a made world on a free loopback port until the block is left.
+    """Serve a synthetic world on a free loopback port until the block is left.
 
     Args:
         folder: made by `make_world`.
@@ -151,10 +151,10 @@ def serve_world(folder: Path, *, later: bool = False) -> Iterator[Served]:
         Where it is served.
 
     Raises:
-        BadInput: the folder holds no made world.
+        BadInput: the folder holds no synthetic world.
     """
     if not (folder / "world.json").is_file():
-        raise BadInput(f"{folder} holds no made world; make one with make_world.")
+        raise BadInput(f"{folder} holds no synthetic world; make one with make_world.")
     server = _Server(folder, later=later)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

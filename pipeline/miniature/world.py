@@ -1,4 +1,4 @@
-"""The miniature's world: what can be drawn, and a whole made world of LAION-like rows with the truth about each."""
+"""The miniature's world: what can be drawn, and a world of LAION-like rows with the truth about each."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ TRUTH = {
 
 @dataclass(frozen=True, kw_only=True)
 class WorldConfig:
-    """What steers a made world.
+    """What steers a synthetic world.
 
     Attributes:
         seed: another seed is another world.
@@ -75,7 +75,7 @@ class WorldConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """A made world on disk.
+    """A synthetic world on disk.
 
     Attributes:
         folder: holds everything below.
@@ -122,7 +122,7 @@ def make_world(out: Path, config: WorldConfig | None = None, progress: Callable[
         progress: called with the number of rows done since the last call.
 
     Raises:
-        BadInput: `out` holds something that is no made world, or the config makes no sense.
+        BadInput: `out` holds something that is no synthetic world, or the config makes no sense.
     """
     config = config or WorldConfig()
     if config.per_class_count < 1 or config.reference_per_class_count < 1 or not 0 <= config.faults_scale <= 4:
@@ -132,7 +132,7 @@ def make_world(out: Path, config: WorldConfig | None = None, progress: Callable[
         if read_json(out / "world.json").get("digest") == digest:
             return open_world(out)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"{out} exists and holds no made world; choose another folder.")
+        raise BadInput(f"{out} exists and holds no synthetic world; choose another folder.")
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

@@ -9,7 +9,7 @@ encoder fails less often than once in n + 1, however large its logits are.
 The second is for encoders trained with a sigmoid (SigLIP), whose logits are odds of their own for every class: one
 class or none of them is shown, and "none" has the odds 1.
 
-A caption is a witness. It names a class the picture shows, or, with probability e, any class by chance:
+A caption is evidence. It names a class the picture shows, or, with probability e, any class by chance:
 
     p(caption names S | class c) = (1 − e) · [c in S] + e · |S| / C
 

@@ -40,7 +40,7 @@ def collect_images(
     """Take the images of some rows of a manifest from a folder.
 
     A file with a row's bytes is that row's image. For a row without one, the files that are no other row's are looked
-    through for the nearest picture (perceptual hash, then thumbprint).
+    through for the nearest picture (perceptual hash, then thumbnail hash).
 
     Args:
         rows: MANIFEST rows.

@@ -5,7 +5,7 @@
 A finished run of the miniature is routed anew by several policies; simulated reviewers (right in 97, 95, 93, 96 and 90
 of 100 answers) answer, undecided pictures are asked about again with one more answer, up to three rounds, and the votes
 are settled as in a review. No Label Studio is started: what is measured is the rule, not the server. The truth of the
-made world says what a reviewer sees and what is right. Numbers are about the miniature and about reviewers whose
+synthetic world says what a reviewer sees and what is right. Numbers are about the miniature and about reviewers whose
 mistakes are independent.
 """
 

@@ -66,7 +66,7 @@ def demo(relaionet: Command, tmp_path_factory: pytest.TempPathFactory) -> Finish
 
 @pytest.fixture(scope="session")
 def source_recipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A recipe over a small made world, whose pictures are served on loopback."""
+    """A recipe over a small synthetic world, whose pictures are served on loopback."""
     world = make_world(tmp_path_factory.mktemp("small") / "world", WorldConfig(per_class_count=1, faults_scale=0.1))
     with serve_world(world.folder) as server:
         path = world.folder.parent / "small.toml"

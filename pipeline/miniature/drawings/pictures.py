@@ -119,7 +119,7 @@ def draw_picture(wnid: str, seed: int, size_px: int = 128) -> Image.Image:
 
     Args:
         wnid: one of `CLASSES`.
-        seed: any integer; the rows of a made world, the training of the encoder and of the generators use ranges of
+        seed: any integer; rows of a synthetic world, the training of the encoder and of the generators use ranges of
             their own.
         size_px: side of the square, 8 to 2048; changes the resolution only.
 

@@ -1,4 +1,4 @@
-"""The made world's web: every fault happens for real, through the proxy and directly, and nothing else gets out."""
+"""The synthetic world's web: every fault happens, through the proxy and directly, and nothing else gets out."""
 
 from __future__ import annotations
 
@@ -153,5 +153,5 @@ def test_the_server_stops_at_once_even_while_it_drips(world: World) -> None:
 
 
 def test_a_folder_without_a_world_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no made world"), serve_world(tmp_path):
+    with pytest.raises(BadInput, match="no synthetic world"), serve_world(tmp_path):
         pass

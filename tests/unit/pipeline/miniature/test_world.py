@@ -1,4 +1,4 @@
-"""The made world: bytes and ids that do not change, a truth that adds up, alt texts that mean what they say."""
+"""The synthetic world: bytes and ids that do not change, a truth that adds up, alt texts that mean what they say."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_second_call_does_nothing_and_another_config_replaces(tmp_path: Path) ->
 
 def test_a_folder_of_someone_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(BadInput, match="no made world"):
+    with pytest.raises(BadInput, match="no synthetic world"):
         make_world(tmp_path, SMALL)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
     with pytest.raises(BadInput):
