@@ -48,7 +48,7 @@ def reporting_server() -> Iterator[None]:
     if server_address() is not None:
         yield
         return
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
     port = _free_port()
     address = f"http://{HOST}:{port}/api"
@@ -60,7 +60,8 @@ def reporting_server() -> Iterator[None]:
     )  # fmt: skip
     try:
         _wait_ready(child, address, said)
-        with temporary_settings(updates={PREFECT_API_URL: address}):
+        # what is logged is sent by and by, also when the server is gone: a program would wait for that at its end
+        with temporary_settings(updates={PREFECT_API_URL: address, PREFECT_LOGGING_TO_API_ENABLED: False}):
             _temporary.append(address)
             try:
                 yield
