@@ -2,13 +2,12 @@ from . import adapters, flow_maps
 from .ask import ask_generator, check_image
 from .catalogue import About, catalogue_names, find_entry
 from .check import check_generator
-from .dry_run import DryRun, look_ahead
+from .dry_run import DryRun
 from .protocol import Generated, Generator, GeneratorDied, Info, Request, Settings, check_settings, make_info
-from .registry import ADAPTERS, list_generators, load_generator, read_definition
+from .registry import list_generators, load_generator
 from .requests import check_classes, make_requests, make_seed
 
 __all__ = [
-    "ADAPTERS",
     "About",
     "DryRun",
     "Generated",
@@ -28,9 +27,7 @@ __all__ = [
     "flow_maps",
     "list_generators",
     "load_generator",
-    "look_ahead",
     "make_info",
     "make_requests",
     "make_seed",
-    "read_definition",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relaionet.evaluators.generators.flow_maps.checkpoints import read_tensors
+from relaionet.evaluators.generators.weights import read_tensors
 from relaionet.manifests.errors import BadInput, Unavailable, nearest_name
 from relaionet.manifests.files import digest_of, file_sha256, read_json
 from relaionet.pipeline.hub import REPO_ID, HubAddress, fetch_snapshot, list_files

@@ -5,28 +5,28 @@ Nothing is imported before it is asked for, so a list of names costs nothing.
 
 from __future__ import annotations
 
-import inspect
+import pkgutil
+import sys
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import cache
 from importlib import import_module, metadata
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from relaionet.evaluators.generators.adapter import GeneratorAdapter
 from relaionet.evaluators.generators.catalogue import About, about_of, catalogue_names, find_entry
-from relaionet.evaluators.generators.protocol import Generator, Info
-from relaionet.manifests.errors import BadInput, ReLAIONetError, nearest_name
+from relaionet.evaluators.generators.definition import Definition
+from relaionet.evaluators.generators.dry_run import DryRun
+from relaionet.evaluators.generators.factories import call_factory, import_factory
+from relaionet.evaluators.generators.protocol import Generator
+from relaionet.manifests.errors import BadInput, nearest_name
+from relaionet.pipeline.declared import find_declared
 
 ENTRY_POINT_GROUP = "relaionet.generators"
-ADAPTERS = {
-    "python": "relaionet.evaluators.generators.adapters.python:make_python",
-    "samples": "relaionet.evaluators.generators.adapters.samples:make_samples",
-    "command": "relaionet.evaluators.generators.adapters.command:make_command",
-    "http": "relaionet.evaluators.generators.adapters.http:make_http",
-    "diffusers": "relaionet.evaluators.generators.adapters.diffusers:make_diffusers",
-    "flow_map": "relaionet.evaluators.generators.adapters.flow_map:make_flow_map",
-}
+ADAPTER_GROUP = "relaionet.generator_adapters"
+ADAPTERS_PACKAGE = "relaionet.evaluators.generators.adapters"
 BUILT_IN = {
     "miniature-flow": "relaionet.evaluators.miniature:weights/flow.toml",
     "miniature-meanflow": "relaionet.evaluators.miniature:weights/meanflow.toml",
@@ -44,56 +44,60 @@ def list_generators() -> list[str]:
     return sorted({*BUILT_IN, *catalogue_names(), *_entry_points()})
 
 
-def import_factory(text: str) -> Callable[..., Any]:
-    """What an import string `package.module:factory` names.
+def adapter_kinds() -> list[str]:
+    """Kinds of all adapters, sorted; none of them is imported."""
+    return sorted({*_built_in_kinds(), *metadata.entry_points(group=ADAPTER_GROUP).names})
+
+
+@cache
+def _built_in_kinds() -> tuple[str, ...]:
+    """Names of the modules of `adapters/`; each is named as its kind is."""
+    folder = Path(str(files(ADAPTERS_PACKAGE)))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)])))
+
+
+def get_adapter(kind: str) -> GeneratorAdapter:
+    """Import an adapter.
 
     Raises:
-        BadInput: it is not of that form, or the module or the name in it is not there.
+        BadInput: there is none of that kind, or the package that declares it is broken.
     """
-    module_name, _, attribute = text.partition(":")
-    if not module_name or not attribute.isidentifier():
-        raise BadInput(f"'{text}' is no import string; expected package.module:factory.")
-    try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise BadInput(
-            f"'{text}': module '{error.name}' is not installed here; install it or set PYTHONPATH to its folder."
-        ) from error
-    except Exception as error:  # importing a stranger's module runs its code
-        raise BadInput(f"'{text}': importing {module_name} fails: {type(error).__name__}: {error}.") from error
-    found = getattr(module, attribute, None)
-    if not callable(found):
-        raise BadInput(f"'{text}': {module_name} has no factory '{attribute}'.{nearest_name(attribute, vars(module))}")
-    return found
+    if kind in _built_in_kinds():
+        return cast(GeneratorAdapter, import_module(f"{ADAPTERS_PACKAGE}.{kind}").ADAPTER)
+    declared = _declared_adapters(tuple(sys.path))
+    if kind not in declared:
+        raise BadInput(f"there is no adapter '{kind}'.{nearest_name(kind, adapter_kinds())}")
+    return declared[kind]
 
 
-def _call(factory: Callable[..., Any], where: str, options: Mapping[str, Any], given: Mapping[str, Any]) -> Generator:
-    """Call a factory with the user's options, and with those of `given` that it takes."""
-    parameters = inspect.signature(factory).parameters
-    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    unknown = [] if open_ended else [name for name in options if name not in parameters]
-    if unknown:
-        raise BadInput(f"{where}: unknown key '{unknown[0]}'.{nearest_name(unknown[0], parameters)}")
-    missing = [
-        name for name, parameter in parameters.items()
-        if parameter.default is parameter.empty and parameter.kind in (parameter.KEYWORD_ONLY,
-        parameter.POSITIONAL_OR_KEYWORD) and name not in options and name not in given
-    ]  # fmt: skip
-    if missing:
-        raise BadInput(f"{where}: key '{missing[0]}' is missing.")
-    filled = {name: value for name, value in given.items() if name in parameters or open_ended}
-    try:
-        made = factory(**{**filled, **options})
-    except ReLAIONetError:
-        raise
-    except Exception as error:  # a stranger's code may raise anything
-        raise BadInput(f"{where}: making it fails: {type(error).__name__}: {error}.") from error
-    if not isinstance(made, Generator) or not isinstance(made.info, Info):
-        raise BadInput(
-            f"{where}: made a {type(made).__name__}, which is no generator; it needs an attribute `info` of type "
-            f"{Info.__module__}.Info and a method `generate(batch, settings)`."
-        )
-    return made
+def list_adapters() -> list[GeneratorAdapter]:
+    """All adapters, of this project and of the packages that are installed, in order; this imports them."""
+    return sorted(map(get_adapter, adapter_kinds()), key=lambda adapter: (adapter.order, adapter.kind))
+
+
+@cache
+def _declared_adapters(_path: tuple[str, ...]) -> dict[str, GeneratorAdapter]:
+    """What the packages on a path of modules declare."""
+    declared = find_declared(ADAPTER_GROUP, GeneratorAdapter)
+    for name, adapter in declared.items():
+        if name != adapter.kind:
+            raise BadInput(f"{ADAPTER_GROUP}: '{name}' leads to an adapter of another kind, '{adapter.kind}'.")
+    return declared
+
+
+def adapters_help() -> list[tuple[str, str]]:
+    """Kind and meaning of all adapters, for `--help`."""
+    return [(adapter.kind, adapter.about) for adapter in list_adapters()]
+
+
+def generator_adapters_table() -> str:
+    """The adapters and the keys of their files as a table of Markdown."""
+    lines = ["| `type` | key | what it says |", "|---|---|---|"]
+    for adapter in list_adapters():
+        needs = [f"needs `relaionet[{need.extra}]`{f' {need.when}' if need.when else ''}" for need in adapter.needs]
+        lines.append(f"| `{adapter.kind}` | | {'; '.join([adapter.about, *needs])} |")
+        lines += [f"| | `{key}` | {meaning} |" for key, meaning in adapter.keys().items()]
+    return "\n".join(lines)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -104,25 +108,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"generator file {path} is no TOML: {error}.") from None
     if not isinstance(options.get("type"), str):
-        raise BadInput(f"generator file {path}: key 'type' is missing; it is one of {', '.join(ADAPTERS)}, or …:….")
+        raise BadInput(
+            f"generator file {path}: key 'type' is missing; it is one of {', '.join(adapter_kinds())}, or …:…."
+        )
     return options
-
-
-@dataclass(frozen=True, kw_only=True)
-class Definition:
-    """A generator's TOML file, read and not made.
-
-    Attributes:
-        kind: its adapter, or an import string.
-        options: what the adapter is given.
-        about: where it comes from.
-        path: the file.
-    """
-
-    kind: str
-    options: Mapping[str, Any]
-    about: About
-    path: Path
 
 
 def read_definition(name_or_spec: str | Path, options: Mapping[str, Any] | None = None) -> Definition | None:
@@ -153,8 +142,8 @@ def read_definition(name_or_spec: str | Path, options: Mapping[str, Any] | None 
     about = about_of(merged.pop("about", {}), str(path))
     if kind == "none":
         raise BadInput(f"generator '{merged.get('name', path.stem)}' cannot be run: {about.why}")
-    if kind not in ADAPTERS and ":" not in kind:
-        raise BadInput(f"generator file {path}: type '{kind}' is unknown.{nearest_name(kind, ADAPTERS)}")
+    if ":" not in kind and kind not in adapter_kinds():
+        raise BadInput(f"generator file {path}: type '{kind}' is unknown.{nearest_name(kind, adapter_kinds())}")
     return Definition(kind=kind, options=merged, about=about, path=path)
 
 
@@ -177,9 +166,10 @@ def load_generator(name_or_spec: str | Path, device: str = "cpu", **options: Any
     found = read_definition(text, options)
     if found is not None:
         where, given = f"generator file {found.path}", {"device": device, "base": found.path.parent}
-        return _call(import_factory(ADAPTERS.get(found.kind, found.kind)), where, found.options, given)
+        factory = import_factory(found.kind) if ":" in found.kind else get_adapter(found.kind).factory
+        return call_factory(factory, where, found.options, given)
     if text in BUILT_IN:
-        return _call(import_factory(BUILT_IN[text]), f"generator '{text}'", options, {"device": device})
+        return call_factory(import_factory(BUILT_IN[text]), f"generator '{text}'", options, {"device": device})
     points = _entry_points()
     if text in points:
         try:
@@ -193,4 +183,33 @@ def load_generator(name_or_spec: str | Path, device: str = "cpu", **options: Any
             f"no generator is called '{text}'.{nearest_name(text, list_generators())} "
             "A generator is also named by a .toml file or by package.module:factory."
         )
-    return _call(factory, f"generator '{text}'", options, {"device": device})
+    return call_factory(factory, f"generator '{text}'", options, {"device": device})
+
+
+def look_ahead(name: str, options: Mapping[str, Any] | None = None) -> DryRun:
+    """Look at a generator as a recipe names it.
+
+    Args:
+        name: as for `load_generator`.
+        options: of its factory.
+
+    Returns:
+        What it will be, what is here and what is missing.
+
+    Raises:
+        BadInput: there is none of that name, or its file is wrong.
+    """
+    found = read_definition(name, options)
+    if found is not None and ":" not in found.kind:
+        look = get_adapter(found.kind).look
+        if look is not None:
+            return look(found)
+    about = About() if found is None else found.about
+    kind = "" if found is None else found.kind
+    try:
+        info = load_generator(name, **(options or {})).info
+    except BadInput as error:
+        if found is None:
+            raise
+        return DryRun(info=None, kind=kind, about=about, missing=(str(error),))
+    return DryRun(info=info, kind=kind, about=about, here=(info.weights,))

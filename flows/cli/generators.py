@@ -12,7 +12,18 @@ from relaionet.flows.cli.options import start
 MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 
 
-@click.group()
+class GeneratorsGroup(click.Group):
+    """A group whose help says which adapters there are, read when it is shown."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The adapters, below the commands."""
+        from relaionet.evaluators.generators.registry import adapters_help
+
+        with formatter.section("Adapters (type = … in a generator's TOML file)"):
+            formatter.write_dl(adapters_help())
+
+
+@click.group(cls=GeneratorsGroup)
 def generators() -> None:
     """Look at the generators that can be named in a recipe."""
 

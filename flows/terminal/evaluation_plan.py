@@ -5,11 +5,11 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from relaionet.evaluators.generators.dry_run import ADAPTIVE, COUNTED, DryRun, look_ahead
-from relaionet.evaluators.protocols import find_protocol
+from relaionet.evaluators.generators.dry_run import ADAPTIVE, COUNTED, DryRun
+from relaionet.evaluators.generators.registry import look_ahead
 from relaionet.evaluators.set_labels import count_steps
 from relaionet.flows.evaluation.plan import check_recipe, sets_of
-from relaionet.flows.evaluation.recipe import EvaluateRecipe, GeneratorEntry
+from relaionet.flows.evaluation.recipe import EvaluateRecipe, GeneratorEntry, read_protocol
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.splits.build import read_split
 
@@ -68,7 +68,7 @@ def plan_lines(recipe: EvaluateRecipe) -> list[str]:
     sets = [one for _, made in planned for one in made]
     count = "1 set" if len(sets) == 1 else f"{len(sets)} sets"
     lines = [
-        f"{recipe.name}: {count}, protocol {find_protocol(recipe.protocol).name}",
+        f"{recipe.name}: {count}, protocol {read_protocol(recipe.protocol).name}",
         about_split,
         "",
     ]

@@ -6,14 +6,15 @@ import pkgutil
 import sys
 from functools import cache
 from importlib import import_module
+from importlib.resources import files
 from typing import cast
 
 from relaionet.manifests.errors import BadInput, nearest_name
 from relaionet.pipeline.declared import find_declared
-from relaionet.pipeline.exports import formats
 from relaionet.pipeline.exports.format import ExportFormat
 
 GROUP = "relaionet.export_formats"
+FORMATS_PACKAGE = "relaionet.pipeline.exports.formats"
 
 
 def list_formats() -> tuple[ExportFormat, ...]:
@@ -23,7 +24,7 @@ def list_formats() -> tuple[ExportFormat, ...]:
 
 @cache
 def _list_formats(_path: tuple[str, ...]) -> tuple[ExportFormat, ...]:
-    found = {name: cast(ExportFormat, import_module(f"{formats.__name__}.{name}").FORMAT) for name in _built_in()}
+    found = {name: cast(ExportFormat, import_module(f"{FORMATS_PACKAGE}.{name}").FORMAT) for name in _built_in()}
     for name, declared in find_declared(GROUP, ExportFormat).items():
         if name != declared.name:
             raise BadInput(f"{GROUP}: '{name}' leads to a format of another name, '{declared.name}'; name both alike.")
@@ -38,7 +39,7 @@ def _list_formats(_path: tuple[str, ...]) -> tuple[ExportFormat, ...]:
 @cache
 def _built_in() -> tuple[str, ...]:
     """Names of the modules of `formats/`; each is named as its format is."""
-    return tuple(module.name for module in pkgutil.iter_modules(formats.__path__))
+    return tuple(module.name for module in pkgutil.iter_modules([str(files(FORMATS_PACKAGE))]))
 
 
 def get_format(name: str) -> ExportFormat:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from relaionet.evaluators.generators.registry import ADAPTERS
+from relaionet.evaluators.generators.registry import adapter_kinds
 from relaionet.flows.curation.recipe import CurateRecipe
 from relaionet.flows.evaluation.recipe import EvaluateRecipe
 from relaionet.manifests.errors import BadInput
@@ -58,7 +58,7 @@ def try_recipe(block: str, where: str) -> None:
     if "project" in values:
         return
     if "type" in values:
-        if values["type"] not in ADAPTERS:
+        if values["type"] not in adapter_kinds():
             raise BadInput(f"{where}: there is no adapter '{values['type']}'.")
         return
     if "columns" in values:

@@ -1,6 +1,6 @@
 from .command import CommandGenerator, make_command
 from .diffusers import DiffusersGenerator, make_diffusers
-from .flow_map import FlowMapGenerator, make_flow_map, plan_flow_map
+from .flow_map import make_flow_map
 from .http import HttpGenerator, make_http
 from .python import make_python
 from .samples import SampleImages, make_samples
@@ -8,7 +8,6 @@ from .samples import SampleImages, make_samples
 __all__ = [
     "CommandGenerator",
     "DiffusersGenerator",
-    "FlowMapGenerator",
     "HttpGenerator",
     "SampleImages",
     "make_command",
@@ -17,5 +16,4 @@ __all__ = [
     "make_http",
     "make_python",
     "make_samples",
-    "plan_flow_map",
 ]

@@ -8,6 +8,7 @@ never needs this project in its environment. docs/guides/generators.md shows a w
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import tempfile
@@ -18,7 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from relaionet.evaluators.generators.adapters.job import Made, Place, check_ids, job_of, read_made, write_job
+from relaionet.evaluators.generators.adapter import GeneratorAdapter
+from relaionet.evaluators.generators.definition import Definition
+from relaionet.evaluators.generators.dry_run import DryRun, info_fields
+from relaionet.evaluators.generators.job import Made, Place, check_ids, job_of, read_made, write_job
 from relaionet.evaluators.generators.protocol import (
     Generated,
     GeneratorDied,
@@ -33,6 +37,14 @@ from relaionet.manifests.files import digest_of, file_sha256
 from relaionet.pipeline.child_process import environment_with, read_log, start_child
 
 VERSION = "1"
+VARIABLE = re.compile(r"\$\{?([A-Z][A-Z0-9_]*)")
+READ = re.compile(r"""environ\[["']([A-Z][A-Z0-9_]*)["']\]""")
+WANTED = {
+    "RELAIONET_PYTHON": "the interpreter of the environment its code needs",
+    "RELAIONET_CODE": "a checkout of its code",
+    "RELAIONET_WEIGHTS": "its file of weights",
+    "RELAIONET_SCRIPT": "your script around its code; `relaionet generators script` writes one to start from",
+}
 LOG_TAIL_CHARS = 600
 KILL_AFTER_S = 10.0
 
@@ -252,3 +264,34 @@ def make_command(
         info=info, command=parts, folder=where, environment={"RELAIONET_DEVICE": device, **(environment or {})},
         images_per_run=images_per_run, tries=tries, time_limit_s=time_limit_s, logs=place,
     )  # fmt: skip
+
+
+def _look_at_command(found: Definition) -> DryRun:
+    """A command: the variables that it and its script need must be set, and its program must be there."""
+    options, base = found.options, found.path.parent
+    command = options["command"]
+    texts = [command] if isinstance(command, str) else list(command)
+    names = [name for text in texts for name in VARIABLE.findall(text)]
+    scripts = [base / one for one in options.get("identity", ()) if one.endswith(".py") and (base / one).is_file()]
+    names += [name for script in scripts for name in READ.findall(script.read_text(encoding="utf-8"))]
+    known = {**os.environ, **options.get("environment", {})}
+    missing = [
+        f"set {name}: {WANTED.get(name, 'its command needs it')}"
+        for name in dict.fromkeys(names)
+        if not known.get(name)
+    ]
+    info = make_info(info_fields(make_command, found), name=options["name"])
+    try:
+        info = make_command(**options, base=base).info
+    except BadInput as error:
+        missing.append(str(error))
+    return DryRun(info=info, kind=found.kind, about=found.about, missing=tuple(missing))
+
+
+ADAPTER = GeneratorAdapter(
+    kind="command",
+    about="a script in the environment the model's own code needs",
+    factory=make_command,
+    look=_look_at_command,
+    order=30,
+)

@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from relaionet.evaluators.generators.adapter import GeneratorAdapter, Need
+from relaionet.evaluators.generators.definition import Definition
 from relaionet.evaluators.generators.diffusers_loading import Parts, load_pipeline, precision_of
+from relaionet.evaluators.generators.dry_run import DryRun, has_model, info_fields, lacking
 from relaionet.evaluators.generators.protocol import Generated, Info, Request, Settings, check_settings, make_info
 from relaionet.manifests.errors import BadInput, nearest_name
 
@@ -233,3 +236,34 @@ def make_diffusers(
         timesteps=_plans(timesteps or {}, name, "timesteps"), sigmas=_plans(sigmas or {}, name, "sigmas"),
         chunk_size=chunk_size, network=network, precision=parts.precision,
     )  # fmt: skip
+
+
+def _look_at_diffusers(found: Definition) -> DryRun:
+    """A pipeline: the calls are those of a scheduler of first order, and are counted when it runs."""
+    options = found.options
+    model, revision, base = str(options["model"]), str(options.get("revision", "")), found.path.parent
+    info = make_info(info_fields(make_diffusers, found), name=options["name"], weights=model)
+    parts = [
+        one["model"] for one in (*options.get("components", {}).values(), *options.get("loras", ())) if "model" in one
+    ]
+    fetched = has_model(model, revision, "model_index.json", base)
+    others = tuple(dict.fromkeys(part for part in parts if not (base / part).is_dir()))
+
+    def calls(settings: Settings) -> str:
+        passes = 2 if info.guidance == "two_pass" and settings.guidance > 1 else 1
+        return f"{settings.steps * passes}"
+
+    return DryRun(
+        info=info, kind=found.kind, about=found.about, here=(model,) if fetched else (),
+        to_fetch=(() if fetched else (model,)) + others, missing=tuple(lacking("diffusers", "diffusers")), calls=calls,
+    )  # fmt: skip
+
+
+ADAPTER = GeneratorAdapter(
+    kind="diffusers",
+    about="a pipeline of diffusers by id or folder, with other parts, scheduler, timesteps or noise levels where asked",
+    factory=make_diffusers,
+    look=_look_at_diffusers,
+    needs=(Need("diffusers", "diffusers"),),
+    order=50,
+)

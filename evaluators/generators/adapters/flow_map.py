@@ -2,162 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from relaionet.evaluators.generators.adapter import GeneratorAdapter, Need
+from relaionet.evaluators.generators.definition import Definition
+from relaionet.evaluators.generators.dry_run import ADAPTIVE, DryRun, has_model, lacking
+from relaionet.evaluators.generators.flow_maps.checkpoints import HUB
+from relaionet.evaluators.generators.protocol import Settings
+from relaionet.pipeline.hub import HubAddress, is_fetched
 
-from relaionet.evaluators.generators.flow_maps.checkpoints import CheckpointConfig, find_weights, load_weights
-from relaionet.evaluators.generators.flow_maps.codecs import Codec, CodecConfig, load_codec, quantise
-from relaionet.evaluators.generators.flow_maps.networks import BACKBONES, Config, _fill, fill_network
-from relaionet.evaluators.generators.flow_maps.sampler import sample_padded
-from relaionet.evaluators.generators.flow_maps.spec import FlowMapSpec, make_grid
-from relaionet.evaluators.generators.protocol import Generated, Info, Request, Settings, check_settings, make_info
-from relaionet.manifests.errors import BadInput
+if TYPE_CHECKING:
+    from relaionet.evaluators.generators.flow_maps.generator import FlowMapGenerator
 
 CHUNK_SIZE = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlowMapGenerator:
-    """A backbone and how it is sampled.
-
-    Attributes:
-        info: what it is.
-        network: backbone in evaluation mode, called as `flow_map.Network`.
-        spec: sampler.
-        codec: makes pixels of what is sampled.
-        weak: the weaker network of autoguidance.
-        state_shape: (C, H, W) of what is sampled.
-        label_of: class_index -> label of the network.
-        null_label: label of the unconditional pass.
-        chunk_size: rows of every forward call, whatever the caller's batch.
-        device: where the network is.
-    """
-
-    info: Info
-    network: torch.nn.Module
-    spec: FlowMapSpec
-    codec: Codec
-    weak: torch.nn.Module | None
-    state_shape: tuple[int, int, int]
-    label_of: Mapping[int, int]
-    null_label: int
-    chunk_size: int
-    device: str
-
-    @torch.inference_mode()
-    def generate(self, batch: Sequence[Request], settings: Settings) -> Generated:
-        """Make one image for each request; the same bytes for any batch.
-
-        Raises:
-            BadInput: a setting or class the generator does not have.
-            ValueError: the network gave pixels that are not finite.
-        """
-        check_settings(self.info, settings)
-        unknown = [request.class_index for request in batch if request.class_index not in self.label_of]
-        if unknown:
-            raise BadInput(f"generator '{self.info.name}' has no class {unknown[0]}.")
-        states, nfe = sample_padded(
-            self.network, self.spec, labels=[self.label_of[request.class_index] for request in batch],
-            seeds=[request.seed for request in batch], chunk_size=self.chunk_size, shape=self.state_shape,
-            null_label=self.null_label, steps=settings.steps, guidance=settings.guidance, device=self.device,
-            weak=self.weak,
-        )  # fmt: skip
-        return Generated(images=self._decode(states), nfe=nfe)
-
-    def _decode(self, states: torch.Tensor) -> NDArray[np.uint8]:
-        """Chunk by chunk, filled up, as the network is run: the autoencoder's bytes depend on no batch either."""
-        images = []
-        for start in range(0, len(states), self.chunk_size):
-            part = states[start : start + self.chunk_size]
-            full = torch.cat([part, part[-1:].expand(self.chunk_size - len(part), *part.shape[1:])])
-            images.append(quantise(self.codec.decode(full)[: len(part)].cpu(), self.spec.quantise).numpy())
-        return np.concatenate(images)
-
-    def describe(self, settings: Settings) -> dict[str, Any]:
-        """The realised grid, the sampler, precision and size, for the record."""
-        return {
-            "noise_levels": make_grid(self.spec, settings.steps),
-            "sampler": dataclasses.asdict(self.spec),
-            "codec": dataclasses.asdict(self.codec.config) | {"source": self.codec.source},
-            "precision": "float32",
-            "chunk_size": self.chunk_size,
-            "parameters_count": sum(parameter.numel() for parameter in self.network.parameters()),
-        }
-
-
-def _load_network(
-    backbone: str, config: Config, weights: str, checkpoint: CheckpointConfig, base: Path, where: str, device: str
-) -> tuple[torch.nn.Module, str]:
-    """A backbone with its weights, and in words where they come from."""
-    path, source = find_weights(weights, base, where)
-    model = BACKBONES[backbone][0](config)
-    load_weights(model, path, checkpoint, where)
-    return model.eval().requires_grad_(False).to(device), source
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlowMapPlan:
-    """A generator's file, checked, before any weights are read.
-
-    Attributes:
-        where: names the generator in errors.
-        spec: sampler.
-        checkpoint: how weights are read.
-        config: the backbone's size.
-        codec: how states become pixels.
-        indices: ImageNet class of each network label.
-        info: what the generator is, but for its weights.
-    """
-
-    where: str
-    spec: FlowMapSpec
-    checkpoint: CheckpointConfig
-    config: Config
-    codec: CodecConfig
-    indices: tuple[int, ...]
-    info: Info
-
-
-def plan_flow_map(
-    *,
-    name: str,
-    network: Mapping[str, Any],
-    sampler: Mapping[str, Any],
-    backbone: str = "dit",
-    checkpoint: Mapping[str, Any] | None = None,
-    codec: Mapping[str, Any] | None = None,
-    class_indices: Sequence[int] | None = None,
-    **about: Any,
-) -> FlowMapPlan:
-    """Check all of a generator's file that can be checked without weights; arguments as of `make_flow_map`.
-
-    Raises:
-        BadInput: an unknown key or name, or fields that contradict each other.
-    """
-    where = f"generator '{name}'"
-    spec: FlowMapSpec = _fill(FlowMapSpec, sampler, f"{where}, [sampler]")
-    read: CheckpointConfig = _fill(CheckpointConfig, checkpoint or {}, f"{where}, [checkpoint]")
-    config = fill_network(backbone, network, where)
-    indices = tuple(range(config.num_classes) if class_indices is None else class_indices)
-    if len(indices) != config.num_classes:
-        raise BadInput(f"{where}: {len(indices)} class_indices for {config.num_classes} network labels.")
-    pixels: CodecConfig = _fill(CodecConfig, codec or {}, f"{where}, [codec]")
-    info = make_info(
-        {"guidance_range": (1.0, math.inf), **about}, name=name, guidance=spec.guidance,
-        native_size_px=pixels.image_size_px or config.input_size,
-        class_indices=None if indices == tuple(range(1000)) else indices,
-    )  # fmt: skip
-    return FlowMapPlan(
-        where=where, spec=spec, checkpoint=read, config=config, codec=pixels, indices=indices, info=info
-    )  # fmt: skip
 
 
 def make_flow_map(
@@ -200,35 +59,69 @@ def make_flow_map(
         BadInput: an unknown key or name, missing weights, or weights that do not fit.
         Unavailable: the Hub does not answer.
     """
+    from relaionet.evaluators.generators.flow_maps.generator import load_flow_map, plan_flow_map
+
     plan = plan_flow_map(
         name=name, network=network, sampler=sampler, backbone=backbone, checkpoint=checkpoint, codec=codec,
         class_indices=class_indices, **about,
     )  # fmt: skip
-    where, folder, config = plan.where, base or Path(), plan.config
-    decoder = load_codec(plan.codec, config.in_channels, device, folder, where)
-    model, source = _load_network(backbone, config, weights, plan.checkpoint, folder, where, device)
-    weak, weak_source = _load_guide(plan.spec, guide, backbone, plan.checkpoint, folder, where, device)
-    info = dataclasses.replace(plan.info, weights="; ".join(filter(None, [source, weak_source, decoder.source])))
-    return FlowMapGenerator(
-        info=info, network=model, spec=plan.spec, codec=decoder, weak=weak,
-        state_shape=(config.in_channels, config.input_size, config.input_size),
-        label_of={index: label for label, index in enumerate(plan.indices)}, null_label=config.num_classes,
-        chunk_size=chunk_size, device=device,
+    return load_flow_map(plan, weights, guide, chunk_size=chunk_size, device=device, base=base or Path())
+
+
+def _look_at_flow_map(found: Definition) -> DryRun:
+    """A backbone of ours: its file says all but the weights; its calls are counted with a network that does nothing."""
+    from relaionet.evaluators.generators.flow_maps.generator import plan_flow_map
+
+    options = dict(found.options)
+    places = [str(options.pop("weights")), str((options.pop("guide", None) or {}).get("weights", ""))]
+    for key in ("chunk_size",):
+        options.pop(key, None)
+    plan = plan_flow_map(**options)
+    here: list[str] = []
+    to_fetch: list[str] = []
+    missing: list[str] = []
+    for place in filter(None, places):
+        hub = HUB.fullmatch(place)
+        if hub is None:
+            path = found.path.parent / place
+            here += [str(path)] if path.is_file() else []
+            missing += [] if path.is_file() else [f"{path.name}: {found.about.weights or 'it is not there'}"]
+            continue
+        address = HubAddress(kind="model", repo_id=hub["repo"], revision=hub["revision"])
+        (here if is_fetched(address, hub["file"]) else to_fetch).append(place)
+    if plan.codec.kind != "pixel":
+        name = f"{plan.codec.subfolder}/config.json".lstrip("/")
+        known = has_model(plan.codec.model, plan.codec.revision, name, found.path.parent)
+        (here if known else to_fetch).append(plan.codec.model)
+        missing += lacking("diffusers", "diffusers")
+    return DryRun(
+        info=plan.info, kind=found.kind, about=found.about, here=tuple(here), to_fetch=tuple(to_fetch),
+        missing=tuple(missing), calls=lambda settings: _count_calls(plan.spec, settings),
     )  # fmt: skip
 
 
-def _load_guide(
-    spec: FlowMapSpec, guide: Mapping[str, Any] | None, backbone: str, checkpoint: CheckpointConfig, base: Path,
-    where: str, device: str,
-) -> tuple[torch.nn.Module | None, str]:  # fmt: skip
-    if (spec.guidance == "autoguidance") != (guide is not None):
-        raise BadInput(f"{where}: a [guide] and guidance = 'autoguidance' belong together; one is missing.")
-    if guide is None:
-        return None, ""
-    unknown = [key for key in guide if key not in ("weights", "network")]
-    if unknown or len(guide) < 2:
-        raise BadInput(f"{where}, [guide]: expected weights and network, found {', '.join(guide) or 'nothing'}.")
-    where = f"{where}, [guide]"
-    config = fill_network(backbone, guide["network"], where)
-    weak, source = _load_network(backbone, config, guide["weights"], checkpoint, base, where, device)
-    return weak, f"guide {source}"
+def _count_calls(spec: Any, settings: Settings) -> str:
+    """Calls of the sampler itself, with a network that gives zeros, on one number."""
+    from relaionet.evaluators.generators.flow_maps.sampler import sample_flow_map
+
+    if spec.step_rule == "dopri5":
+        return ADAPTIVE
+
+    def nothing(x: Any, *_: Any) -> Any:
+        return x * 0
+
+    _, calls = sample_flow_map(
+        nothing, spec, labels=[0], seeds=[0], shape=(1, 1, 1), null_label=1, steps=settings.steps,
+        guidance=settings.guidance, weak=nothing,
+    )  # fmt: skip
+    return str(calls[0])
+
+
+ADAPTER = GeneratorAdapter(
+    kind="flow_map",
+    about="a class-conditional torch backbone with one sampler whose behaviour is data",
+    factory=make_flow_map,
+    look=_look_at_flow_map,
+    needs=(Need("diffusers", "diffusers", "for a codec other than `pixel`"),),
+    order=60,
+)

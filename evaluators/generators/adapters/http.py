@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from relaionet.evaluators.generators.adapters.job import check_ids, job_of, read_image, read_nfe
+from relaionet.evaluators.generators.adapter import GeneratorAdapter
+from relaionet.evaluators.generators.job import check_ids, job_of, read_image, read_nfe
 from relaionet.evaluators.generators.protocol import (
     Generated,
     GeneratorDied,
@@ -205,3 +206,11 @@ def _ask_info(client: httpx.Client, url: str, name: str) -> dict[str, Any]:
     except ValueError:
         said = {}
     return said if isinstance(said, dict) else {}
+
+
+ADAPTER = GeneratorAdapter(
+    kind="http",
+    about="a model behind a web address",
+    factory=make_http,
+    order=40,
+)

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from relaionet.evaluators.generators.adapter import GeneratorAdapter
+from relaionet.evaluators.generators.factories import import_factory
 from relaionet.evaluators.generators.protocol import Generator
-from relaionet.evaluators.generators.registry import import_factory
 from relaionet.manifests.errors import BadInput
 
 
@@ -40,3 +41,11 @@ def make_python(
     finally:
         if path:
             sys.path.remove(str(folder.resolve()))
+
+
+ADAPTER = GeneratorAdapter(
+    kind="python",
+    about="a class of yours in a folder beside the file",
+    factory=make_python,
+    order=10,
+)

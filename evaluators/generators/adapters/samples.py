@@ -8,20 +8,20 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from relaionet.evaluators.generators.adapter import GeneratorAdapter
 from relaionet.evaluators.generators.protocol import Generated, Info, Request, Settings, check_settings
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, file_sha256
 from relaionet.manifests.labels import find_label, labels_by_wnid
+from relaionet.pipeline.images.picture import FOR_SAMPLES, TooLarge, read_picture
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-SIDE_LIMIT_PX = 4096
 SAMPLE_ID = re.compile(r"[0-9a-f]{64}(-\d+)?")
 
 
@@ -78,13 +78,12 @@ class SampleImages:
         return Generated(images=np.stack(images), nfe=[0] * len(batch))
 
 
-def _decode(data: bytes | str, shown: str) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    with Image.open(BytesIO(data) if isinstance(data, bytes) else data) as image:
-        if max(image.size) > SIDE_LIMIT_PX:
-            raise ValueError(f"{shown} is {image.width} x {image.height} pixels; the limit is {SIDE_LIMIT_PX} a side")
-        return np.asarray(image.convert("RGB"))
+def _decode(data: bytes | Path, shown: str) -> NDArray[np.uint8]:
+    try:
+        return np.asarray(read_picture(data, FOR_SAMPLES))
+    except TooLarge as error:
+        sides, limit = f"{error.width_px} x {error.height_px}", FOR_SAMPLES.max_side_px
+        raise ValueError(f"{shown} is {sides} pixels; the limit is {limit} a side") from None
 
 
 def _row_of(images: NDArray[np.uint8], row: str) -> NDArray[np.uint8]:
@@ -121,7 +120,7 @@ class _FolderImages:
     path: Path
 
     def __call__(self, name: str) -> NDArray[np.uint8]:
-        return _decode(str(self.path / name), name)
+        return _decode(self.path / name, name)
 
 
 def _spans_in(path: Path) -> dict[str, tuple[int, int]]:
@@ -279,3 +278,11 @@ def make_samples(
         weights=f"none: images of {place.name} sha256:{digest}",
     )  # fmt: skip
     return SampleImages(info=info, places=places, read=read, named=named)
+
+
+ADAPTER = GeneratorAdapter(
+    kind="samples",
+    about="images made elsewhere: a folder, tar or npz",
+    factory=make_samples,
+    order=20,
+)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relaionet.evaluators.generators.weights import read_tensors
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import file_sha256
 from relaionet.pipeline.hub import HubAddress, fetch_snapshot
@@ -69,28 +70,6 @@ def find_weights(weights: str, base: Path, where: str) -> tuple[Path, str]:
     if not path.is_file():
         raise BadInput(f"{where}: {found['repo']} has no file {found['file']}.")
     return path, f"{found['repo']}@{folder.name}/{found['file']}"
-
-
-def read_tensors(path: Path, where: str) -> dict[str, Any]:
-    """Tensors of a file: safetensors, or a checkpoint of torch read without unpickling anything else.
-
-    Raises:
-        Corrupt: it cannot be read so.
-    """
-    from pickle import UnpicklingError
-
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        why = " ".join(str(error).split())[:200]
-        raise Corrupt(f"{where}: weights {path} cannot be read: {why}.") from None
-    return state
 
 
 def pick_state(state: Mapping[str, Any], config: CheckpointConfig, where: str) -> dict[str, torch.Tensor]:

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relaionet.evaluators.generators.definition import Definition
 from relaionet.evaluators.generators.flow_maps.checkpoints import CheckpointConfig
 from relaionet.evaluators.generators.flow_maps.flax_checkpoints import Arrays, find_checkpoint, read_flax
-from relaionet.evaluators.generators.registry import Definition
 from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
 
 VERSION = "1"

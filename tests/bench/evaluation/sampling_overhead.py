@@ -20,7 +20,7 @@ from statistics import median
 import polars as pl
 import torch
 
-from relaionet.evaluators.generators.adapters.flow_map import FlowMapGenerator
+from relaionet.evaluators.generators.flow_maps.generator import FlowMapGenerator
 from relaionet.evaluators.generators.protocol import Request, Settings
 from relaionet.evaluators.generators.registry import load_generator
 from relaionet.evaluators.generators.requests import make_requests

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from relaionet.evaluators.generators.dry_run import ADAPTIVE, COUNTED, look_ahead
+from relaionet.evaluators.generators.dry_run import ADAPTIVE, COUNTED
 from relaionet.evaluators.generators.protocol import Settings
-from relaionet.evaluators.generators.registry import load_generator
+from relaionet.evaluators.generators.registry import load_generator, look_ahead
 from relaionet.evaluators.generators.requests import make_requests
 from relaionet.flows.cli.main import main
 from relaionet.flows.evaluation.recipe import GeneratorEntry, read_evaluate_recipe

@@ -8,7 +8,6 @@ requests are out of step.
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,9 +21,10 @@ from numpy.typing import NDArray
 
 from relaionet.evaluators.generators.protocol import Request, Settings
 from relaionet.manifests.errors import BadInput
+from relaionet.pipeline.images.decode import BrokenImage
+from relaionet.pipeline.images.picture import FOR_SAMPLES, TooLarge, read_picture
 
 SCHEMA = 1
-SIDE_LIMIT_PX = 4096
 META_LIMIT_BYTES = 64 << 20
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -103,14 +103,12 @@ def read_image(data: bytes | Path) -> NDArray[np.uint8]:
     Raises:
         ValueError: it is no image, or larger than 4096 pixels a side.
     """
-    from PIL import Image, UnidentifiedImageError
-
     try:
-        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
-            if max(image.size) > SIDE_LIMIT_PX:
-                raise ValueError(f"{image.width} x {image.height} pixels; the limit is {SIDE_LIMIT_PX} a side")
-            return np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        return np.asarray(read_picture(data, FOR_SAMPLES))
+    except TooLarge as error:
+        limit = FOR_SAMPLES.max_side_px
+        raise ValueError(f"{error.width_px} x {error.height_px} pixels; the limit is {limit} a side") from None
+    except (OSError, BrokenImage) as error:
         raise ValueError(f"no image that can be read: {error}") from None
 
 
