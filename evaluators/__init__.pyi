@@ -1,5 +1,5 @@
 from . import features, generators, metrics, miniature, sampling, scoring
-from .protocols import PROTOCOLS, Protocol, Resize, check_comparable, check_made_alike, find_protocol
+from .protocols import PROTOCOLS, Protocol, Resize, check_comparable, check_made_alike, find_protocol, find_protocols
 from .set_labels import add_labels, set_label
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "check_made_alike",
     "features",
     "find_protocol",
+    "find_protocols",
     "generators",
     "metrics",
     "miniature",

@@ -77,6 +77,9 @@ def rebuild(
         >>> f"{split.coverage:.1%}"
         '94.7%'
     """
+    from relaionet.flows.runs.environment import prepare_environment
+
+    prepare_environment()
     from relaionet.flows.rebuild import run_rebuild
     from relaionet.splits import load_split
 

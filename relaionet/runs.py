@@ -34,8 +34,11 @@ def curate(
     Examples:
         >>> counts = rn.curate("curate.toml", "run")  # a run that is done is read, not made again
         >>> counts.filter(stage="candidates", status="ok")["rows_count"].item()
-        65
+        63
     """
+    from relaionet.flows.runs.environment import prepare_environment
+
+    prepare_environment()  # before Prefect is imported
     from relaionet.flows.curate import run_curate
     from relaionet.flows.curation.recipe import read_curate_recipe
 
@@ -69,6 +72,9 @@ def evaluate(
         >>> best["generator"], best["low"] <= best["value"] <= best["high"]
         ('miniature-flow', True)
     """
+    from relaionet.flows.runs.environment import prepare_environment
+
+    prepare_environment()
     from relaionet.flows.evaluate import run_evaluate
     from relaionet.flows.evaluation.recipe import read_evaluate_recipe
     from relaionet.flows.evaluation.stored_sets import read_sets

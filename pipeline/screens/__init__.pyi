@@ -3,6 +3,7 @@ from .duplicates import Reference, ReferenceSet, compare_pictures
 from .encoder_scores import Scorers, load_scorers
 from .heads import Head, load_head
 from .pixel_measures import Measures, measure_picture, measure_pictures
+from .plan import check_screens, screens_of
 from .references import StoredReference, add_reference, open_reference
 from .registration import match_prints, take_print
 from .same_pictures import SamePictureConfig, find_same
@@ -24,6 +25,7 @@ __all__ = [
     "TextConfig",
     "TextReader",
     "add_reference",
+    "check_screens",
     "compare_images",
     "compare_pictures",
     "find_same",
@@ -37,5 +39,6 @@ __all__ = [
     "open_reference",
     "read_texts",
     "screen_images",
+    "screens_of",
     "take_print",
 ]

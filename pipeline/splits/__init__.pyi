@@ -1,6 +1,6 @@
 from .build import build_split, carry_out, read_split
 from .card import write_split_card
-from .export import export_split
+from .export import ExportConfig, export_split
 from .facts import cite_split, describe_split
 from .hub_release import fetch_release
 from .local_images import collect_images
@@ -11,6 +11,7 @@ from .verdicts import VERDICTS, VerdictConfig, compare_pictures, judge_rows
 __all__ = [
     "POLICIES",
     "VERDICTS",
+    "ExportConfig",
     "SplitConfig",
     "SplitPlan",
     "VerdictConfig",

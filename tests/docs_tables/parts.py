@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from functools import partial
 
+from relaionet.evaluators.generators.registry import generator_adapters_table
+from relaionet.evaluators.metrics.listing import metrics_table, protocols_table
 from relaionet.flows.curation.recipe import CurateRecipe
 from relaionet.flows.evaluation.recipe import EvaluateRecipe
+from relaionet.pipeline.exports.registry import export_formats_table
 from relaionet.pipeline.screens.plan import screens_table
 from relaionet.pipeline.sources.schemas import source_schemas_table
+from tests.docs_tables.api import render_api
 from tests.docs_tables.commands import render_commands
 from tests.docs_tables.pages import Part
 from tests.docs_tables.recipes import render_recipe
 from tests.docs_tables.tables import render_tables
 
 PARTS = (
+    Part(name="api", page="docs/reference/api.md", render=render_api),
     Part(name="curate", page="docs/reference/recipes.md", render=partial(render_recipe, CurateRecipe)),
     Part(name="evaluate", page="docs/reference/recipes.md", render=partial(render_recipe, EvaluateRecipe)),
+    Part(name="metrics", page="docs/reference/metrics.md", render=metrics_table),
+    Part(name="protocols", page="docs/reference/metrics.md", render=protocols_table),
     Part(name="tables", page="docs/reference/tables.md", render=render_tables),
     Part(name="commands", page="docs/reference/commands.md", render=render_commands),
     Part(name="source-schemas", page="docs/guides/candidates.md", render=source_schemas_table),
+    Part(name="export-formats", page="docs/tutorials/rebuild.md", render=export_formats_table),
+    Part(name="generator-adapters", page="docs/guides/generators.md", render=generator_adapters_table),
     Part(name="screens", page="docs/guides/screens.md", render=screens_table),
 )

@@ -66,6 +66,22 @@ def test_importing_all_faces_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_modules_import_from_the_module_that_defines_a_name() -> None:
+    """The list of all tables is the one face that code of the project imports from; nothing imports the public one."""
+    found, faces = [], {one for one in packages() if one != "relaionet.manifests.tables"}
+    for path in sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module in faces:
+                folder = folder_of(node.module)
+                names = [alias.name for alias in node.names]
+                rooms = ROOMS if node.module == "relaionet" else ()
+                modules = [one for one in names if (folder / f"{one}.py").exists() or (folder / one).is_dir()]
+                found += [f"{path.relative_to(ROOT)}: {one}" for one in names if one not in (*modules, *rooms)]
+            elif isinstance(node, ast.Import):
+                found += [f"{path.relative_to(ROOT)}: {one.name}" for one in node.names if one.name in faces]
+    assert not found
+
+
 def test_the_public_face_names_what_a_notebook_wants() -> None:
     import relaionet as rn
 
