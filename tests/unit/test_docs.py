@@ -22,6 +22,8 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglo
 CODE = ("*.py", "*.toml", "*.html", "Makefile", ":!tests/unit/test_docs.py")
 LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
+MARK = re.compile(r"^<!-- ([\w-]+): generated -->$", re.MULTILINE)
+
 
 def test_pages_are_found() -> None:
     shelves = {page.parent.name for page in PAGES}
@@ -141,6 +143,11 @@ def test_every_recipe_fits_its_dataclasses(page: Path) -> None:
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
 def test_generated_parts_are_as_the_code_says(part: Part) -> None:
     assert stored(part) == part.render().strip("\n"), "run `python -m tests.docs_tables`"
+
+
+def test_every_mark_of_a_generated_part_has_one() -> None:
+    marks = {(name_of(page), name) for page in PAGES for name in MARK.findall(page.read_text(encoding="utf-8"))}
+    assert marks == {(part.page, part.name) for part in PARTS}
 
 
 @pytest.mark.parametrize("recipe", [CurateRecipe, EvaluateRecipe])
