@@ -10,11 +10,10 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from relaionet.evaluators.generators.definition import Definition
 from relaionet.evaluators.generators.dry_run import DryRun
-from relaionet.evaluators.generators.protocol import Generator
 
 # arguments that no file states: where its generator runs, and the folder the file is in
 GIVEN = ("device", "base")
@@ -41,8 +40,8 @@ class GeneratorAdapter:
     Attributes:
         kind: what a file names it by.
         about: what it reaches, in a line.
-        factory: makes the generator of the keys of a file, and of `device` and `base` (folder of the file), which it
-            is given where it takes them by name or has a `**` argument. Its docstring says what the keys are.
+        factory: makes the `protocol.Generator` of the keys of a file, and of `device` and `base` (folder of the file),
+            which it is given where it takes them by name or has a `**` argument. Its docstring says what the keys are.
         look: says what a generator will be and what it still needs, without its weights; None where making it is cheap
             and is how one looks.
         needs: packages it imports that not everybody has.
@@ -51,7 +50,7 @@ class GeneratorAdapter:
 
     kind: str
     about: str
-    factory: Callable[..., Generator]
+    factory: Callable[..., Any]
     look: Callable[[Definition], DryRun] | None = None
     needs: tuple[Need, ...] = ()
     order: int = 100
