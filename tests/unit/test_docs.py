@@ -17,6 +17,7 @@ from tests.docs_tables.pages import ROOT, Part, cell, stored
 from tests.docs_tables.parts import PARTS
 from tests.docs_tables.recipes import keys, opened, tables
 from tests.docs_tables.words import banned_words, public_texts
+from tests.toy_package.install import toy_installed
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 CODE = ("*.py", "*.toml", "*.html", "Makefile", ":!tests/unit/test_docs.py")
@@ -143,6 +144,17 @@ def test_every_recipe_fits_its_dataclasses(page: Path) -> None:
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
 def test_generated_parts_are_as_the_code_says(part: Part) -> None:
     assert stored(part) == part.render().strip("\n"), "run `python -m tests.docs_tables`"
+
+
+def test_what_another_package_declares_stands_in_the_tables(tmp_path: Path) -> None:
+    renders = {part.name: part.render for part in PARTS}
+    added = {
+        "screens": "mostly_green", "source-schemas": "Open-Gallery", "export-formats": "csv_list",
+        "generator-adapters": "grey", "metrics": "mean brightness", "protocols": "dark and light",
+    }  # fmt: skip
+    with toy_installed(tmp_path):
+        assert {part: name in renders[part]() for part, name in added.items()} == dict.fromkeys(added, True)
+    assert {part: name in renders[part]() for part, name in added.items()} == dict.fromkeys(added, False)
 
 
 def test_every_mark_of_a_generated_part_has_one() -> None:
