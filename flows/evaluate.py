@@ -20,14 +20,13 @@ from relaionet.evaluators.features.models import Models, load_models
 from relaionet.evaluators.features.raters import Rater
 from relaionet.evaluators.generators.protocol import GeneratorDied, Request
 from relaionet.evaluators.generators.requests import check_classes, make_requests
-from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.sampling.processes import sample_in_processes
 from relaionet.evaluators.sampling.sample import SamplingConfig, sample_generator
 from relaionet.flows.evaluation.inputs import read_inputs
 from relaionet.flows.evaluation.loaded_generator import LoadedGenerator, device_of
 from relaionet.flows.evaluation.plan import ScoredSet, plan_sets, read_rows, split_digest
 from relaionet.flows.evaluation.publishing import publish_scores
-from relaionet.flows.evaluation.recipe import EvaluateRecipe, read_evaluate_recipe
+from relaionet.flows.evaluation.recipe import EvaluateRecipe, read_evaluate_recipe, read_protocol
 from relaionet.flows.evaluation.report import write_evaluation_report
 from relaionet.flows.evaluation.sampling import check_place, sample_on_workers
 from relaionet.flows.evaluation.scoring import Scoring, score_real_images, score_samples, write_scores
@@ -167,13 +166,14 @@ def score_sets(work: EvaluateWork) -> Evaluation:
     """Features of the real images, then one set after the other; a set that cannot be made stops no other."""
     run, recipe, sets = work.run, work.recipe, work.sets
     rows, split_name = read_rows(recipe)
-    run.reporter.headline(f"Evaluate {len(sets)} sets of {rows.height:,} images on {split_name} ({recipe.protocol})")
+    protocol = read_protocol(recipe.protocol)
+    run.reporter.headline(f"Evaluate {len(sets)} sets of {rows.height:,} images on {split_name} ({protocol.name})")
     share_cores(1)
     write_run_record(run.root, recipe, split_digest=split_digest(recipe.split))
     requests = make_requests(rows, base_seed=recipe.base_seed, split_name=split_name, prompt=recipe.prompt)
     with ExitStack() as running:
         models = load_models(
-            find_protocol(recipe.protocol),
+            protocol,
             device=device_of(recipe.device),
             extras=recipe.extras,
             raters={one.metric: running.enter_context(Rater(one.metric, one.command)) for one in recipe.raters},

@@ -167,6 +167,30 @@ def metrics_under(protocol: Protocol, extras: Iterable[str] = ()) -> list[str]:
     ]
 
 
+def check_protocol(protocol: Protocol) -> None:
+    """Refuse a protocol of somebody's own whose distances have names that mean something else, or none.
+
+    Args:
+        protocol: as it was read.
+
+    Raises:
+        BadInput: a distance has a name no metric is declared under, or Inception's name without Inception.
+    """
+    for kind, name, known in (
+        ("fd_name", protocol.fd_name, ("FID", "FD")),
+        ("kd_name", protocol.kd_name, ("KID", "KD")),
+    ):
+        if name not in known:
+            raise BadInput(f"protocol '{protocol.name}': {kind} is '{name}'; expected {known[0]} or {known[1]}.")
+        if name == known[0] and protocol.fd_extractor != "inception":
+            raise BadInput(
+                f"protocol '{protocol.name}': {kind} is {name}, kept for Inception's features, and fd_extractor is "
+                f"'{protocol.fd_extractor}'; call it {known[1]}."
+            )
+    for extra in protocol.extras:
+        find_extra(extra)
+
+
 def order_columns(metrics: Iterable[str]) -> list[str]:
     """Metrics in the leaderboard's order; those without a place of their own at the end, by name."""
     columns = {one.name: one.shown.column for one in find_metrics()}

@@ -80,7 +80,8 @@ class Sides:
     Attributes:
         samples: the images scored.
         reference: the split's own images; the scored ones themselves where there is nothing to compare with.
-        features: [N, D] what this metric looks at: the array of the extractor it names, else the protocol's features.
+        features: [N, D] what this metric looks at: the array of the extractor it names, else the protocol's features;
+            may lie on disk: slices of rows and `np.asarray` read it, and it has no arithmetic.
         others: [M, D] the same of the reference.
         gaussian: statistics of named other images, for a distance to them; None elsewhere.
         is_part: the images are those of one class or group, not a whole set.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -121,11 +122,12 @@ def _rater(name: str) -> Metric:
 
 
 def _measure(metrics: Iterable[Metric], sides: Sides) -> None:
-    """Add the values of some metrics to what is found."""
-    for metric in metrics:
-        own = look_at(metric, sides)
-        for name, compute in ((metric.name, metric.compute), (metric.name + RELATIVE, metric.relative)):
-            estimate = None if compute is None else compute(own)
+    """Add the values of some metrics to what is found; relative forms follow the metrics that have them."""
+    for _, alike in itertools.groupby(metrics, lambda metric: metric.relative is not None):
+        some = list(alike)
+        forms = [(one, one.name, one.compute) for one in some]
+        for metric, name, compute in forms + [(one, one.name + RELATIVE, one.relative) for one in some]:
+            estimate = None if compute is None else compute(look_at(metric, sides))
             if estimate is not None:
                 sides.found[name] = estimate
 

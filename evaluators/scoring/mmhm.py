@@ -11,7 +11,7 @@ import polars as pl
 
 from relaionet.evaluators.metrics.catalogue import DISTANCES, INGREDIENTS
 from relaionet.evaluators.metrics.lookup import is_lower_better
-from relaionet.evaluators.protocols import check_comparable, check_made_alike, find_protocol
+from relaionet.evaluators.protocols import Protocol, check_comparable, check_made_alike
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json, write_json
 
@@ -82,7 +82,9 @@ def harmonic_mean(values: np.ndarray, metrics: Sequence[str], bounds: Bounds, ep
     return result
 
 
-def score_mmhm(scores: pl.DataFrame, *, bounds: Bounds | None = None, clip: bool = True, seed: int = 0) -> pl.DataFrame:
+def score_mmhm(
+    scores: pl.DataFrame, *, bounds: Bounds | None = None, clip: bool = True, eps: float = 1e-3, seed: int = 0
+) -> pl.DataFrame:
     """MMHM of every scored set, over its Fréchet distance, Inception Score, CLIP Score and PickScore where there.
 
     It says which row is best of these rows and nothing beyond them: adding a row moves the others. Rows that lack one
@@ -93,6 +95,7 @@ def score_mmhm(scores: pl.DataFrame, *, bounds: Bounds | None = None, clip: bool
         scores: SCORES rows of one split and one protocol.
         bounds: kept from an earlier comparison; None takes them from these rows.
         clip: as in `harmonic_mean`; False is the raw formula.
+        eps: the protocol's `mmhm_eps`.
         seed: of the draws.
 
     Returns:
@@ -112,7 +115,6 @@ def score_mmhm(scores: pl.DataFrame, *, bounds: Bounds | None = None, clip: bool
     bounds = bounds or find_bounds(scores)
     _check_bounds(bounds, metrics, scores)
     values = wide.select(f"value:{name}" for name in metrics).to_numpy()  # [R, K]
-    eps = find_protocol(str(wide["protocol"][0])).mmhm_eps
     spread = (
         wide.select(f"high:{name}" for name in metrics) - wide.select(f"low:{name}" for name in metrics)
     ).to_numpy()
@@ -129,6 +131,21 @@ def score_mmhm(scores: pl.DataFrame, *, bounds: Bounds | None = None, clip: bool
           for name, end in zip(("low", "high"), ends, strict=True)),
         "n", pl.Series("method", methods), "made_with",
     ).select(scores.columns)  # fmt: skip
+
+
+def score_rows(scores: pl.DataFrame, protocol: Protocol, bounds: Bounds | None = None) -> list[pl.DataFrame]:
+    """Every form of the MMHM that a protocol gives.
+
+    Args:
+        scores: SCORES rows of one split and this protocol.
+        protocol: whose choices say which forms.
+        bounds: kept from an earlier comparison; None takes them from these rows.
+
+    Returns:
+        SCORES rows, a table for each form.
+    """
+    forms = [True, False] if protocol.mmhm_raw else [True]
+    return [score_mmhm(scores, bounds=bounds, clip=clip, eps=protocol.mmhm_eps) for clip in forms]
 
 
 def _check_bounds(bounds: Bounds, metrics: Sequence[str], scores: pl.DataFrame) -> None:

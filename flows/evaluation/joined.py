@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from relaionet.evaluators.protocols import check_made_alike, find_protocol
+from relaionet.evaluators.metrics.catalogue import METRICS
+from relaionet.evaluators.protocols import check_made_alike
 from relaionet.evaluators.scoring.compare import compare_sets, read_influences
-from relaionet.evaluators.scoring.mmhm import score_mmhm
+from relaionet.evaluators.scoring.mmhm import score_rows
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation
 from relaionet.manifests.errors import BadInput
@@ -52,7 +53,7 @@ def join_evaluations(evaluations: Sequence[StoredEvaluation]) -> Joined:
 
 def _join_board(evaluations: Sequence[StoredEvaluation]) -> Joined:
     """Evaluations of one split under one protocol."""
-    first, protocol = evaluations[0], find_protocol(evaluations[0].protocol)
+    first = evaluations[0]
     owner: dict[str, StoredEvaluation] = {}
     for evaluation in evaluations:
         for one in evaluation.sets:
@@ -64,15 +65,15 @@ def _join_board(evaluations: Sequence[StoredEvaluation]) -> Joined:
             owner[one.label] = evaluation
     parts = [evaluation.read("scores") for evaluation in evaluations]
     scores = pl.concat([parts[0], *(part.filter(pl.col("generator") != REAL) for part in parts[1:])])
-    scores = scores.filter(~pl.col("metric").is_in(["MMHM", "MMHM (raw)"]))
+    of_rows = [metric.name for metric in METRICS if metric.given_by == "rows"]
+    scores = scores.filter(~pl.col("metric").is_in(of_rows))
     for metric, rows in scores.group_by("metric"):
         check_made_alike(rows["made_with"].to_list(), f"scores of {metric[0]}")
-    anew = [score_mmhm(scores)] + ([score_mmhm(scores, clip=False)] if protocol.mmhm_raw else [])
     influences = [
         read_influences(one.folder / "influences.npz") for evaluation in evaluations for one in evaluation.sets
     ]
     return Joined(
-        scores=pl.concat([scores, *anew]),
+        scores=pl.concat([scores, *score_rows(scores, first.choices)]),
         class_scores=pl.concat([evaluation.read("class_scores") for evaluation in evaluations]),
         differences=compare_sets(influences, first.split_name),
     )

@@ -12,11 +12,10 @@ import polars as pl
 from relaionet.evaluators.generators.protocol import Info, Settings, check_settings
 from relaionet.evaluators.generators.requests import make_requests
 from relaionet.evaluators.metrics.lookup import find_extra
-from relaionet.evaluators.protocols import find_protocol
 from relaionet.evaluators.set_labels import count_steps, set_label
 from relaionet.flows.evaluation.inputs import read_inputs
 from relaionet.flows.evaluation.loaded_generator import LoadedGenerator, device_of
-from relaionet.flows.evaluation.recipe import EvaluateRecipe, GeneratorEntry
+from relaionet.flows.evaluation.recipe import EvaluateRecipe, GeneratorEntry, read_protocol
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json, write_atomic
 from relaionet.pipeline.splits.build import read_split
@@ -95,7 +94,7 @@ def check_recipe(recipe: EvaluateRecipe) -> None:
         raise BadInput("the recipe names no generators; add at least one [[generators]] table.")
     if recipe.limit < 0:
         raise BadInput(f"limit is {recipe.limit}; it must be 0 (all) or more.")
-    find_protocol(recipe.protocol)
+    read_protocol(recipe.protocol)
     for name in recipe.extras:
         find_extra(name)
     read_inputs(recipe)

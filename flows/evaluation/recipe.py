@@ -6,7 +6,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from relaionet.flows.runs.recipes import find_recipe, read_recipe
+from relaionet.evaluators.metrics.lookup import check_protocol
+from relaionet.evaluators.protocols import Protocol, find_protocol, find_protocols
+from relaionet.flows.runs.recipes import SUFFIX, find_recipe, read_recipe
+from relaionet.manifests.errors import BadInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,8 @@ class EvaluateRecipe:
         name: title of the report.
         split: folder of a rebuilt split; relative to the recipe's folder.
         split_name: as it stands in tables; the release's name where empty.
-        protocol: named set of choices the scores are made under.
+        protocol: named set of choices the scores are made under, or a TOML file of your own with them, relative to the
+            recipe's folder; `relaionet metrics --protocols` lists those there are.
         generators: what is scored.
         prompt: text for generators that take one; {class} is the class name.
         base_seed: every sample's seed is a hash of this, the split's name and the sample's id.
@@ -95,6 +99,27 @@ class EvaluateRecipe:
     references: dict[str, str] = field(default_factory=dict)
 
 
+def read_protocol(name: str) -> Protocol:
+    """The protocol a recipe names.
+
+    Args:
+        name: of a protocol, or path of a TOML file whose keys are those of `Protocol`.
+
+    Raises:
+        BadInput: there is none, or the file is wrong or takes a name that is taken.
+    """
+    if not name.endswith(SUFFIX):
+        found = find_protocol(name)
+    elif not Path(name).is_file():
+        raise BadInput(f"protocol {name} does not exist; name one of {', '.join(find_protocols())}, or a TOML file.")
+    else:
+        found = read_recipe(name, Protocol)
+        if found.name in find_protocols():
+            raise BadInput(f"protocol {name}: the name '{found.name}' is taken; give yours another.")
+    check_protocol(found)
+    return found
+
+
 def read_evaluate_recipe(name: str) -> EvaluateRecipe:
     """Read a recipe; its relative paths are relative to its own folder.
 
@@ -108,6 +133,7 @@ def read_evaluate_recipe(name: str) -> EvaluateRecipe:
     return replace(
         recipe,
         split=folder / recipe.split,
+        protocol=str(folder / recipe.protocol) if recipe.protocol.endswith(SUFFIX) else recipe.protocol,
         generators=entries,
         references={name: str(folder / path) for name, path in recipe.references.items()},
         raters=raters,

@@ -18,7 +18,7 @@ from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.evaluators.scoring.by_class import score_classes
 from relaionet.evaluators.scoring.compare import compare_sets, keep_influences, read_influences, write_influences
 from relaionet.evaluators.scoring.measure import measure_set
-from relaionet.evaluators.scoring.mmhm import find_bounds, score_mmhm, write_bounds
+from relaionet.evaluators.scoring.mmhm import find_bounds, score_rows, write_bounds
 from relaionet.evaluators.scoring.score import REAL, Setting, list_scores, score_real, version_with
 from relaionet.evaluators.scoring.warnings import find_warnings
 from relaionet.flows.evaluation.inputs import Inputs
@@ -132,10 +132,7 @@ def write_scores(scoring: Scoring, sets: list[ScoredSet], scores: pl.DataFrame) 
     """Add what compares all rows; write `scores`, `class_scores` and `differences` as parquet, and the bounds."""
     run, bounds = scoring.run, scoring.inputs.bounds
     judged = scores.filter(pl.col("generator") != REAL)
-    parts = [scores, score_mmhm(scores, bounds=bounds)]
-    if scoring.models.protocol.mmhm_raw:
-        parts.append(score_mmhm(scores, bounds=bounds, clip=False))
-    scores = pl.concat(parts)
+    scores = pl.concat([scores, *score_rows(scores, scoring.models.protocol, bounds)])
     if judged.height:
         write_bounds(run.root / "bounds.json", bounds or find_bounds(judged))
     by_class = [run.store.read(CLASS_SCORES, one.slug) for one in sets]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from relaionet.evaluators.generators.protocol import Settings
+from relaionet.evaluators.protocols import Protocol, find_protocol
 from relaionet.evaluators.sampling.sample import read_record
 from relaionet.evaluators.set_labels import set_label
+from relaionet.flows.evaluation.recipe import EvaluateRecipe, read_protocol
+from relaionet.flows.runs.recipes import build
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import read_json, write_json
 
 if TYPE_CHECKING:
     from relaionet.flows.evaluation.plan import ScoredSet
-    from relaionet.flows.evaluation.recipe import EvaluateRecipe
 
 FILE = "sets.json"
 
@@ -74,6 +76,7 @@ class StoredEvaluation:
         split_name: as it stands in tables.
         split_digest: of the split's kept rows.
         protocol: name of the protocol.
+        own_choices: choices of a protocol that the recipe's own file gave; None for those known by name.
         limit: requests at most; 0 is all.
         sets: what was scored.
     """
@@ -86,6 +89,18 @@ class StoredEvaluation:
     protocol: str
     limit: int
     sets: tuple[StoredSet, ...]
+    own_choices: Mapping[str, Any] | None = None
+
+    @property
+    def choices(self) -> Protocol:
+        """The protocol.
+
+        Raises:
+            BadInput: no protocol of that name is there any more, or the stored choices are none.
+        """
+        if self.own_choices is None:
+            return find_protocol(self.protocol)
+        return build(Protocol, dict(self.own_choices), where=str(self.root / FILE))
 
     def read(self, name: str) -> pl.DataFrame:
         """`scores`, `class_scores` or `differences`.
@@ -104,6 +119,7 @@ def write_sets(
     root: Path, recipe: EvaluateRecipe, split_name: str, split_digest: str, sets: Sequence[ScoredSet]
 ) -> None:
     """Write `sets.json` into the folder of an evaluation."""
+    protocol = read_protocol(recipe.protocol)
     kept = [
         {
             "name": one.name, "slug": one.slug, "asked": asdict(one.asked), "settings": asdict(one.settings),
@@ -113,8 +129,10 @@ def write_sets(
     ]  # fmt: skip
     value = {
         "title": recipe.name, "split": os.path.relpath(recipe.split, root), "split_name": split_name,
-        "split_digest": split_digest, "protocol": recipe.protocol, "limit": recipe.limit, "sets": kept,
+        "split_digest": split_digest, "protocol": protocol.name, "limit": recipe.limit, "sets": kept,
     }  # fmt: skip
+    if protocol.name != recipe.protocol:  # of a file, which may be gone when the report is made
+        value["protocol_choices"] = asdict(protocol)
     write_json(root / FILE, value)
 
 
@@ -140,6 +158,7 @@ def read_sets(root: Path) -> StoredEvaluation:
         return StoredEvaluation(
             root=root, title=value["title"], split=root / value["split"], split_name=value["split_name"],
             split_digest=value["split_digest"], protocol=value["protocol"], limit=int(value["limit"]), sets=sets,
+            own_choices=value.get("protocol_choices"),
         )  # fmt: skip
     except (TypeError, KeyError, ValueError) as error:
         raise Corrupt(f"{path} is not what an evaluation writes ({error!r}); run the evaluation again.") from None
