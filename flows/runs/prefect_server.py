@@ -67,9 +67,17 @@ def reporting_server() -> Iterator[None]:
                 yield
             finally:
                 _temporary.remove(address)
+                _send_events()
     finally:
         child.stop(wait_s=STOP_S)
         said.close()
+
+
+def _send_events() -> None:
+    """Let Prefect send its events while the server is there: a program would try that for minutes at its end."""
+    from prefect.events.worker import EventsWorker
+
+    EventsWorker.drain_all(timeout=STOP_S, at_exit=False)
 
 
 def _free_port() -> int:
