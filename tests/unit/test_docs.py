@@ -111,6 +111,16 @@ def test_every_file_of_the_code_that_a_page_names_is_there(page: Path) -> None:
         assert (ROOT / place).exists(), f"{name_of(page)}: {place}"
 
 
+def test_every_function_that_a_page_names_beside_its_file_is_there() -> None:
+    named = {
+        (file, name) for page in PAGES for file, name in re.findall(r"`([\w/]+\.py)`: `(\w+)`", page.read_text("utf-8"))
+    }
+    assert ("manifests/store.py", "is_done") in named
+    for file, name in named:
+        code = (ROOT / file).read_text(encoding="utf-8")
+        assert re.search(rf"^ *(def|class) {name}\b", code, re.MULTILINE), f"{file} has no {name}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_line_can_be_read(page: Path) -> None:
     for line, words in command_lines(page.read_text(encoding="utf-8")):
