@@ -37,7 +37,7 @@ HOW = (
 )
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True)
 class GivenImages:
     """Images with the rows they answer; what the feature extractors read.
 

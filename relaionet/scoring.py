@@ -10,24 +10,19 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 if TYPE_CHECKING:
-    from relaionet.given_images import Images, Labels
+    from relaionet.evaluators.features.models import Models
+    from relaionet.evaluators.protocols import Protocol
+    from relaionet.given_images import GivenImages, Images, Labels
     from relaionet.splits import Split
 
 __all__ = ["metrics", "score"]
 
 
 def score(
-    images: Images,
-    split: Split | str | Path,
-    *,
-    protocol: str = "paper",
-    labels: Labels | None = None,
-    name: str = "images",
-    extras: Sequence[str] = (),
-    weights: Mapping[str, str] | None = None,
-    device: str = "auto",
+    images: Images, split: Split | str | Path, *, protocol: str = "paper", labels: Labels | None = None,
+    name: str = "images", extras: Sequence[str] = (), weights: Mapping[str, str] | None = None, device: str = "auto",
     out: str | Path | None = None,
-) -> pl.DataFrame:
+) -> pl.DataFrame:  # fmt: skip
     """Score images against a split: the same models, metrics and intervals as `relaionet evaluate`.
 
     Args:
@@ -39,7 +34,7 @@ def score(
         labels: where names do not say it: of a folder or tar a CSV of `file` and `wnid` or `class_index`, of a list one
             wnid or class_index per image. A list without them must be in the order of the split's rows and as long.
         name: what the images are called in messages.
-        extras: metrics beyond the protocol's own, as `relaionet metrics` lists them.
+        extras: metrics beyond the protocol's own, as `metrics()` lists them.
         weights: `inception`, `pickscore`, `dinov2`: local files or folders in place of downloads.
         device: torch device name; `auto` is the GPU where there is one.
         out: folder where features are kept, so that the split's own are not extracted again; None keeps nothing.
@@ -63,28 +58,42 @@ def score(
         True
     """
     from relaionet.evaluators.protocols import find_protocol
-    from relaionet.flows.evaluation.loaded_generator import device_of
-    from relaionet.given_images import match_images
     from relaionet.splits import load_split
 
     settings, loaded = find_protocol(protocol), load_split(split) if isinstance(split, str | Path) else split
-    given = match_images(
-        images, loaded.rows, labels=labels, name=name, size_px=settings.size_px, resize=settings.generated
+    given = _match(images, loaded, settings, labels, name)
+    with TemporaryDirectory(prefix="relaionet-score-") as kept_nowhere:
+        return _show(_score(given, loaded, _load(settings, device, extras, weights), Path(out or kept_nowhere), name))
+
+
+def _match(images: Images, split: Split, protocol: Protocol, labels: Labels | None, name: str) -> GivenImages:
+    """Which row each image answers; said before any model is loaded."""
+    from relaionet.given_images import match_images
+
+    return match_images(
+        images, split.rows, labels=labels, name=name, size_px=protocol.size_px, resize=protocol.generated
     )
+
+
+def _load(protocol: Protocol, device: str, extras: Sequence[str], weights: Mapping[str, str] | None) -> Models:
+    from relaionet.evaluators.features.models import load_models
+    from relaionet.flows.evaluation.loaded_generator import device_of
+
+    return load_models(protocol, device_of(device), extras=extras, weights=weights)
+
+
+def _score(given: GivenImages, split: Split, models: Models, folder: Path, name: str) -> pl.DataFrame:
+    """SCORES rows of the images; features are written into the folder."""
     from relaionet.evaluators.features.feature_sets import extract_set
     from relaionet.evaluators.features.images import FileImages
-    from relaionet.evaluators.features.models import load_models
     from relaionet.evaluators.scoring.score import score_generator
 
-    models = load_models(settings, device_of(device), extras=extras, weights=weights)
-    paths = [Path(path) for path in loaded.rows["path"]]
-    real = FileImages(paths, settings.size_px, settings.real, hashes=loaded.rows["image_sha256"].to_list())
-    with TemporaryDirectory(prefix="relaionet-score-") as kept_nowhere:
-        folder = Path(out or kept_nowhere)
-        reference = extract_set(real, loaded.rows, models, folder / "reference")
-        samples = extract_set(given, given.rows, models, folder / "samples")
-        scores = score_generator(samples, reference, generator=name, split=loaded.name)
-    return _show(scores)
+    protocol, rows = models.protocol, split.rows
+    paths, hashes = [Path(path) for path in rows["path"]], rows["image_sha256"].to_list()
+    real = FileImages(paths, protocol.size_px, protocol.real, hashes=hashes)
+    reference = extract_set(real, rows, models, folder / "reference")
+    samples = extract_set(given, given.rows, models, folder / "samples")
+    return score_generator(samples, reference, generator=name, split=split.name)
 
 
 def _show(scores: pl.DataFrame) -> pl.DataFrame:

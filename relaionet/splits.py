@@ -109,7 +109,7 @@ class Split:
         """
         from relaionet.torch_dataset import SplitDataset
 
-        return SplitDataset(self, transform)
+        return SplitDataset(self, self.rows["class_index"].to_list(), transform)
 
     def to_hf(self) -> datasets.Dataset:
         """The split as a `datasets.Dataset`; the files are named, not copied.
