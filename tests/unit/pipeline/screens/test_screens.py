@@ -12,7 +12,7 @@ from PIL import Image
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import counted_fields, digest_of
-from relaionet.manifests.tables import COMPARED, MEASURED, SCREENED, check_table, columns
+from relaionet.manifests.tables import COMPARED, MEASURED, SCREENED, check_table
 from relaionet.pipeline.images.perceptual_hash import phash_hex
 from relaionet.pipeline.screens.config import ScreenConfig
 from relaionet.pipeline.screens.plan import (
