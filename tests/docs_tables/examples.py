@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from relaionet.evaluators.generators.registry import adapter_kinds
+from relaionet.evaluators.protocols import Protocol
 from relaionet.flows.curation.recipe import CurateRecipe
 from relaionet.flows.evaluation.recipe import EvaluateRecipe
 from relaionet.manifests.errors import BadInput
@@ -23,6 +24,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"(?<!`)`(relaionet\s[^`]+)`")
 NEEDED: dict[type, dict[str, Any]] = {
     CurateRecipe: {"source": "rows.parquet"},
+    Protocol: {"name": "mine"},
     EvaluateRecipe: {"split": "split", "generators": [{"generator": "miniature-flow"}]},
 }
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from relaionet.evaluators.generators.registry import generator_adapters_table
 from relaionet.evaluators.metrics.listing import metrics_table, protocols_table
+from relaionet.evaluators.protocols import Protocol
 from relaionet.flows.curation.recipe import CurateRecipe
 from relaionet.flows.evaluation.recipe import EvaluateRecipe
 from relaionet.pipeline.exports.registry import export_formats_table
@@ -21,6 +22,7 @@ PARTS = (
     Part(name="api", page="docs/reference/api.md", render=render_api),
     Part(name="curate", page="docs/reference/recipes.md", render=partial(render_recipe, CurateRecipe)),
     Part(name="evaluate", page="docs/reference/recipes.md", render=partial(render_recipe, EvaluateRecipe)),
+    Part(name="protocol", page="docs/reference/recipes.md", render=partial(render_recipe, Protocol)),
     Part(name="metrics", page="docs/reference/metrics.md", render=metrics_table),
     Part(name="protocols", page="docs/reference/metrics.md", render=protocols_table),
     Part(name="tables", page="docs/reference/tables.md", render=render_tables),

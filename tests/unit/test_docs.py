@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from relaionet.evaluators.protocols import Protocol
 from relaionet.flows.curation.recipe import CurateRecipe
 from relaionet.flows.evaluation.recipe import EvaluateRecipe
 from tests.docs_tables.commands import commands, parse
@@ -172,7 +173,7 @@ def test_every_mark_of_a_generated_part_has_one() -> None:
     assert marks == {(part.page, part.name) for part in PARTS}
 
 
-@pytest.mark.parametrize("recipe", [CurateRecipe, EvaluateRecipe])
+@pytest.mark.parametrize("recipe", [CurateRecipe, EvaluateRecipe, Protocol])
 def test_every_key_of_a_recipe_has_a_line(recipe: type) -> None:
     page = (ROOT / "docs" / "reference" / "recipes.md").read_text(encoding="utf-8")
     for heading, table in tables(recipe):
