@@ -1,0 +1,65 @@
+"""Flows called from Python alone: the same as the command, with a Prefect server started where there is none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.whole.conftest import clean_environment
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+# what a notebook or a deployment does: a name, plain values, no object of ours
+PROGRAM = """
+import sys
+from pathlib import Path
+from relaionet.flows.curate import curate
+from relaionet.manifests.errors import BadInput
+
+recipe, out = sys.argv[1:]
+try:
+    curate(recipe="nowhere.toml", out=Path("elsewhere"), push=False)
+except BadInput as error:
+    print("refused:", error)
+print("made:", curate(recipe=recipe, out=Path(out), push=False))
+"""
+
+
+def call(tmp_path: Path, prefect_home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = clean_environment(PREFECT_HOME=str(prefect_home), OMP_NUM_THREADS="1")
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)], cwd=tmp_path, env=environment, capture_output=True,
+        text=True, timeout=400, check=False,
+    )  # fmt: skip
+
+
+def tables(run: Path) -> dict[str, bytes]:
+    """Every table but that of the downloads, which says when each picture was fetched."""
+    names = [path for path in run.glob("*/*.parquet") if not path.parent.name.startswith("downloads")]
+    return {path.relative_to(run).as_posix(): path.read_bytes() for path in names}
+
+
+def test_curate_from_python_is_the_command(
+    a_run: Path, source_recipe: Path, prefect_home: Path, tmp_path: Path
+) -> None:
+    done = call(tmp_path, prefect_home, source_recipe, tmp_path / "run")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "refused: recipe nowhere.toml is no file" in done.stdout
+    assert f"made: {tmp_path / 'run'}" in done.stdout
+    assert not (tmp_path / "elsewhere").exists()
+    mine, theirs = tables(tmp_path / "run"), tables(a_run)
+    assert mine.keys() == theirs.keys()
+    assert [name for name in mine if mine[name] != theirs[name]] == []
+    for page in ("candidates.html", "screens.html", "proposals.html"):
+        assert (tmp_path / "run" / page).is_file()
+    # the proxy of the recipe is on no record
+    assert '"proxy": null' in (tmp_path / "run" / "run.json").read_text()
+    fetched = pl.read_parquet(tmp_path / "run" / "downloads" / "*.parquet")
+    assert fetched.filter(status="ok").height > 0
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*/*.parquet")}
+    again = call(tmp_path, prefect_home, source_recipe, tmp_path / "run")
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert {path: path.stat().st_mtime_ns for path in times} == times
