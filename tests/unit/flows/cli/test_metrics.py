@@ -4,6 +4,7 @@ from click.testing import CliRunner
 
 from relaionet.evaluators.features.statistics import make_statistics, write_statistics
 from relaionet.evaluators.metrics.catalogue import METRICS
+from relaionet.evaluators.metrics.lookup import order_columns
 from relaionet.evaluators.protocols import PROTOCOLS
 from relaionet.flows.cli.main import main
 from tests.unit.evaluators.scoring.test_score import make_set
@@ -17,7 +18,14 @@ def run(*arguments: str) -> str:
 
 def test_every_metric_and_protocol_is_listed() -> None:
     lines = run("metrics").splitlines()
-    assert [line.split("  ")[0].strip() for line in lines] == [metric.name for metric in METRICS]
+    plain = order_columns(metric.name for metric in METRICS if not metric.is_family)
+    families = ["FID to <name>", "FD to <name>", "FD:<extractor>", "CMMD:<extractor>"]
+    assert [line.split("  ")[0].strip() for line in lines] == [*plain, *families]
+    assert plain[:3] == ["MMHM", "MMHM (raw)", "FID"]
+    (top_5,) = [line.split() for line in lines if line.startswith("top-5")]
+    assert top_5[:3] == ["top-5", "higher", "top-5"]
+    helped = " ".join(run("metrics", "--help").split())
+    assert '"FD:<extractor>" and "CMMD:<extractor>" compare' in helped
     listed = run("metrics", "--protocols").splitlines()
     assert [line.split()[0] for line in listed] == list(PROTOCOLS)
 
