@@ -19,16 +19,9 @@ SHARE_FLAG = "--yes-i-may-share-these-images"
 
 
 def run_export(
-    source: Path,
-    out: Path | None,
-    *,
-    format: str | None = None,
-    shard_bytes: int | None = None,
-    push: str | None = None,
-    private: bool | None = None,
-    may_share: bool = False,
-    reporter: Reporter | None = None,
-) -> str | None:
+    source: Path, out: Path | None, *, format: str | None = None, shard_bytes: int | None = None,
+    push: str | None = None, private: bool | None = None, may_share: bool = False, reporter: Reporter | None = None,
+) -> str | None:  # fmt: skip
     """Write a split in another format and, if asked, push it; or push a release.
 
     Args:

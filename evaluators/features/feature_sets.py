@@ -76,11 +76,7 @@ class FeatureSet:
 
 
 def extract_set(
-    images: ImageSource,
-    rows: pl.DataFrame,
-    models: Models,
-    out: Path,
-    progress: Callable[[int], None] | None = None,
+    images: ImageSource, rows: pl.DataFrame, models: Models, out: Path, progress: Callable[[int], None] | None = None
 ) -> FeatureSet:
     """Run every model of a protocol over a set of images, each once.
 
@@ -121,19 +117,11 @@ def extract_set(
     texts = [prompts[wnid] for wnid in wnids] if models.raters else []
     ratings = {name: rate_images(images, ids, texts, rater, out, progress) for name, rater in models.raters.items()}
     return FeatureSet(
-        protocol=protocol,
-        ids=ids,
-        wnids=wnids,
-        features=fd.arrays["features"],
-        logits=classified.arrays["logits"],
-        classes=_class_order(models),
-        cosines=cosines,
+        protocol=protocol, ids=ids, wnids=wnids, features=fd.arrays["features"], logits=classified.arrays["logits"],
+        classes=_class_order(models), cosines=cosines, extras=further, extra_names=tuple(_names(models)),
         digest=digest_of(fd.digest, classified.digest, wnids, models.made_with, protocol, _names(models)),
-        extras=further,
-        extra_names=tuple(_names(models)),
-        ratings=ratings,
-        made_with=models.made_with,
-    )
+        ratings=ratings, made_with=models.made_with,
+    )  # fmt: skip
 
 
 def count_passes(models: Models) -> int:

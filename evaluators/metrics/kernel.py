@@ -17,14 +17,9 @@ CUBE_SHARE, GAUSSIAN_SHARE = 0.25, 0.5
 
 
 def score_kernel(
-    features: np.ndarray,
-    reference: np.ndarray,
-    *,
-    classes: tuple[Sequence[str], Sequence[str]] | None = None,
-    strata: Sequence[str] | None = None,
-    block_count: int = 10_000,
-    seed: int = 2020,
-) -> Estimate:
+    features: np.ndarray, reference: np.ndarray, *, classes: tuple[Sequence[str], Sequence[str]] | None = None,
+    strata: Sequence[str] | None = None, block_count: int = 10_000, seed: int = 2020,
+) -> Estimate:  # fmt: skip
     """Squared maximum mean discrepancy with the kernel (x·y / D + 1)³, without bias, so it may fall below 0.
 
     All pairs are used where both sets fit into one block; larger sets are shuffled and cut into disjoint blocks, whose

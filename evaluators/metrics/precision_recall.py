@@ -87,8 +87,7 @@ def score_neighbours(
         gone = np.stack([in_group[:, list(some)].sum(axis=1) for some in left], axis=1)
         covered[part] = in_real.sum(axis=1)[:, None] > gone
         inside[part] = _hold(distances, radii, groups, left)
-        best = distances.argmin(axis=0)
-        closer = distances[best, np.arange(n)]
+        best, closer = distances.argmin(axis=0), distances.min(axis=0)
         row = np.where(closer < nearest, best + start, row)
         nearest = np.minimum(nearest, closer)
     return Neighbours(

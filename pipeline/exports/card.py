@@ -54,6 +54,13 @@ def _left_out(info: Mapping[str, Any]) -> str:
     )
 
 
+def _class_rows(counts: Mapping[str, int]) -> str:
+    labels = labels_by_wnid()
+    return "\n".join(
+        f"| {wnid} | {labels[wnid].class_index} | {labels[wnid].name} | {count} |" for wnid, count in counts.items()
+    )
+
+
 def write_export_card(path: Path, info: Mapping[str, Any]) -> None:
     """Write the dataset card (README.md) of an export; its front matter makes `load_dataset(folder)` right.
 
@@ -61,16 +68,12 @@ def write_export_card(path: Path, info: Mapping[str, Any]) -> None:
         path: file to write.
         info: what `export.json` says.
     """
-    split, labels, format = info["split"], labels_by_wnid(), get_format(info["form"])
+    split, format = info["split"], get_format(info["form"])
     positions = {
         "kept": "The bytes are those the servers sent, with whatever they carry, position data too.",
         "stripped": "Position data was taken out of the bytes; where it was, `stored_sha256` differs from "
         "`image_sha256`.",
     }[info["positions"]]
-    classes = "\n".join(
-        f"| {wnid} | {labels[wnid].class_index} | {labels[wnid].name} | {count} |"
-        for wnid, count in info["class_counts"].items()
-    )
     columns = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in MEANINGS.items())
     text = f"""{_front_matter(info)}
 # {_title(info)}
@@ -103,7 +106,7 @@ Label ids are class_index 0 to 999 in ImageNet's order, whichever classes are he
 
 | wnid | class_index | name | images |
 |---|---|---|---|
-{classes}
+{_class_rows(info["class_counts"])}
 """
     write_atomic(path, text.encode())
 

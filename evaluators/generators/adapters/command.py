@@ -205,21 +205,10 @@ def _tail(log: Path) -> str:
 
 
 def make_command(
-    *,
-    name: str,
-    command: str | Sequence[str],
-    folder: str = ".",
-    environment: Mapping[str, str] | None = None,
-    images_per_run: int = 1024,
-    tries: int = 2,
-    time_limit_s: float = 6 * 3600,
-    identity: Sequence[str] = (),
-    weights: str = "see the command",
-    logs: str = "",
-    device: str = "cpu",
-    base: Path | None = None,
-    **about: Any,
-) -> CommandGenerator:
+    *, name: str, command: str | Sequence[str], folder: str = ".", environment: Mapping[str, str] | None = None,
+    images_per_run: int = 1024, tries: int = 2, time_limit_s: float = 6 * 3600, identity: Sequence[str] = (),
+    weights: str = "see the command", logs: str = "", device: str = "cpu", base: Path | None = None, **about: Any,
+) -> CommandGenerator:  # fmt: skip
     """A generator from a command.
 
     Args:

@@ -169,27 +169,29 @@ def _check_call(
         raise BadInput(f"generator '{name}': [call] sets '{ours[0]}', which follows from the requests and settings.")
 
 
+def _check_asked(condition: str, chunk_size: int, name: str) -> None:
+    if condition not in CONDITIONS:
+        raise BadInput(f"generator '{name}': condition is '{condition}'.{nearest_name(condition, CONDITIONS)}")
+    if chunk_size < 1:
+        raise BadInput(f"generator '{name}': chunk_size is {chunk_size}; expected 1 or more.")
+
+
+def _network_of(pipeline: Any, name: str) -> str:
+    """Name of the part of a pipeline whose forward calls are counted."""
+    found = next((one for one in NETWORKS if getattr(pipeline, one, None) is not None), None)
+    if found is None:
+        raise BadInput(f"generator '{name}': {type(pipeline).__name__} has neither {' nor '.join(NETWORKS)} to count.")
+    return found
+
+
 def make_diffusers(
-    *,
-    name: str,
-    model: str,
-    pipeline: str = "DiffusionPipeline",
-    revision: str = "",
-    condition: str = "prompt",
-    precision: str = "auto",
-    scheduler: Mapping[str, Any] | None = None,
-    components: Mapping[str, Mapping[str, str]] | None = None,
-    loras: Sequence[Mapping[str, Any]] = (),
-    guidance_argument: str = "guidance_scale",
-    call: Mapping[str, Any] | None = None,
-    timesteps: Mapping[str, Sequence[float]] | None = None,
-    sigmas: Mapping[str, Sequence[float]] | None = None,
-    chunk_size: int = 1,
-    offload: bool = False,
-    device: str = "cpu",
-    base: Path | None = None,
-    **about: Any,
-) -> DiffusersGenerator:
+    *, name: str, model: str, pipeline: str = "DiffusionPipeline", revision: str = "", condition: str = "prompt",
+    precision: str = "auto", scheduler: Mapping[str, Any] | None = None,
+    components: Mapping[str, Mapping[str, str]] | None = None, loras: Sequence[Mapping[str, Any]] = (),
+    guidance_argument: str = "guidance_scale", call: Mapping[str, Any] | None = None,
+    timesteps: Mapping[str, Sequence[float]] | None = None, sigmas: Mapping[str, Sequence[float]] | None = None,
+    chunk_size: int = 1, offload: bool = False, device: str = "cpu", base: Path | None = None, **about: Any,
+) -> DiffusersGenerator:  # fmt: skip
     """A generator from a diffusers pipeline.
 
     Args:
@@ -216,25 +218,19 @@ def make_diffusers(
         BadInput: an unknown class, key or file, or a model that is not there or that this machine may not read.
         Unavailable: the Hub does not answer.
     """
-    if condition not in CONDITIONS:
-        raise BadInput(f"generator '{name}': condition is '{condition}'.{nearest_name(condition, CONDITIONS)}")
-    if chunk_size < 1:
-        raise BadInput(f"generator '{name}': chunk_size is {chunk_size}; expected 1 or more.")
+    _check_asked(condition, chunk_size, name)
     parts = Parts(
         name=name, model=model, revision=revision, pipeline=pipeline, precision=precision_of(precision, device, name),
         scheduler=dict(scheduler or {}), components=dict(components or {}), loras=tuple(loras), offload=offload,
         device=device, base=base or Path(),
     )  # fmt: skip
-    loaded, identity = load_pipeline(parts)
-    info = make_info(about, name=name, weights=identity)
+    loaded, weights = load_pipeline(parts)
+    info = make_info(about, name=name, weights=weights)
     _check_call(loaded, condition, info.guidance, guidance_argument, call or {}, name)
-    network = next((one for one in NETWORKS if getattr(loaded, one, None) is not None), None)
-    if network is None:
-        raise BadInput(f"generator '{name}': {type(loaded).__name__} has neither {' nor '.join(NETWORKS)} to count.")
     return DiffusersGenerator(
         info=info, pipeline=loaded, condition=condition, guidance_argument=guidance_argument, call=dict(call or {}),
         timesteps=_plans(timesteps or {}, name, "timesteps"), sigmas=_plans(sigmas or {}, name, "sigmas"),
-        chunk_size=chunk_size, network=network, precision=parts.precision,
+        chunk_size=chunk_size, network=_network_of(loaded, name), precision=parts.precision,
     )  # fmt: skip
 
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import tarfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path, PurePosixPath
-from zipfile import BadZipFile
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relaionet.evaluators.generators.adapter import GeneratorAdapter
+from relaionet.evaluators.generators.adapters.sample_files import look_into, look_into_npz
 from relaionet.evaluators.generators.protocol import Generated, Info, Request, Settings, check_settings
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.files import digest_of, file_sha256
-from relaionet.manifests.labels import find_label, labels_by_wnid
-from relaionet.pipeline.images.picture import FOR_SAMPLES, TooLarge, read_picture
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-SAMPLE_ID = re.compile(r"[0-9a-f]{64}(-\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,147 +69,6 @@ class SampleImages:
         return Generated(images=np.stack(images), nfe=[0] * len(batch))
 
 
-def _decode(data: bytes | Path, shown: str) -> NDArray[np.uint8]:
-    try:
-        return np.asarray(read_picture(data, FOR_SAMPLES))
-    except TooLarge as error:
-        sides, limit = f"{error.width_px} x {error.height_px}", FOR_SAMPLES.max_side_px
-        raise ValueError(f"{shown} is {sides} pixels; the limit is {limit} a side") from None
-
-
-def _row_of(images: NDArray[np.uint8], row: str) -> NDArray[np.uint8]:
-    return images[int(row)]
-
-
-@dataclass(frozen=True)
-class _TarImages:
-    """Reads members of a tar by name; opened anew for each image, so that it may be used in any process.
-
-    Attributes:
-        path: of the tar.
-        spans: name -> where its bytes begin, and how many there are; empty for a compressed one, which is read through.
-    """
-
-    path: Path
-    spans: Mapping[str, tuple[int, int]]
-
-    def __call__(self, name: str) -> NDArray[np.uint8]:
-        if name in self.spans:
-            start, count = self.spans[name]
-            with self.path.open("rb") as file:
-                file.seek(start)
-                return _decode(file.read(count), name)
-        with tarfile.open(self.path) as archive:
-            member = archive.extractfile(name)
-            if member is None:
-                raise ValueError(f"{self.path.name} holds no file {name}")
-            return _decode(member.read(), name)
-
-
-@dataclass(frozen=True)
-class _FolderImages:
-    path: Path
-
-    def __call__(self, name: str) -> NDArray[np.uint8]:
-        return _decode(self.path / name, name)
-
-
-def _spans_in(path: Path) -> dict[str, tuple[int, int]]:
-    """Where the files of a plain tar lie: finding each anew would read the headers of all before it."""
-    try:
-        with tarfile.open(path, "r:") as archive:
-            return {one.name: (one.offset_data, one.size) for one in archive if one.isfile() and not one.issparse()}
-    except tarfile.TarError:
-        return {}
-
-
-def _names_in(place: Path) -> list[str]:
-    """Paths of all images in a folder or a tar, relative, sorted."""
-    if place.is_dir():
-        names = [path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()]
-    else:
-        try:
-            with tarfile.open(place) as archive:
-                names = [member.name for member in archive if member.isfile()]
-        except tarfile.TarError as error:
-            raise BadInput(f"samples {place} cannot be read: {error}.") from None
-    return sorted(name for name in names if name.lower().endswith(SUFFIXES))
-
-
-def _by_folder(names: Sequence[str], place: Path) -> dict[int, list[str]]:
-    """class_index -> images, by the folder they lie in, which is named by a wnid."""
-    labels = labels_by_wnid()
-    places: dict[int, list[str]] = defaultdict(list)
-    for name in names:
-        wnid = name.split("/")[-2] if "/" in name else ""
-        if wnid in labels:
-            places[labels[wnid].class_index].append(name)
-    if not places:
-        raise BadInput(f"samples {place}: no folder is named by a wnid and holds {', '.join(SUFFIXES)} files.")
-    return dict(places)
-
-
-def _by_id(names: Sequence[str], place: Path) -> dict[str, str]:
-    """sample_id -> image, where every image is named by one; else nothing."""
-    stems = [PurePosixPath(name).stem for name in names]
-    if not all(SAMPLE_ID.fullmatch(stem) for stem in stems):
-        return {}
-    found = dict(zip(stems, names, strict=True))
-    if len(found) != len(names):
-        twice = next(stem for stem in stems if stems.count(stem) > 1)
-        raise BadInput(f"samples {place}: two images are named {twice}.")
-    return found
-
-
-def _by_table(names: Sequence[str], table: Path) -> dict[int, list[str]]:
-    """class_index -> images, by a CSV with `file` and `wnid` or `class_index`."""
-    import polars as pl
-
-    try:
-        rows = pl.read_csv(table)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise BadInput(f"labels {table} cannot be read: {str(error).splitlines()[0]}.") from None
-    key = next((name for name in ("wnid", "class_index") if name in rows.columns), None)
-    if key is None or "file" not in rows.columns:
-        found = ", ".join(rows.columns)
-        raise BadInput(f"labels {table}: expected columns file and wnid or class_index, found {found}.")
-    there = set(names)
-    missing = [name for name in rows["file"] if name not in there]
-    if missing:
-        raise BadInput(
-            f"labels {table} names {missing[0]}, and {len(missing) - 1} more, which are not among the images."
-        )
-    places: dict[int, list[str]] = defaultdict(list)
-    for name, label in rows.select("file", key).iter_rows():
-        if key == "class_index" and not (isinstance(label, int) and 0 <= label <= 999):
-            raise BadInput(f"labels {table}: class_index of {name} is {label!r}; expected 0 to 999.")
-        places[find_label(label).class_index if key == "wnid" else label].append(name)
-    return {index: sorted(group) for index, group in places.items()}
-
-
-def _find_npz(path: Path) -> tuple[dict[int, list[str]], NDArray[np.uint8]]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files if name in ("arr_0", "arr_1")}
-    except (ValueError, BadZipFile, EOFError) as error:
-        raise BadInput(f"samples {path} cannot be read: {error}") from None
-    images, labels = arrays.get("arr_0"), arrays.get("arr_1")
-    if images is None or images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or not len(images):
-        found = "nothing" if images is None else f"{images.shape} {images.dtype}"
-        raise BadInput(f"samples {path}: expected arr_0 of shape [N, H, W, 3] uint8, found {found}.")
-    if labels is None:
-        return {-1: [str(row) for row in range(len(images))]}, images
-    if labels.shape != (len(images),) or labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 999:
-        raise BadInput(
-            f"samples {path}: expected arr_1 of {len(images)} class indices, 0 to 999; found shape {labels.shape} "
-            f"{labels.dtype}."
-        )
-    places: dict[int, list[str]] = defaultdict(list)
-    for row, label in enumerate(labels.tolist()):
-        places[label].append(str(row))
-    return dict(places), images
-
-
 def make_samples(
     *,
     name: str,
@@ -251,33 +101,22 @@ def make_samples(
     for key, value in (("steps", steps), ("guidance", guidance)):
         if not isinstance(value, int | float):
             raise BadInput(f"samples '{name}': {key} = {value!r}; expected the one number they were made with.")
-    folder = base or Path()
-    place = folder / path
-    read: Callable[[str], NDArray[np.uint8]]
-    named: dict[str, str] = {}
+    place = (base or Path()) / path
     if place.suffix == ".npz":
         if labels:
             raise BadInput(f"samples '{name}': an npz has its labels in arr_1; leave out labels.")
-        places, images = _find_npz(place)
-        digest, side, read = file_sha256(place), images.shape[1], partial(_row_of, images)
+        found = look_into_npz(place)
     elif place.is_dir() or place.is_file():
-        names = _names_in(place)
-        named = {} if labels or not names else _by_id(names, place)
-        places = _by_table(names, folder / labels) if labels else {-1: names} if named else _by_folder(names, place)
-        read = _FolderImages(place) if place.is_dir() else _TarImages(place, _spans_in(place))
-        files = sorted(file for group in places.values() for file in group)
-        sums = [file_sha256(place / file) for file in files] if place.is_dir() else [file_sha256(place)]
-        digest = digest_of(sums, places)
-        side = read(files[0]).shape[0]
+        found = look_into(place, (base or Path()) / labels if labels else None)
     else:
         raise BadInput(f"samples {place} do not exist.")
-    known = None if -1 in places else tuple(sorted(places))
+    known = None if -1 in found.places else tuple(sorted(found.places))
     info = Info(
-        name=name, native_size_px=side, guidance="none" if guidance == 1 else "conditioning",
+        name=name, native_size_px=found.side_px, guidance="none" if guidance == 1 else "conditioning",
         guidance_range=(guidance, guidance), steps=(steps,), class_indices=known, licence=licence,
-        weights=f"none: images of {place.name} sha256:{digest}",
+        weights=f"none: images of {place.name} sha256:{found.digest}",
     )  # fmt: skip
-    return SampleImages(info=info, places=places, read=read, named=named)
+    return SampleImages(info=info, places=found.places, read=found.read, named=found.named)
 
 
 ADAPTER = GeneratorAdapter(

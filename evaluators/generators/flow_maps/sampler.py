@@ -99,18 +99,9 @@ def _wide(values: torch.Tensor) -> torch.Tensor:
 
 
 def sample_flow_map(
-    network: Network,
-    spec: FlowMapSpec,
-    *,
-    labels: Sequence[int],
-    seeds: Sequence[int],
-    shape: tuple[int, int, int],
-    null_label: int,
-    steps: int,
-    guidance: float = 1.0,
-    device: str = "cpu",
-    weak: Network | None = None,
-) -> tuple[torch.Tensor, list[int]]:
+    network: Network, spec: FlowMapSpec, *, labels: Sequence[int], seeds: Sequence[int], shape: tuple[int, int, int],
+    null_label: int, steps: int, guidance: float = 1.0, device: str = "cpu", weak: Network | None = None,
+) -> tuple[torch.Tensor, list[int]]:  # fmt: skip
     """Sample one chunk.
 
     The noise of a sample depends on its own seed only. The arithmetic of a sample may depend on how many are in the

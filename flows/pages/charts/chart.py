@@ -147,20 +147,13 @@ def draw_chart(
         if is_against is not None and is_against(one, two)
     ]
     return Chart(
-        title=title,
-        x_label=x_label,
-        y_label=y_label,
-        x_ticks=[(place_x(value), f"{value:g}") for value in ticks],
+        title=title, x_label=x_label, y_label=y_label, width=width, height=height, right=right, bottom=bottom,
+        bands=bands, x_ticks=[(place_x(value), f"{value:g}") for value in ticks],
         y_ticks=[(place_y(value), f"{value:.6g}".replace("-", "−")) for value in choose_ticks(low, high)],
         lines=[(one, [_place(point, place_x, place_y, one.name, y_label) for point in one.points]) for one in series],
-        bands=bands,
         levels=_place_levels([(place_y(value), name) for name, value in near]),
         off=[f"{name} {format_number(value)}" for name, value in levels if (name, value) not in near],
-        width=width,
-        height=height,
-        right=right,
-        bottom=bottom,
-    )
+    )  # fmt: skip
 
 
 def _find_range(
