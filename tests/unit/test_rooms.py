@@ -29,7 +29,7 @@ ORDER = {
     "annotations": "tasks label_studio agreement simulated_reviewers",
     "evaluators": "set_labels lazy_rows protocols metrics features generators sampling scoring miniature",
     "flows": "runs curation reviewing pages evaluation terminal "
-    "adopt embed export search curate review rebuild evaluate demo cli",
+    "adopt embed export search curate review rebuilding rebuild evaluate demo cli",
 }
 FILE_LINES, FUNCTION_LINES, FOLDER_FILES = 300, 50, 14
 OWNERS = {
