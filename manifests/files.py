@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from relaionet.manifests.errors import BadInput, Corrupt
 
+if TYPE_CHECKING:
+    import numpy as np
+
 CHUNK_BYTES = 1 << 20
+HEX_64 = r"[0-9a-f]{64}"  # what a sha256 looks like, in names and digests
 CHUNK_ITEMS = 4096
 LATER = {"later": True}  # metadata of a field: it counts only where it is set
 EXPLAINS = {"explains": True}  # metadata of a field: it only tells people something, and counts nowhere
@@ -98,9 +103,31 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
         part.unlink(missing_ok=True)
 
 
+def json_bytes(value: Any) -> bytes:
+    """Indented JSON in UTF-8, with a line end, as it is stored.
+
+    Args:
+        value: anything JSON has a form for.
+    """
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def npy_bytes(array: np.ndarray) -> memoryview:
+    """An array as NumPy stores it (`.npy`, nothing pickled).
+
+    Args:
+        array: any shape and type but objects.
+    """
+    import numpy as np
+
+    data = io.BytesIO()
+    np.save(data, array, allow_pickle=False)
+    return data.getbuffer()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically."""
-    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomic(path, json_bytes(value))
 
 
 def read_json(path: Path) -> Any:

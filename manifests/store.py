@@ -1,7 +1,8 @@
 """Tables on disk with receipts: a table counts as done when its receipt exists and names the same digest.
 
 Layout under a run's folder: `<table>/<shard>.parquet` and `<table>/<shard>.receipt.json`. The table is written to
-`.part` and renamed; the receipt is written last, so a table with a receipt is whole whatever was killed.
+`.part` and renamed; the receipt is written last, so a table with a receipt is whole whatever was killed. What is no
+table (JSON, an array) is kept in the same way, as a file beside such a receipt.
 """
 
 from __future__ import annotations
@@ -40,6 +41,28 @@ class Receipt:
     seconds: float
 
 
+def parquet_bytes(rows: pl.DataFrame) -> memoryview:
+    """A table as tables are stored: parquet, zstd.
+
+    Args:
+        rows: any.
+    """
+    # through memory: polars words a full disk in many ways, Python's own files in one
+    data = io.BytesIO()
+    rows.write_parquet(data, compression="zstd", statistics=True)
+    return data.getbuffer()
+
+
+def write_parquet(path: Path, rows: pl.DataFrame) -> None:
+    """Write a table without a receipt, atomically.
+
+    Args:
+        path: of the file.
+        rows: any.
+    """
+    write_atomic(path, parquet_bytes(rows))
+
+
 class Store:
     """Tables of one run, by table and shard, each with a receipt.
 
@@ -71,7 +94,7 @@ class Store:
 
     def has_table(self, table: Table, digest: str, shard: str = "all") -> bool:
         """True when a table's shard is done with this digest and its file is there."""
-        return self.is_done(table.name, digest, shard) and self.path(table, shard).is_file()
+        return self.has_artifact(self.path(table, shard), table.name, digest, shard)
 
     def write_receipt(self, receipt: Receipt) -> None:
         """Write a receipt; call this last, when everything it vouches for is on disk."""
@@ -91,19 +114,61 @@ class Store:
             Corrupt: a row breaks the table's rules (a fault in the stage, found before anything is stored).
         """
         rows = check_table(shape_table(rows, table), table)
-        self.forget(table.name, shard)
-        path = self.path(table, shard)
-        # through memory: polars words a full disk in many ways, Python's own files in one
-        data = io.BytesIO()
-        rows.write_parquet(data, compression="zstd", statistics=True)
-        write_atomic(path, data.getbuffer())
+        data = parquet_bytes(rows)
+        return self.write_artifact(
+            self.path(table, shard), data, table.name, digest, rows_count=rows.height, seconds=seconds, shard=shard
+        )
+
+    def write_artifact(
+        self, path: Path, data: bytes | memoryview, name: str, digest: str, *, rows_count: int, seconds: float = 0,
+        shard: str = "all",
+    ) -> Receipt:  # fmt: skip
+        """Write a file of any kind whole, then its receipt.
+
+        Args:
+            path: of the file.
+            data: its bytes (`json_bytes`, `npy_bytes`, `parquet_bytes`).
+            name: of the artefact; its receipt lies in the folder of that name.
+            digest: of config, inputs and stage version (`digest_of`).
+            rows_count: what it is made of, counted.
+            seconds: how long the stage took.
+            shard: of the artefact.
+        """
+        self.forget(name, shard)
+        write_atomic(path, data)
         receipt = Receipt(
-            table=table.name, shard=shard, rows_count=rows.height, sha256=hashlib.sha256(data.getbuffer()).hexdigest(),
-            digest=digest,
+            table=name, shard=shard, rows_count=rows_count, sha256=hashlib.sha256(data).hexdigest(), digest=digest,
             seconds=round(seconds, 3),
         )  # fmt: skip
         self.write_receipt(receipt)
         return receipt
+
+    def has_artifact(self, path: Path, name: str, digest: str, shard: str = "all") -> bool:
+        """True when an artefact is done with this digest and its file is there."""
+        return self.is_done(name, digest, shard) and path.is_file()
+
+    def read_artifact(
+        self, path: Path, name: str, shard: str = "all", *, remedy: str = "run the command that makes it again"
+    ) -> bytes:
+        """The bytes of an artefact, verified against its receipt.
+
+        Args:
+            path: of the file.
+            name: of the artefact.
+            shard: of the artefact.
+            remedy: what to do where it was never finished.
+
+        Raises:
+            BadInput: it was never finished.
+            Corrupt: its bytes are not those of the receipt.
+        """
+        receipt = self.receipt(name, shard)
+        if receipt is None or not path.is_file():
+            raise BadInput(f"{path} was not finished; {remedy}.")
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != receipt.sha256:
+            raise Corrupt(f"{path} is not what its receipt says; delete it and run again.")
+        return data
 
     def read(self, table: Table, shard: str = "all", columns: list[str] | None = None) -> pl.DataFrame:
         """Read one shard, or some columns of it, and verify it against its receipt.

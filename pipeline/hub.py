@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
-from relaionet.manifests.files import file_sha256
+from relaionet.manifests.files import HEX_64, file_sha256
 
 Kind = Literal["model", "dataset"]
 ADDRESS = re.compile(r"hf://(?P<kind>datasets/|models/)?(?P<repo>[^@]+?)/?(?:@(?P<revision>.+))?")
@@ -166,7 +166,7 @@ def _check_bytes(file: Path, shown: str) -> None:
     if not file.is_symlink():
         return  # a file system without links: the cache keeps no hash
     blob = file.readlink().name
-    if re.fullmatch(r"[0-9a-f]{64}", blob):
+    if re.fullmatch(HEX_64, blob):
         found = file_sha256(file)
     elif re.fullmatch(r"[0-9a-f]{40}", blob):
         data = file.read_bytes()

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 from relaionet.annotations.label_studio.projects import find_pictures
 from relaionet.annotations.tasks.pictures import SUFFIX, make_strip, reference_pictures, stage_images, store_picture
 from relaionet.manifests.errors import BadInput, ReLAIONetError, Unavailable, nearest_name
+from relaionet.manifests.files import HEX_64
 
 if TYPE_CHECKING:
     import httpx
@@ -141,7 +142,7 @@ class Uploads:
         listed = self._client.request("GET", f"/api/projects/{self._project}/file-uploads", params=params)
         found: dict[str, str] = {}
         for one in listed:
-            match = re.search(r"(?:^|[-/])([0-9a-f]{64})\.[a-z]+$", str(one.get("file", "")))
+            match = re.search(rf"(?:^|[-/])({HEX_64})\.[a-z]+$", str(one.get("file", "")))
             if match:
                 found.setdefault(match[1], f"/data/{str(one['file']).lstrip('/')}")
         return found

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import HEX_64
 from relaionet.pipeline.images.picture import FOR_REVIEW, OWN, read_picture
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 VERSION = "2"
 SUFFIX = ".jpg"
-_ID = re.compile(r"[0-9a-f]{64}")
 _LONGEST_PX = 2048
 _QUALITY = 92
 _DATE_S = 1_000_000_000  # of every file, as servers tell browsers when a file was last changed
@@ -50,7 +50,7 @@ def stage_image(root: Path, path: str, candidate_id: str, folder: Path) -> Path:
     Raises:
         BadInput: the id is malformed, or the picture is missing, outside `root` or not decodable.
     """
-    if not _ID.fullmatch(candidate_id):
+    if not re.fullmatch(HEX_64, candidate_id):
         raise BadInput(f"candidate_id {candidate_id!r} is not 64 hexadecimal digits.")
     target = folder / (candidate_id + SUFFIX)
     if target.exists():

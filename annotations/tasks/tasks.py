@@ -17,11 +17,11 @@ import polars as pl
 
 from relaionet.annotations.tasks.page import InterfaceConfig, class_words, hint_line, runner_up_choices
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import HEX_64
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.tables import TASKS, shape_table
 
 VERSION = "2"
-_ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,8 @@ def _check_rows(rows: pl.DataFrame, needed: Sequence[str], what: str) -> None:
     missing = [name for name in needed if name not in rows.columns]
     if missing:
         raise BadInput(f"{what}: missing column {', '.join(missing)}; found {', '.join(rows.columns)}.")
-    bad = [value for value in rows["candidate_id"].to_list() if not (isinstance(value, str) and _ID.fullmatch(value))]
+    ids = rows["candidate_id"].to_list()
+    bad = [value for value in ids if not (isinstance(value, str) and re.fullmatch(HEX_64, value))]
     if bad:
         raise BadInput(f"{what}: candidate_id {bad[0]!r} is not 64 hexadecimal digits.")
     if rows["candidate_id"].is_duplicated().any():

@@ -25,8 +25,8 @@ import numpy as np
 from relaionet.evaluators.features.extractors import to_pictures
 from relaionet.evaluators.features.images import ImageSource
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
-from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
-from relaionet.manifests.store import Receipt, Store
+from relaionet.manifests.files import digest_of, npy_bytes, read_json, write_json
+from relaionet.manifests.store import Store
 from relaionet.pipeline.child_process import read_log, start_child
 
 VERSION = "1"
@@ -175,19 +175,16 @@ def rate_images(
     digest = digest_of("ratings", VERSION, images.digest, ids, texts, rater.fingerprint)
     store, path = Store(out), out / name / "scores.npy"
     if store.is_done(name, digest):
-        receipt = store.receipt(name)
-        if receipt is None or not path.is_file() or file_sha256(path) != receipt.sha256:
+        if not path.is_file():
             raise Corrupt(f"{path} is not what its receipt says; delete it and run again.")
+        scores = np.load(io.BytesIO(store.read_artifact(path, name)), allow_pickle=False)
         if progress is not None:
             progress(len(ids))
-        return np.asarray(np.load(path, allow_pickle=False))
+        return np.asarray(scores)
     store.forget(name)
     scores = _rate_all(images, ids, texts, rater, out / name / "progress.json", digest, progress)
-    np.save(path, scores)
+    store.write_artifact(path, npy_bytes(scores), name, digest, rows_count=len(ids))
     (out / name / "progress.json").unlink(missing_ok=True)
-    store.write_receipt(
-        Receipt(table=name, shard="all", rows_count=len(ids), sha256=file_sha256(path), digest=digest, seconds=0)
-    )
     return scores
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -10,9 +9,7 @@ from typing import TYPE_CHECKING
 
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.class_groups import groups_by_wnid
-from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.files import file_sha256, read_json, write_atomic
-from relaionet.manifests.store import Receipt
+from relaionet.manifests.files import json_bytes
 from relaionet.pipeline.embeddings.encoders import logit_scale_of
 from relaionet.pipeline.proposals.calibration import Calibration, read_calibration, uncalibrated
 
@@ -45,14 +42,9 @@ def group_name(wnid: str) -> str:
 
 def write_calibration(run: Run, found: Calibration, digest: str, seconds: float) -> None:
     """Write the calibration, then its receipt."""
-    run.store.forget(CALIBRATION)
-    data = (json.dumps(asdict(found), indent=2, ensure_ascii=False) + "\n").encode()
-    write_atomic(calibration_file(run), data)
-    run.store.write_receipt(
-        Receipt(
-            table=CALIBRATION, shard="all", rows_count=found.examples_count, sha256=hashlib.sha256(data).hexdigest(),
-            digest=digest, seconds=round(seconds, 3),
-        )
+    run.store.write_artifact(
+        calibration_file(run), json_bytes(asdict(found)), CALIBRATION, digest, rows_count=found.examples_count,
+        seconds=seconds,
     )  # fmt: skip
     run.made.add(CALIBRATION)
 
@@ -64,12 +56,8 @@ def load_calibration(run: Run) -> Calibration:
         BadInput: it has none.
         Corrupt: the file is not what its receipt says.
     """
-    receipt, path = run.store.receipt(CALIBRATION), calibration_file(run)
-    if receipt is None or not path.is_file():
-        raise BadInput(f"{path} was not finished; run `relaionet curate` again.")
-    if file_sha256(path) != receipt.sha256:
-        raise Corrupt(f"{path} is not what its receipt says; delete it and run again.")
-    return read_calibration(read_json(path))
+    path, remedy = calibration_file(run), "run `relaionet curate` again"
+    return read_calibration(json.loads(run.store.read_artifact(path, CALIBRATION, remedy=remedy)))
 
 
 def describe_calibration(found: Calibration) -> str:

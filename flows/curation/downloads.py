@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import polars as pl
 
 from relaionet.flows.runs.reporter import Advance
 from relaionet.flows.runs.run import Run
-from relaionet.manifests.files import digest_of, write_atomic
+from relaionet.manifests.files import digest_of
+from relaionet.manifests.store import write_parquet
 from relaionet.manifests.tables import CANDIDATES, CHOSEN, DOWNLOADS, alive
 from relaionet.pipeline.downloads import fetch as download
 from relaionet.pipeline.downloads.fetch import WORK_PREFIX, DownloadConfig
@@ -87,9 +87,7 @@ def set_aside(run: Run, shard: str, kept: pl.Series) -> None:
     rows = pl.concat([_read_rows(spare, pl.lit(True)), leaving]).unique(
         "candidate_id", keep="last", maintain_order=True
     )
-    data = io.BytesIO()
-    rows.write_parquet(data, compression="zstd")
-    write_atomic(spare, data.getbuffer())
+    write_parquet(spare, rows)
 
 
 def set_shards_aside(run: Run, shards: list[str]) -> None:

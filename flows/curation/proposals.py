@@ -169,7 +169,7 @@ def calibrate_proposals(
         [vectors_digest(run, shard) for shard in run.store.shards(EMBEDDINGS)],
         input_digests(run, CANDIDATES, TEXT_MATCHES), embedding.max_pixels, calibrations.VERSION,
     )  # fmt: skip
-    if run.store.is_done(CALIBRATION, digest) and calibration_file(run).is_file():
+    if run.store.has_artifact(calibration_file(run), CALIBRATION, digest):
         return load_calibration(run)
     started = time.perf_counter()
     if config.file is not None:

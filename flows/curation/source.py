@@ -18,8 +18,7 @@ import polars as pl
 from relaionet.flows.runs.reporter import Advance
 from relaionet.flows.runs.run import Run, input_digests
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
-from relaionet.manifests.store import Receipt
+from relaionet.manifests.files import digest_of, json_bytes, read_json
 from relaionet.manifests.tables import CANDIDATES, NEIGHBOURS, PASSED_OVER
 from relaionet.pipeline.candidates import judge as candidates
 from relaionet.pipeline.candidates.judge import CandidatesConfig
@@ -106,14 +105,9 @@ def read_source(run: Run, places: Sequence[str], config: CandidatesConfig) -> li
         keep_memory_flat()
         run.store.forget(SOURCE)
         shards = dict(_write_all(run, reading))
-        path = run.root / SOURCE / "shards.json"
-        write_json(path, shards)
         rows_count = sum(part.rows_count for part in run.store.receipts(CANDIDATES) if part.shard in shards)
-        run.store.write_receipt(
-            Receipt(
-                table=SOURCE, shard="all", rows_count=rows_count, sha256=file_sha256(path), digest=digest, seconds=0
-            )
-        )  # fmt: skip
+        path = run.root / SOURCE / "shards.json"
+        run.store.write_artifact(path, json_bytes(shards), SOURCE, digest, rows_count=rows_count)
     run.store.keep_only(PASSED_OVER, [] if reading.keep_all else list(shards))
     return list(shards)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from dataclasses import asdict
@@ -11,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from relaionet.flows.runs.run import Run, input_digests
-from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.files import digest_of, read_json, write_atomic
-from relaionet.manifests.store import Receipt
+from relaionet.manifests.files import digest_of
 from relaionet.manifests.tables import CANDIDATES
 from relaionet.pipeline.captions import text_match
 from relaionet.pipeline.captions import text_threshold as text_calibration
@@ -82,7 +79,7 @@ def calibrate_texts(run: Run, models: RunModels, config: TextMatchConfig) -> boo
     digest = digest_of(
         input_digests(run, CANDIDATES), config, encoder.fingerprint, text_calibration.VERSION, text_match.VERSION
     )
-    if run.store.is_done(CALIBRATION, digest) and text_threshold_file(run).is_file():
+    if run.store.has_artifact(text_threshold_file(run), CALIBRATION, digest):
         return False
     started = time.perf_counter()
     shards = (run.store.read(CANDIDATES, shard) for shard in run.store.shards(CANDIDATES))
@@ -90,15 +87,11 @@ def calibrate_texts(run: Run, models: RunModels, config: TextMatchConfig) -> boo
     with run.reporter.bar("calibration", sample.height) as advance:
         texts = get_class_texts(models, encoder, config.template)
         found = calibrate_threshold(sample, config, encoder, texts, advance)
-    run.store.forget(CALIBRATION)
     data = (json.dumps(asdict(found), indent=2) + "\n").encode()
-    write_atomic(text_threshold_file(run), data)
-    run.store.write_receipt(
-        Receipt(
-            table=CALIBRATION, shard="all", rows_count=found.captions_count, sha256=hashlib.sha256(data).hexdigest(),
-            digest=digest, seconds=round(time.perf_counter() - started, 3),
-        )
-    )  # fmt: skip
+    seconds = time.perf_counter() - started
+    run.store.write_artifact(
+        text_threshold_file(run), data, CALIBRATION, digest, rows_count=found.captions_count, seconds=seconds
+    )
     run.reporter.say(f"  {'':<12}{describe_text_threshold(found)}")
     return True
 
@@ -110,12 +103,8 @@ def load_text_threshold(run: Run) -> TextThreshold:
         BadInput: it has found none.
         Corrupt: the file is not what its receipt says.
     """
-    receipt, path = run.store.receipt(CALIBRATION), text_threshold_file(run)
-    if receipt is None or not path.is_file():
-        raise BadInput(f"{path} was not finished; run `relaionet curate` again.")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != receipt.sha256:
-        raise Corrupt(f"{path} is not what its receipt says; delete it and run again.")
-    return read_text_threshold(read_json(path))
+    path, remedy = text_threshold_file(run), "run `relaionet curate` again"
+    return read_text_threshold(json.loads(run.store.read_artifact(path, CALIBRATION, remedy=remedy)))
 
 
 def describe_text_threshold(found: TextThreshold) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import HEX_64
 from relaionet.manifests.labels import find_label, labels_by_wnid
 from relaionet.manifests.release.info import INFO_FILE
 from relaionet.manifests.release.release import read_release
@@ -46,7 +47,6 @@ STORY = (
 SPLIT_FILE = "split.json"  # marks a rebuilt split, which can be asked about by itself
 SHORTEST_ID = 6
 LONGEST = 90
-HASH = re.compile(r"[0-9a-f]{64}")
 SHOWN_BEFORE = ("url", "caption", "source", "source_row")
 
 
@@ -138,7 +138,7 @@ def show_value(key: str, value: object) -> str:
     text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
     if key.endswith(("wnid", "wnids")) and text in labels_by_wnid():
         return f"{labels_by_wnid()[text].name} ({text})"
-    if HASH.fullmatch(text):
+    if re.fullmatch(HEX_64, text):
         return text[:12] + "…"
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.files import HEX_64
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.manifests.release.manifest_check import HEX_64, PSEUDONYM
+from relaionet.manifests.release.manifest_check import PSEUDONYM
 from relaionet.manifests.tables import TASKS
 from relaionet.manifests.tables.schema import Table, check_table, columns, fill_later, shape_table
 
@@ -67,7 +68,7 @@ def check_decisions(rows: pl.DataFrame) -> pl.DataFrame:
         raise BadInput(f"decisions: a column is not of its type: {str(error).splitlines()[0][:200]}.") from None
     wnids = list(labels_by_wnid())
     rules = {
-        "candidate_id is no 64 hex digits": pl.col("candidate_id").str.contains(HEX_64),
+        "candidate_id is no 64 hex digits": pl.col("candidate_id").str.contains(f"^{HEX_64}$"),
         "reviewer is no pseudonym": pl.col("reviewer").str.contains(PSEUDONYM),
         "choice is none": pl.col("choice").str.contains(CHOICES),
         "other_wnid is no ImageNet-1k wnid": pl.col("other_wnid").is_null() | pl.col("other_wnid").is_in(wnids),

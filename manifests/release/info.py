@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.files import HEX_64
 
 FORMAT = 1
 # the first version of this package that reads FORMAT
@@ -25,7 +26,6 @@ NEEDS_RELAIONET = "0.1.0"
 INFO_FILE = "release.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
-HEX_64 = re.compile(r"[0-9a-f]{64}")
 MAX_INFO_BYTES, MAX_FILES = 16 << 20, 1000
 
 
@@ -98,7 +98,7 @@ def read_info(folder: Path) -> ReleaseInfo:
         raise Corrupt(f"{path}: {found} is no name of a release: expected letters as in 'relaionet', 1.")
     _check_files(told["files"], path)
     _check_counts(told, path)
-    if not HEX_64.fullmatch(told["digest"]) or not told["created"].isprintable() or len(told["created"]) > 40:
+    if not re.fullmatch(HEX_64, told["digest"]) or not told["created"].isprintable() or len(told["created"]) > 40:
         raise Corrupt(f"{path}: digest is no 64 hex digits, or created is no time.")
     return ReleaseInfo(**told)
 
@@ -140,7 +140,7 @@ def _check_files(files: Mapping[str, Any], path: Path) -> None:
     for name, sha256 in files.items():
         if not FILE_NAME.fullmatch(name) or name == INFO_FILE:
             raise Corrupt(f"{path}: files names {name!r:.80}, which is no file name inside the release.")
-        if not isinstance(sha256, str) or not HEX_64.fullmatch(sha256):
+        if not isinstance(sha256, str) or not re.fullmatch(HEX_64, sha256):
             raise Corrupt(f"{path}: files gives {name} {sha256!r:.80}; expected a sha256, 64 hex digits.")
 
 

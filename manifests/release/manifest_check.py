@@ -7,6 +7,7 @@ import hashlib
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.files import HEX_64
 from relaionet.manifests.labels import labels_table
 from relaionet.manifests.tables import MANIFEST, check_table, shape_table
 
@@ -16,7 +17,6 @@ MAX_CAPTION_CHARS = 1_000_000
 MAX_REVIEWERS = 10_000
 # columns later than the first release: a manifest without them is read as null there
 LATER_COLUMNS = ("thumbprint", "path")
-HEX_64 = r"^[0-9a-f]{64}$"
 CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 # `ä/1 (2).jpg` is a path; `/etc`, `a/../b`, `C:\a`, `a//b` and `./a` are none
 NO_PATH = r"^/|\\|//|/$|^[A-Za-z]:|(^|/)\.{1,2}(/|$)|" + CONTROL
@@ -82,8 +82,8 @@ def _refuse(wrong: pl.DataFrame, rule: str, rows_count: int) -> None:
 
 def _rules_of_ids() -> dict[str, pl.Expr]:
     return {
-        "candidate_id is no 64 hex digits": pl.col("candidate_id").str.contains(HEX_64),
-        "image_sha256 is no 64 hex digits": pl.col("image_sha256").str.contains(HEX_64),
+        "candidate_id is no 64 hex digits": pl.col("candidate_id").str.contains(f"^{HEX_64}$"),
+        "image_sha256 is no 64 hex digits": pl.col("image_sha256").str.contains(f"^{HEX_64}$"),
         "phash is no 16 hex digits": pl.col("phash").str.contains(r"^[0-9a-f]{16}$"),
         "thumbprint is no 768 hex digits": pl.col("thumbprint").fill_null("0" * 768).str.contains(r"^[0-9a-f]{768}$"),
         "url is not http(s)": pl.col("path").is_not_null()

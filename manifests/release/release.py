@@ -9,7 +9,6 @@ A manifest read from anywhere is a stranger's: it is checked whole before anythi
 from __future__ import annotations
 
 import errno
-import io
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from typing import Any
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.files import file_sha256, write_atomic, write_json
+from relaionet.manifests.files import file_sha256, write_json
 from relaionet.manifests.release.card import write_card
 from relaionet.manifests.release.croissant import write_croissant
 from relaionet.manifests.release.decisions import DECISIONS_FILE, check_decisions, check_votes
@@ -30,6 +29,7 @@ from relaionet.manifests.release.digest import content_digest
 from relaionet.manifests.release.info import FORMAT, INFO_FILE, NAME, NEEDS_RELAIONET, ReleaseInfo, read_info
 from relaionet.manifests.release.manifest_check import check_manifest, shape_manifest
 from relaionet.manifests.release.untrusted_parquet import ParquetLimits, read_guarded
+from relaionet.manifests.store import write_parquet
 from relaionet.manifests.tables import MANIFEST, PICTURE_VECTORS, check_table, shape_table
 
 VERSION_FOLDER = pattern(r"(?P<name>.+)-v(?P<version>[1-9][0-9]{0,8})")
@@ -136,11 +136,11 @@ def _write_version(
     folder.mkdir(parents=True, exist_ok=True)
     part = Path(mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=folder))
     try:
-        _write_parquet(part / MANIFEST_FILE, rows)
+        write_parquet(part / MANIFEST_FILE, rows)
         if decisions is not None:
-            _write_parquet(part / DECISIONS_FILE, decisions)
+            write_parquet(part / DECISIONS_FILE, decisions)
         if vectors is not None:
-            _write_parquet(part / VECTORS_FILE, check_table(shape_table(vectors, PICTURE_VECTORS), PICTURE_VECTORS))
+            write_parquet(part / VECTORS_FILE, check_table(shape_table(vectors, PICTURE_VECTORS), PICTURE_VECTORS))
         about: dict[str, Any] = {
             "name": name, "version": version, "created": created, "rows_count": rows.height,
             "classes_count": len(counts), "digest": digest, "class_counts": counts, "notes": dict(notes),
@@ -160,12 +160,6 @@ def _write_version(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return path
-
-
-def _write_parquet(file: Path, rows: pl.DataFrame) -> None:
-    data = io.BytesIO()
-    rows.write_parquet(data, compression="zstd", statistics=True)
-    write_atomic(file, data.getbuffer())
 
 
 def find_release(path: Path) -> Path:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Unavailable
-from relaionet.manifests.files import digest_of
+from relaionet.manifests.files import HEX_64, digest_of
 from relaionet.manifests.tables import DOWNLOADS, shape_table
 from relaionet.pipeline.downloads.earlier import earlier_rows, keep_rows
 from relaionet.pipeline.downloads.ledger import read_ledgers
@@ -29,7 +29,6 @@ VERSION = "2"
 CONTACT = "https://arxiv.org/abs/2603.14186"  # what this is fetched for
 WORK_PREFIX = ".fetch-"  # of the folder of an unfinished fetch, among the images
 KNOWN_NAME = "example.com"  # kept by IANA, so that it exists for ever
-CANDIDATE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +179,7 @@ def _check_rows(rows: pl.DataFrame) -> None:
     if missing:
         raise BadInput(f"rows to fetch lack {', '.join(missing)}; found {', '.join(rows.columns)}.")
     ids = rows["candidate_id"]
-    wrong = rows.filter(~ids.str.contains(f"^{CANDIDATE_ID.pattern}$").fill_null(value=False))
+    wrong = rows.filter(~ids.str.contains(f"^{HEX_64}$").fill_null(value=False))
     if not wrong.is_empty():
         raise BadInput(f"'{wrong['candidate_id'][0]}' is no candidate_id; expected 64 hex digits.")
     if ids.is_duplicated().any():

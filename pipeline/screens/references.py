@@ -9,7 +9,6 @@ their bytes: a set that was copied elsewhere is hashed again, not embedded again
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
-from relaionet.manifests.files import digest_of, file_sha256, read_json, write_atomic, write_json
+from relaionet.manifests.files import digest_of, file_sha256, npy_bytes, read_json, write_atomic, write_json
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import alive
 from relaionet.manifests.tables.screens import REFERENCES
@@ -269,9 +268,7 @@ def _make_shard(
         taken = list(pool.map(lambda path: _print_of(path, config.max_pixels), paths))
     prints = np.frombuffer(b"".join(taken), dtype=np.uint8).reshape(len(taken), PRINT_BYTES)
     for path, array in zip(array_paths(root, shard), (vectors, prints), strict=True):
-        data = io.BytesIO()
-        np.save(data, array, allow_pickle=False)
-        write_atomic(path, data.getbuffer())
+        write_atomic(path, npy_bytes(array))
     return table
 
 

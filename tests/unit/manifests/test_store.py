@@ -5,16 +5,18 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.files import digest_of, file_sha256, read_json, write_atomic, write_json
-from relaionet.manifests.store import Store
+from relaionet.manifests.files import digest_of, file_sha256, json_bytes, npy_bytes, read_json, write_atomic, write_json
+from relaionet.manifests.store import Store, write_parquet
 from relaionet.manifests.tables import HITS
 from relaionet.manifests.tables.schema import Table, check_table, columns, shape_table
+from tests.unit.test_rooms import ROOMS, ROOT
 
 
 def hits(count: int) -> pl.DataFrame:
@@ -147,3 +149,42 @@ def test_a_table_written_before_a_column_was_added_is_read_with_nulls(tmp_path) 
     assert store.read(newer, "all", columns=["round", "extra"]).columns == ["round", "extra"]
     with pytest.raises(BadInput, match="missing column round"):
         shape_table(rows.drop("round"), newer)
+
+
+def test_an_artifact_is_done_when_its_receipt_is_there_and_read_only_as_it_was_written(tmp_path: Path) -> None:
+    store, path = Store(tmp_path), tmp_path / "fitted" / "fitted.json"
+    with pytest.raises(BadInput, match="was not finished; fit again"):
+        store.read_artifact(path, "fitted", remedy="fit again")
+    receipt = store.write_artifact(path, json_bytes({"a": "é"}), "fitted", "d" * 64, rows_count=3, seconds=1.23456)
+    assert path.read_text(encoding="utf-8") == '{\n  "a": "é"\n}\n'
+    assert (receipt.table, receipt.shard, receipt.rows_count, receipt.seconds) == ("fitted", "all", 3, 1.235)
+    assert receipt == store.receipt("fitted")
+    assert receipt.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert store.read_artifact(path, "fitted") == path.read_bytes()
+    assert store.has_artifact(path, "fitted", "d" * 64)
+    assert not store.has_artifact(path, "fitted", "e" * 64)
+    path.write_bytes(b"{}")
+    with pytest.raises(Corrupt, match="not what its receipt says"):
+        store.read_artifact(path, "fitted")
+    path.unlink()
+    assert not store.has_artifact(path, "fitted", "d" * 64)
+
+
+def test_arrays_and_tables_are_stored_as_their_libraries_write_them(tmp_path: Path) -> None:
+    array = np.arange(6, dtype=np.float16).reshape(2, 3)
+    np.save(tmp_path / "a.npy", array)
+    assert bytes(npy_bytes(array)) == (tmp_path / "a.npy").read_bytes()
+    rows = pl.DataFrame({"a": [1, None], "b": ["x", "y"]})
+    write_parquet(tmp_path / "deep" / "a.parquet", rows)
+    assert pl.read_parquet(tmp_path / "deep" / "a.parquet").equals(rows)
+    assert [file.name for file in (tmp_path / "deep").iterdir()] == ["a.parquet"]
+
+
+def test_the_look_of_a_sha256_is_spelled_once() -> None:
+    spelled = [
+        file.relative_to(ROOT).as_posix()
+        for room in ROOMS
+        for file in (ROOT / room).rglob("*.py")
+        if "0-9a-f]{64}" in file.read_text(encoding="utf-8")
+    ]
+    assert spelled == ["manifests/files.py"]
