@@ -9,6 +9,7 @@ from pathlib import Path
 
 FREE_FRAC = 0.5
 UNKNOWN_BYTES = 2 << 30  # where the system says nothing
+# of the container, which psutil does not know
 CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -31,14 +32,11 @@ def free_bytes() -> int:
 
 
 def _free_of_machine() -> int | None:
+    import psutil
+
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
+        return int(psutil.virtual_memory().available)
+    except (OSError, RuntimeError):  # a system that does not say
         return None
 
 
