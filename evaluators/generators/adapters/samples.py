@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaionet.evaluators.generators.adapter import GeneratorAdapter
-from relaionet.evaluators.generators.adapters.sample_files import look_into, look_into_npz
 from relaionet.evaluators.generators.protocol import Generated, Info, Request, Settings, check_settings
+from relaionet.evaluators.generators.sample_files import look_into, look_into_npz
 from relaionet.manifests.errors import BadInput
 
 
