@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from relaionet.flows.pages.write import write_index
 from relaionet.flows.reviewing.pull import PULLED, pull_decisions
 from relaionet.flows.reviewing.push import run_push
 from relaionet.flows.reviewing.release import release_run
@@ -88,6 +89,7 @@ def review_pull(run: Path, release: bool = False, vectors: bool = False, full: b
         publish_counts(work.run, "review")
         if release:
             release_run(work.run, work.settings, vectors=vectors)
+            write_index(work.run.root)  # which lists the release from now on
     return dict(verdicts["status"].value_counts(sort=True).iter_rows())
 
 
