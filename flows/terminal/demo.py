@@ -16,7 +16,7 @@ def say_summary(run: Run, summary: dict[str, Any], seconds: float) -> None:
         f"  {summary['released']:,} rows released: precision {summary['precision']:.3f}, recall "
         f"{summary['recall']:.3f} against the truth of the synthetic world.\n"
         f"  {summary['split']['kept_count']:,} images rebuilt from it, {summary['scored_sets']} sets scored.\n"
-        f"\nOpen    {run.root / 'report.html'}\n"
+        f"\nOpen    {run.root / 'index.html'}, {run.root / 'report.html'}\n"
         f"Numbers {run.root / 'summary.json'}, {run.root / 'scores.parquet'}\n"
         f"A row   relaionet trace {first_released(run)} --run {run.root}"
     )
