@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from relaionet.manifests.errors import BadInput, Corrupt
-
-if TYPE_CHECKING:
-    import numpy as np
 
 CHUNK_BYTES = 1 << 20
 HEX_64 = r"[0-9a-f]{64}"  # what a sha256 looks like, in names and digests
@@ -110,19 +106,6 @@ def json_bytes(value: Any) -> bytes:
         value: anything JSON has a form for.
     """
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def npy_bytes(array: np.ndarray) -> memoryview:
-    """An array as NumPy stores it (`.npy`, nothing pickled).
-
-    Args:
-        array: any shape and type but objects.
-    """
-    import numpy as np
-
-    data = io.BytesIO()
-    np.save(data, array, allow_pickle=False)
-    return data.getbuffer()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -127,7 +127,7 @@ class Store:
 
         Args:
             path: of the file.
-            data: its bytes (`json_bytes`, `npy_bytes`, `parquet_bytes`).
+            data: its bytes (`json_bytes`, `parquet_bytes`, `pipeline.arrays.npy_bytes`).
             name: of the artefact; its receipt lies in the folder of that name.
             digest: of config, inputs and stage version (`digest_of`).
             rows_count: what it is made of, counted.

@@ -25,8 +25,9 @@ import numpy as np
 from relaionet.evaluators.features.extractors import to_pictures
 from relaionet.evaluators.features.images import ImageSource
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
-from relaionet.manifests.files import digest_of, npy_bytes, read_json, write_json
+from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.manifests.store import Store
+from relaionet.pipeline.arrays import npy_bytes
 from relaionet.pipeline.child_process import read_log, start_child
 
 VERSION = "1"

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
-from relaionet.manifests.files import digest_of, file_sha256, npy_bytes, read_json, write_atomic, write_json
+from relaionet.manifests.files import digest_of, file_sha256, read_json, write_atomic, write_json
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import alive
 from relaionet.manifests.tables.screens import REFERENCES
+from relaionet.pipeline.arrays import npy_bytes
 from relaionet.pipeline.embeddings import embed
 from relaionet.pipeline.embeddings.batches import usable_cores
 from relaionet.pipeline.embeddings.embed import EmbedConfig, embed_images
