@@ -100,7 +100,7 @@ def open_demo(run: Run) -> Iterator[DemoWork]:
     if out.exists() and any(out.iterdir()) and not (out / "world").is_dir():
         raise BadInput(f"{out} holds something that is no demo; choose another folder with --out.")
     run.reporter.say(
-        "reLAIONet on the miniature: a synthetic world, simulated reviewers. No number is about reLAIONet."
+        "reLAIONet on the miniature: a synthetic world, simulated reviewers; no number is about reLAIONet."
     )
     with hold_folder(out):
         yield DemoWork(run=run)

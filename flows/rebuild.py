@@ -28,8 +28,8 @@ def rebuild(
     verify: bool = False,
     images: Path | None = None,
     encoder: str | None = None,
-    form: str | None = None,
-    form_out: Path | None = None,
+    format: str | None = None,
+    format_out: Path | None = None,
     threads: int = 32,
     timeout_s: float = 10.0,
 ) -> dict[str, Any]:
@@ -47,8 +47,8 @@ def rebuild(
         verify: read every byte of the pictures that are there; damaged ones are fetched again.
         images: folder on this machine to take the images from instead of the web.
         encoder: compare embeddings as well, where the release ships them: the encoder it names.
-        form: write the finished split in this format too: `imagefolder`, `webdataset`, `parquet` or `hf`.
-        form_out: folder of that format; `<out>-<form>` where this is not said.
+        format: write the finished split in this export format too, such as `webdataset` or `parquet`.
+        format_out: folder of that format; `<out>-<format>` where this is not said.
         threads: downloads at once.
         timeout_s: seconds one image may take.
 
@@ -64,8 +64,8 @@ def rebuild(
     if work is not None:
         return fetch_rows(work)
     order = RebuildOrder(
-        release=release, out=out, policy=policy, retry=retry, verify=verify, images=images, encoder=encoder, form=form,
-        form_out=form_out, download=DownloadConfig(threads=threads, timeout_s=timeout_s),
+        release=release, out=out, policy=policy, retry=retry, verify=verify, images=images, encoder=encoder,
+        format=format, format_out=format_out, download=DownloadConfig(threads=threads, timeout_s=timeout_s),
     )  # fmt: skip
     return rebuild_release(order, fetch_rows)
 
@@ -80,8 +80,8 @@ def run_rebuild(
     verify: bool = False,
     images: Path | None = None,
     encoder: str | None = None,
-    form: str | None = None,
-    form_out: Path | None = None,
+    format: str | None = None,
+    format_out: Path | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Check a release, then rebuild it as far as it is not rebuilt yet; a flow is begun where anything is fetched.
@@ -95,8 +95,8 @@ def run_rebuild(
         verify: read every byte of what is there.
         images: folder on this machine that holds the images; None fetches them.
         encoder: name of the encoder whose embeddings the release ships; None compares none.
-        form: format the split is written in as well (`ExportConfig.format`); None writes none.
-        form_out: folder of that format; None is `<out>-<form>`.
+        format: format the split is written in as well (`ExportConfig.format`); None writes none.
+        format_out: folder of that format; None is `<out>-<format>`.
         reporter: where progress is shown.
 
     Returns:
@@ -104,7 +104,7 @@ def run_rebuild(
     """
     order = RebuildOrder(
         release=release, out=out, policy=policy, download=download or DownloadConfig(), retry=retry, verify=verify,
-        images=images, encoder=encoder, form=form, form_out=form_out,
+        images=images, encoder=encoder, format=format, format_out=format_out,
     )  # fmt: skip
     return rebuild_release(order, fetch_in_flow, reporter)
 

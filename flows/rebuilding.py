@@ -42,8 +42,8 @@ class RebuildOrder:
         verify: read every byte of what is there.
         images: folder on this machine that holds the images; None fetches them.
         encoder: name of the encoder whose embeddings the release ships; None compares none.
-        form: format the split is written in as well (`ExportConfig.format`); None writes none.
-        form_out: folder of that format; None is `<out>-<form>`.
+        format: format the split is written in as well (`ExportConfig.format`); None writes none.
+        format_out: folder of that format; None is `<out>-<format>`.
     """
 
     release: Path | str
@@ -54,8 +54,8 @@ class RebuildOrder:
     verify: bool = False
     images: Path | None = None
     encoder: str | None = None
-    form: str | None = None
-    form_out: Path | None = None
+    format: str | None = None
+    format_out: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ def rebuild_release(
     """
     reporter, out = reporter or Reporter(), order.out
     config = SplitConfig(policy=policy_of(out, order.policy))
-    written = ExportConfig(format=order.form) if order.form is not None else None
+    written = ExportConfig(format=order.format) if order.format is not None else None
     checked = check_release(locate_release(str(order.release), reporter))
     vectors = None
     if order.encoder is not None:
@@ -113,7 +113,7 @@ def rebuild_release(
         if written is not None:
             from relaionet.flows.export import write_export
 
-            write_export(out, written, order.form_out or out.with_name(f"{out.name}-{written.format}"), reporter)
+            write_export(out, written, order.format_out or out.with_name(f"{out.name}-{written.format}"), reporter)
     return told
 
 

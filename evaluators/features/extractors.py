@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 VERSION = "1"
 GROUP = "relaionet.extractors"
 BUILT_IN = ("miniature", "inception", "dinov2")
-# found by its import string: the miniature is built on the rooms it stands in for
+# found by its import string: the miniature is built on what it stands in for
 MINIATURE = "relaionet.evaluators.miniature.classifier:load_miniature"
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_SHA256_START = "6726825d"

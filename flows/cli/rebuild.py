@@ -103,7 +103,7 @@ def rebuild(
     download = DownloadConfig(proxy=proxy, threads=threads, timeout_s=timeout)
     order = RebuildOrder(
         release=release, out=out, policy=policy, download=download, retry=retry, verify=verify, images=images,
-        encoder=encoder, form=format, form_out=format_out,
+        encoder=encoder, format=format, format_out=format_out,
     )  # fmt: skip
     rebuild_release(order, fetch_in_flow)
 

@@ -1,4 +1,4 @@
-"""`python -m tests.fakes.web [--write]`: fetch all faults, print what became of each, write docs/reference/security.md."""
+"""`python -m tests.fakes.web [--write]`: fetch all faults, print each result, write docs/reference/security.md."""
 
 import sys
 import tempfile

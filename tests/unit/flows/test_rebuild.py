@@ -119,22 +119,22 @@ def test_a_policy_stays_until_another_is_asked_for(web: Web, tmp_path: Path) -> 
     assert run_rebuild(web.release.path, out, policy="same_picture", reporter=Heard())["kept_count"] == 7
 
 
-@pytest.mark.parametrize(("form", "suffix"), [("hf", "parquet"), ("webdataset", "webdataset")])
-def test_a_form_is_written_beside_the_split(web: Web, tmp_path: Path, form: str, suffix: str) -> None:
+@pytest.mark.parametrize(("format", "suffix"), [("hf", "parquet"), ("webdataset", "webdataset")])
+def test_a_format_is_written_beside_the_split(web: Web, tmp_path: Path, format: str, suffix: str) -> None:
     out, heard = tmp_path / "split", Heard()
     shutil.copytree(web.split, out)
-    told = run_rebuild(web.release.path, out, form=form, reporter=heard)
+    told = run_rebuild(web.release.path, out, format=format, reporter=heard)
     info = json.loads((tmp_path / f"split-{suffix}" / "export.json").read_text())
     assert (info["form"], info["rows_count"], info["split"]["digest"]) == (suffix, 7, told["digest"])
     assert "7 images of" in heard.text
-    run_rebuild(web.release.path, out, form=form, form_out=tmp_path / "mine", reporter=heard)
+    run_rebuild(web.release.path, out, format=format, format_out=tmp_path / "mine", reporter=heard)
     assert (tmp_path / "mine" / "export.json").is_file()
     assert heard.text.count("already done)") == 2  # the split, twice
 
 
 def test_an_unknown_form_is_said_before_anything_is_fetched(web: Web, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="form = 'tar' is not known"):
-        run_rebuild(web.release.path, tmp_path / "out", form="tar", reporter=Heard())
+    with pytest.raises(BadInput, match="export format 'tar' is not known"):
+        run_rebuild(web.release.path, tmp_path / "out", format="tar", reporter=Heard())
     assert not (tmp_path / "out").exists()
 
 
@@ -201,7 +201,7 @@ def test_a_split_without_an_image_is_not_exported_and_says_what_to_do(tmp_path: 
     assert "none is kept" in heard.text
     assert "To cite it" not in heard.text
     with pytest.raises(BadInput, match="nothing to export"):
-        run_export(tmp_path / "out", tmp_path / "form", form="parquet", reporter=heard)
+        run_export(tmp_path / "out", tmp_path / "export", format="parquet", reporter=heard)
 
 
 def test_a_damaged_release_is_said_before_anything_is_fetched(web: Web, tmp_path: Path) -> None:
