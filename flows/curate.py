@@ -53,7 +53,8 @@ def curate(recipe: str, out: Path, push: bool | None = None, retry: bool = False
     What is done is not done again: call it once more with the same folder and it goes on where it was stopped.
 
     Args:
-        recipe: TOML file that says what to do; its relative paths are relative to its own folder.
+        recipe: TOML file that says what to do, or its text; relative paths are relative to the file's folder, those of
+            a text to the working folder. Prefect stores a text, so it names no proxy with a password.
         out: folder of the run.
         push: push the tasks to Label Studio at the end; where this is not said, if LABEL_STUDIO_URL is set.
         retry: ask again for images that failed for a reason that may pass.

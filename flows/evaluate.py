@@ -79,7 +79,8 @@ def evaluate(recipe: str, out: Path, split: Path | None = None, report: bool = T
     What is done is not done again: call it once more with the same folder and it goes on where it was stopped.
 
     Args:
-        recipe: TOML file that says what to do, or the name of one that comes with the project, such as `paper`.
+        recipe: TOML file that says what to do, its text, or the name of one that comes with the project, such as
+            `paper`. Relative paths of a text are relative to the working folder.
         out: folder of the evaluation.
         split: folder of the rebuilt split, in place of the recipe's.
         report: write `report.html` and its tables too.

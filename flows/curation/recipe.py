@@ -8,7 +8,7 @@ from typing import Any
 
 from relaionet.annotations.agreement.settle import AgreementConfig
 from relaionet.annotations.tasks.tasks import TasksConfig
-from relaionet.flows.runs.recipes import find_recipe, read_recipe
+from relaionet.flows.runs.recipes import folder_of, read_recipe
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json
 from relaionet.pipeline.candidates.choice import ChooseConfig
@@ -95,7 +95,7 @@ def read_curate_recipe(name: str) -> CurateRecipe:
         BadInput: see `recipe.read_recipe`.
     """
     recipe = read_recipe(name, CurateRecipe)
-    folder = find_recipe(name).parent.resolve()
+    folder = folder_of(name)
     return replace(
         recipe,
         source=tuple(place if "://" in place else str(folder / place) for place in places_of(recipe.source)),

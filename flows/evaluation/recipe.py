@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from relaionet.evaluators.metrics.lookup import check_protocol
 from relaionet.evaluators.protocols import Protocol, find_protocol, find_protocols
-from relaionet.flows.runs.recipes import SUFFIX, find_recipe, read_recipe
+from relaionet.flows.runs.recipes import SUFFIX, folder_of, read_recipe
 from relaionet.manifests.errors import BadInput
 
 
@@ -127,7 +127,7 @@ def read_evaluate_recipe(name: str) -> EvaluateRecipe:
         BadInput: see `recipe.read_recipe`.
     """
     recipe = read_recipe(name, EvaluateRecipe)
-    folder = find_recipe(name).parent.resolve()
+    folder = folder_of(name)
     entries = tuple(_beside(entry, folder) for entry in recipe.generators)
     raters = tuple(replace(rater, command=_find_program(rater.command, folder)) for rater in recipe.raters)
     return replace(

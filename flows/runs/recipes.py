@@ -37,20 +37,35 @@ def find_recipe(name: str) -> Path:
     )
 
 
+def is_text(recipe: str) -> bool:
+    """True where a recipe is not named but given as TOML, as a deployed flow may be."""
+    return "\n" in recipe
+
+
+def folder_of(recipe: str) -> Path:
+    """What a recipe's relative paths are relative to: its file's folder, or for one given as text the working folder.
+
+    Raises:
+        BadInput: there is no such file.
+    """
+    return Path.cwd() if is_text(recipe) else find_recipe(recipe).parent.resolve()
+
+
 def read_recipe(name: str | Path, kind: type[T]) -> T:
     """Read a recipe.
 
     Args:
-        name: path of a TOML file.
+        name: path of a TOML file, or the text of one, which has more than one line.
         kind: the dataclass it must fit; nested dataclasses are tables.
 
     Raises:
         BadInput: no such file, no TOML, an unknown key, a missing key or a value of the wrong type; the message says
             where.
     """
-    path = find_recipe(str(name))
+    given = is_text(str(name))
+    where = "given as text" if given else str(find_recipe(str(name)))
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(str(name) if given else Path(where).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"recipe {path} is no TOML: {error}.") from None
-    return build(kind, values, where=str(path))
+        raise BadInput(f"recipe {where} is no TOML: {error}.") from None
+    return build(kind, values, where=where)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from relaionet.flows.curation.recipe import CurateRecipe, read_run_recipe
+from relaionet.flows.curation.recipe import CurateRecipe, read_curate_recipe, read_run_recipe
 from relaionet.flows.runs.recipes import demo_recipe_file, find_recipe, read_recipe
 from relaionet.flows.runs.run_record import write_run_record
 from relaionet.manifests.errors import BadInput
@@ -94,3 +94,14 @@ def test_what_a_run_writes_down_of_its_recipe_is_read_back_whole(tmp_path: Path)
     record = write_run_record(tmp_path, recipe)
     assert record["recipe_digest"]
     assert read_run_recipe(tmp_path) == recipe
+
+
+def test_a_recipe_may_be_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'name = "mine"\nsource = "rows.parquet"\nencoder = "miniature"\n'
+    (tmp_path / "mine.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert read_curate_recipe(text) == read_curate_recipe(str(tmp_path / "mine.toml"))
+    with pytest.raises(BadInput, match=r"given as text.*sourc"):
+        read_curate_recipe('name = "mine"\nsourc = "rows.parquet"\n')
+    with pytest.raises(BadInput, match="given as text is no TOML"):
+        read_curate_recipe("name\n= 3")
