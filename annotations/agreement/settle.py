@@ -2,16 +2,16 @@
 
 Rules, in order:
 
-1. One answer per reviewer and picture counts, the latest. Answers of a reviewer who is flagged (`flags`) are kept but
-   not counted.
+1. One answer per reviewer and picture counts, the latest. Answers of a reviewer who is flagged (`reviewer_quality`) are
+   kept but not counted.
 2. An answer supports its class (`yes` the proposed one, `other` the one named) or one of the refusals (several,
    drawing, unsafe, broken, none); `unsure` supports nothing but counts as an answer. Refusals of different kinds stand
    together against a class.
-3. Each of these has a posterior, given how reliable each reviewer proved (`posteriors.estimate_posteriors`). The one
+3. Each of these has a posterior, given how reliable each reviewer proved (`dawid_skene.estimate_posteriors`). The one
    with the highest settles the picture if its posterior is at least `min_confidence` and at least `support_min`
    answers support it (or as many as the picture was to get, where that is fewer) and no other class has as many.
-4. Otherwise more answers are asked for (`again`), up to `votes_max`; then it is rejected as undecided. Equal posteriors
-   are at most one half, so a tie never settles anything and is never broken by chance.
+4. Otherwise more answers are asked for (`next_round`), up to `votes_max`; then it is rejected as undecided. Equal
+   posteriors are at most one half, so a tie never settles anything and is never broken by chance.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Fréchet distance of two sets of features, exact in float64 for any number of images and dimensions."""
+"""Fréchet distance of two sets of features, exact in float64 for any number of images and dimensions.
+
+Each image's influence is given with it; `estimate.Estimate` makes the interval of these.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 Layout of the folder: `images/<shard>.npy` (`[n, H, W, 3]` uint8), `samples/<shard>.parquet` (table SAMPLES), a receipt
 beside each, and `sampling.json` with what was run and measured. Memory is that of one shard, however many there are.
+Seeds come with the requests (`generators.requests.make_seed`).
 """
 
 from __future__ import annotations

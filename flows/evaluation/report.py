@@ -86,7 +86,7 @@ def print_leaderboards(folders: Sequence[Path], form: str, metrics: Sequence[str
 
     Args:
         folders: of evaluations.
-        form: see `score_tables.format_board`.
+        form: see `table_files.format_board`.
         metrics: columns, in order; all where empty.
 
     Raises:

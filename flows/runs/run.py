@@ -74,7 +74,7 @@ class Run:
 
     def make(self, table: Table, digest: str, make: Callable[[], pl.DataFrame], *, shard: str = "all") -> bool:
         """Make one shard of a table unless it is done with the same digest; True when it was made now."""
-        if self.store.is_done(table.name, digest, shard) and self.store.path(table, shard).exists():
+        if self.store.has_table(table, digest, shard):
             return False
         started = time.perf_counter()
         self.store.write(make(), table, digest, shard=shard, seconds=time.perf_counter() - started)

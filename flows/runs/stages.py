@@ -1,4 +1,7 @@
-"""How a stage is run: only where its receipt is missing or out of date, one Prefect task per shard, counted."""
+"""How a stage is run: only where its receipt is missing or out of date, one Prefect task per shard, counted.
+
+What is done is left out by `run.Run.make`, which asks `Store.has_table`.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Metadata rows -> label candidates: which class each caption names, and which rows are worth fetching.
 
 judge_rows         rows of one batch -> CANDIDATES: every row with a status
-read_candidates    a small source -> CANDIDATES at once; `candidate_stream` is for those of any size
+read_candidates    a small source -> CANDIDATES at once; `stream` is for those of any size
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def rule_rows(rows: pl.DataFrame, config: CandidatesConfig, found: pl.DataFrame 
     Args:
         rows: what `sources.read_batches` yields.
         config: which rows become candidates.
-        found: what searches found (`neighbour_merge.gather_neighbours`), or None.
+        found: what searches found (`searched_rows.gather_neighbours`), or None.
 
     Returns:
         The same rows with the columns of CANDIDATES but candidate_id, and `fault`.
@@ -166,7 +166,7 @@ def judge_rows(rows: pl.DataFrame, config: CandidatesConfig, found: pl.DataFrame
     Args:
         rows: what `sources.read_batches` yields.
         config: which rows become candidates.
-        found: what searches found (`neighbour_merge.gather_neighbours`), or None. A row they found is judged whatever
+        found: what searches found (`searched_rows.gather_neighbours`), or None. A row they found is judged whatever
             classes its caption names.
 
     Returns:

@@ -92,7 +92,7 @@ def stream_candidates(
         config: which rows become candidates.
         state: where to begin; brought up to date while reading.
         keep_all: write all rows; else those of `candidates.is_kept`, and count the others.
-        found: what searches found (`neighbour_merge.gather_neighbours`), or None.
+        found: what searches found (`searched_rows.gather_neighbours`), or None.
         progress: called with the number of rows read since the last call.
         batch_rows: rows in memory at a time.
 
@@ -121,7 +121,7 @@ def stream_neighbours(found: pl.DataFrame, config: CandidatesConfig, met: set[st
     """Candidates that only a search found, judged by the same rules, sorted by id.
 
     Args:
-        found: what `neighbour_merge.gather_neighbours` gave.
+        found: what `searched_rows.gather_neighbours` gave.
         config: which rows become candidates.
         met: ids that stand in the source; they are left out.
     """
@@ -220,7 +220,7 @@ def read_candidates(
     """Read a small source at once and say of every row whether it is a label candidate.
 
     Args:
-        source: as for `source_files.list_files`.
+        source: as for `files.list_files`.
         config: which rows become candidates; all rows are kept whatever it says.
         progress: called with the number of rows done since the last call.
 

@@ -4,7 +4,7 @@ name_classes    captions -> the class each names, those it may name, or the seve
 find_lemmas     captions -> every lemma found, for looking into
 
 Rule `relaionet`: case, accents, HTML's entities and punctuation do not matter; plurals and other spellings count
-(`lemma_words`); a lemma inside a longer one ("tiger" in "tiger shark") does not; words of one name may be parted by
+(`lemma_forms`); a lemma inside a longer one ("tiger" in "tiger shark") does not; words of one name may be parted by
 one character (a space, hyphen or underscore) but not by a comma or a dash between spaces; a lemma that often means
 something else names a class only together with one that does not. Rule `laionet`: `laionet_rule`.
 """

@@ -1,7 +1,8 @@
 """Bounds on what a stranger's URL may do to us, put under urllib so that whoever calls it (img2dataset) is bound too.
 
-Only http and https, only public addresses, checked when connecting and again at every redirect; at most so many bytes,
-seconds and redirects; hosts are asked within rate limits. What happened to each URL is kept for the reason of its row.
+Only http and https, only public addresses: `web_rules.refuse_url` says which URL, `web_connections.Connector` looks at
+what a name resolves to, and both are asked again at every redirect. At most so many bytes, seconds and redirects; hosts
+are asked within rate limits. What happened to each URL is kept for the reason of its row.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a stranger's bytes are: decoded within limits, never trusted by name or declared type."""
+"""What a stranger's bytes are: decoded within limits, never trusted by name or declared type.
+
+Consumers read pictures through `picture.read_picture`, which says how each of them sees one.
+"""
 
 from __future__ import annotations
 

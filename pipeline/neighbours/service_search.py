@@ -2,7 +2,7 @@
 
 search_neighbours   whichever of the two the config names                           -> NEIGHBOURS
 search_service      a clip-retrieval service over HTTP                              -> NEIGHBOURS
-search_folder       embeddings on disk (`neighbour_folder`), without any service    -> NEIGHBOURS
+search_folder       embeddings on disk (`folder_search`), without any service    -> NEIGHBOURS
 
 Each returns one row per result of every query. What a service says is a stranger's word: a row that is not what it
 promises becomes a `malformed` row with the reason, never an error and never a gap.

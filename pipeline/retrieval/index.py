@@ -37,7 +37,7 @@ def build_index(
         plan: from `plan_index`.
         config: kind and sizes of the index, the wanted recall, and the budget of memory.
         folder: for `vectors.index` (read by FAISS) and `index.json`.
-        queries: see `vector_index.make_index`.
+        queries: see `ivf.make_index`.
         queries_name: what they are.
         progress: called with the number of rows of each shard when it is in.
 

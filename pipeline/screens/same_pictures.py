@@ -1,7 +1,7 @@
 """Pairs of pictures that show the same photograph, and which picture of each group is kept.
 
 Candidates come from perceptual hashes, straight and mirrored, and from the nearest rows of an encoder; each is then
-decided by laying the two pictures over each other (`picture_match`), never by a hash or a cosine alone.
+decided by laying the two pictures over each other (`registration`), never by a hash or a cosine alone.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Pictures:
 
     Attributes:
         phashes: 16 hex digits each.
-        prints: [N, 1024] uint8, see `picture_match.take_print`.
+        prints: [N, 1024] uint8, see `registration.take_print`.
         vectors: [N, D] unit rows; None compares by hashes alone.
         mirrored: hashes of the mirrored pictures; empty where they are only looked for, as in a reference set.
     """

@@ -2,7 +2,7 @@
 
 A screen deletes nothing: every row keeps the evidence of all screens, and a status says what it was found to be first.
 
-measure_pictures   `picture_measures`: what one picture shows, per shard
+measure_pictures   `pixel_measures`: what one picture shows, per shard
 compare_images     all screens but text, over all rows at once
 finish_screens     the text read in what is left (`text_reading`), and the final status
 screen_images      all of it in one call, for sets that fit in one process
