@@ -101,7 +101,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from relaionet.evaluators import features
+from relaionet.evaluators.features import extract as features
 from tests.unit.evaluators.features.test_extract import PROTOCOL, Means, ids, make_images
 
 class Slow(Means):

@@ -111,7 +111,7 @@ def test_several_splits_share_a_page_and_no_leaderboard(made: Path) -> None:
     text = path.read_text("utf-8")
     assert "<h1>Both</h1>" in text
     assert "Across the splits" in text
-    assert text.count('<table class="sortable board"') == 2
+    assert text.count('<table class="sortable board leaders"') == 2
     assert {one.name for one in (made / "page" / "tables").glob("*.md")} == {
         "set-a-v1-miniature.md", "set-b-v1-miniature.md"
     }  # fmt: skip
