@@ -63,7 +63,9 @@ def test_every_page_is_reached_by_clicks_from_the_index(page, root):
             if target not in seen:
                 # later, as the answer of a script that leaves its page is lost
                 page.eval(f"setTimeout(() => document.querySelectorAll('.pages a')[{place}].click(), 100) > 0")
-                page._until(lambda target=target: current_once_loaded(page) == target, 20, f"a click did not lead to {target}")
+                page._until(
+                    lambda target=target: current_once_loaded(page) == target, 20, f"a click did not lead to {target}"
+                )
                 waiting.append(target)
                 page.open(address)
     assert seen == {f"file://{root / name}" for name in PAGES}
