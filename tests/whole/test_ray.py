@@ -173,7 +173,7 @@ def without_times(files: dict[str, bytes]) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def alone(relaionet: Command, recipe: Path, folder: Path, environment: dict[str, str]) -> Path:
-    done = relaionet("curate", "--recipe", recipe, "--out", folder / "alone", "--no-push", timeout_s=1200, **environment)
+    done = relaionet("curate", "--recipe", recipe, "--out", folder / "alone", "--no-push", timeout_s=900, **environment)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder / "alone"
 
@@ -184,7 +184,7 @@ def test_two_workers_make_the_tables_of_one_process(
     log = folder / "log"
     log.unlink(missing_ok=True)
     arguments = ("curate", "--recipe", recipe, "--out", folder / "spread", "--no-push", "--on", cluster)
-    done = relaionet(*arguments, timeout_s=1200, **environment)
+    done = relaionet(*arguments, timeout_s=900, **environment)
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = without_times(tables(alone)), without_times(tables(folder / "spread"))
     assert first.keys() == second.keys()
@@ -197,7 +197,7 @@ def test_two_workers_make_the_tables_of_one_process(
     assert len(loading) == len(set(loading))  # a model is loaded once per process
     # nothing is left to do, and the receipts hold wherever the next run works
     again = relaionet(
-        "curate", "--recipe", recipe, "--out", folder / "spread", "--no-push", timeout_s=1200, **environment
+        "curate", "--recipe", recipe, "--out", folder / "spread", "--no-push", timeout_s=900, **environment
     )
     assert again.returncode == 0, again.stderr[-3000:]
     lines = [line for line in again.stderr.splitlines() if line.strip().startswith(("embeddings", "proposals"))]
@@ -214,7 +214,7 @@ def test_what_fails_on_a_worker_is_readable_here(
     (folder / trouble).touch()
     arguments = ("curate", "--recipe", recipe, "--out", folder / f"{trouble}-run", "--no-push", "--on", cluster)
     try:
-        done = relaionet(*arguments, timeout_s=1200, **environment)
+        done = relaionet(*arguments, timeout_s=900, **environment)
     finally:
         (folder / trouble).unlink()
     assert done.returncode == 2, done.stderr[-3000:]
@@ -281,7 +281,7 @@ def test_images_sampled_on_two_workers_are_those_of_one_process(
 
     def evaluate(out: str, *more: object) -> dict[str, bytes]:
         log.write_text("")
-        done = relaionet("evaluate", "--recipe", evaluation, "--out", folder / out, *more, timeout_s=1200, **environment)
+        done = relaionet("evaluate", "--recipe", evaluation, "--out", folder / out, *more, timeout_s=900, **environment)
         assert done.returncode == 0, done.stderr[-3000:]
         made = folder / out / "samples" / "noise-steps1-guidance1"
         files = [path for kind in ("images/*.npy", "samples/*.parquet") for path in made.glob(kind)]
@@ -317,7 +317,7 @@ def test_a_generator_that_dies_on_a_worker_is_said_here(
     text = evaluation.read_text()
     broken.write_text(text + 'name = "dead"\noptions = { fault = "out of memory" }\n')
     arguments = ("evaluate", "--recipe", broken, "--out", folder / "scores-broken", "--on", cluster)
-    done = relaionet(*arguments, timeout_s=1200, **environment)
+    done = relaionet(*arguments, timeout_s=900, **environment)
     assert done.returncode == 2, done.stderr[-3000:]
     assert "1 of 1 sets could not be made" in done.stderr
     assert "out of memory" in done.stderr
