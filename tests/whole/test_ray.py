@@ -31,7 +31,7 @@ from tests.whole.conftest import Command, clean_environment
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(1500),  # a busy machine; it takes a tenth of it alone
+    pytest.mark.timeout(1500),  # a busy machine; alone the longest takes four minutes
     pytest.mark.skipif(
         not (importlib.util.find_spec("ray") and importlib.util.find_spec("prefect_ray")),
         reason="Ray is not installed: pip install 'relaionet[ray]'",
