@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # faiss-cpu and faiss-gpu share one folder, so the lock is made twice and one of the two is installed
 LOCK := $(if $(shell command -v nvidia-smi 2>/dev/null),requirements-gpu.lock,requirements.lock)
-# installs in a third of the time; where it cannot reach the packages (a mirror that only pip knows), pip does it
+# installs in a third of the time; where it cannot reach the packages (a mirror that only pip knows), pip does it. What is
+# installed is compiled at once, as pip does: where Python may not write, every command would compile it anew
 UV_VERSION := 0.13.9
 ROOMS := manifests pipeline annotations evaluators flows
 UV := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra dev --extra diffusers --extra ocr --extra ray
@@ -19,7 +20,7 @@ setup: .venv/.done types
 
 .venv/.done: $(LOCK) pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet uv==$(UV_VERSION) && $(BIN)/uv pip install --quiet --no-deps -r $(LOCK) || $(BIN)/pip install --quiet --no-deps -r $(LOCK)
+	$(BIN)/pip install --quiet uv==$(UV_VERSION) && $(BIN)/uv pip install --quiet --compile-bytecode --no-deps -r $(LOCK) || $(BIN)/pip install --quiet --no-deps -r $(LOCK)
 	$(BIN)/pip install --quiet --no-deps -e .
 	touch $@
 
