@@ -12,12 +12,15 @@ from relaionet.flows.evaluation.recipe import EvaluateRecipe
 from relaionet.pipeline.exports.registry import export_formats_table
 from relaionet.pipeline.screens.plan import screens_table
 from relaionet.pipeline.sources.schemas import source_schemas_table
+from tests.attempts.table import render_attempts
 from tests.docs_tables.api import render_api
 from tests.docs_tables.commands import render_commands
 from tests.docs_tables.pages import Part
 from tests.docs_tables.recipes import render_recipe
 from tests.docs_tables.tables import render_tables
 
+# compared by tests/attempts/test_attempts.py, which tries them anyway
+ATTEMPTS = Part(name="attempts", page="docs/reference/security.md", render=render_attempts)
 PARTS = (
     Part(name="api", page="docs/reference/api.md", render=render_api),
     Part(name="curate", page="docs/reference/recipes.md", render=partial(render_recipe, CurateRecipe)),
