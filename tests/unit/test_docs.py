@@ -15,7 +15,7 @@ from relaionet.flows.evaluation.recipe import EvaluateRecipe
 from tests.docs_tables.commands import commands, parse
 from tests.docs_tables.examples import command_lines, recipe_blocks, try_recipe
 from tests.docs_tables.pages import ROOT, Part, cell, stored
-from tests.docs_tables.parts import PARTS
+from tests.docs_tables.parts import ATTEMPTS, PARTS
 from tests.docs_tables.recipes import keys, opened, tables
 from tests.docs_tables.words import banned_words, public_texts
 from tests.toy_package.install import toy_installed
@@ -158,7 +158,7 @@ def test_generated_parts_are_as_the_code_says(part: Part) -> None:
 
 
 def test_what_another_package_declares_stands_in_the_tables(tmp_path: Path) -> None:
-    renders = {part.name: part.render for part in PARTS}
+    renders = {part.name: part.render for part in (*PARTS, ATTEMPTS)}
     added = {
         "screens": "mostly_green", "source-schemas": "Open-Gallery", "export-formats": "csv_list",
         "generator-adapters": "grey", "metrics": "mean brightness", "protocols": "dark and light",
@@ -170,7 +170,7 @@ def test_what_another_package_declares_stands_in_the_tables(tmp_path: Path) -> N
 
 def test_every_mark_of_a_generated_part_has_one() -> None:
     marks = {(name_of(page), name) for page in PAGES for name in MARK.findall(page.read_text(encoding="utf-8"))}
-    assert marks == {(part.page, part.name) for part in PARTS}
+    assert marks == {(part.page, part.name) for part in (*PARTS, ATTEMPTS)}
 
 
 @pytest.mark.parametrize("recipe", [CurateRecipe, EvaluateRecipe, Protocol])
