@@ -158,7 +158,7 @@ def test_generated_parts_are_as_the_code_says(part: Part) -> None:
 
 
 def test_what_another_package_declares_stands_in_the_tables(tmp_path: Path) -> None:
-    renders = {part.name: part.render for part in (*PARTS, ATTEMPTS)}
+    renders = {part.name: part.render for part in PARTS}
     added = {
         "screens": "mostly_green", "source-schemas": "Open-Gallery", "export-formats": "csv_list",
         "generator-adapters": "grey", "metrics": "mean brightness", "protocols": "dark and light",
