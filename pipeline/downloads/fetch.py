@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.files import HEX_64, digest_of
 from relaionet.manifests.tables import DOWNLOADS, shape_table
+from relaionet.pipeline.addresses.proxies import read_proxy, web_proxies
 from relaionet.pipeline.downloads.earlier import earlier_rows, keep_rows
 from relaionet.pipeline.downloads.ledger import read_ledgers
 from relaionet.pipeline.downloads.process import run_fetcher
@@ -189,23 +189,22 @@ def _check_rows(rows: pl.DataFrame) -> None:
 
 
 def check_proxy(config: DownloadConfig) -> None:
-    """See that the proxy, where one is set, is an address that answers.
+    """See that the proxy, where one is set, is an address that answers; those of the environment, that they are such.
 
     Raises:
         BadInput: it is no address.
         Unavailable: nothing answers there.
     """
     if config.proxy is None:
+        web_proxies()
         return
-    parts = urlsplit(config.proxy)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInput(f"proxy '{config.proxy.rpartition('@')[2]}': expected http://host:port.")
+    proxy = read_proxy(config.proxy, "proxy")
     try:
-        socket.create_connection((parts.hostname or "", parts.port or 80), config.timeout_s).close()
+        socket.create_connection((proxy.host, proxy.port), config.timeout_s).close()
     except (OSError, ValueError) as error:
-        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # without a password
         raise Unavailable(
-            f"proxy {shown} does not answer ({error}); start it, or leave --proxy (`proxy` in a recipe) out."
+            f"proxy {proxy.scheme}://{proxy.netloc} does not answer ({error}); start it, or leave --proxy (`proxy` in "
+            "a recipe) out."
         ) from None
 
 

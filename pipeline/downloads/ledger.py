@@ -62,6 +62,23 @@ def error_of_exit(code: int, where: Path) -> OSError | None:
     return OSError(number, os.strerror(number), str(where)) if number in STORAGE_ERRORS else None
 
 
+def _blank_line(candidate_id: str, visit: Visit) -> dict[str, Any]:
+    """A line of the ledger of which nothing is known but the visit."""
+    return {
+        "candidate_id": candidate_id, "image_sha256": None, "bytes_count": None, "width_px": None, "height_px": None,
+        "format": None, "is_animated": None, "phash": None, "path": None, "status": ALIVE, "reason": None,
+        "offline": False, "may_come_back": False, "settled": True, "final_url": visit.final_url,
+        "http_code": visit.http_code or None, "tries_count": visit.tries_count, "seconds": round(visit.seconds, 4),
+        "fetched_us": time.time_ns() // 1000,
+    }  # fmt: skip
+
+
+def refused_line(candidate_id: str, failure: Failure) -> bytes:
+    """The ledger's line of a row that is not asked for."""
+    line = _blank_line(candidate_id, Visit()) | asdict(failure)
+    return json.dumps(line).encode() + b"\n"
+
+
 def _explain(error: str, visit: Visit) -> Failure:
     """The failure of a row: the guard's word where it has one, else img2dataset's."""
     return visit.failure or Failure(status="refused", reason=f"not a URL: {error[:200]}")
@@ -115,13 +132,7 @@ class LedgerWriter:
 
     def _describe(self, data: bytes | None, meta: dict[str, Any], visit: Visit) -> dict[str, Any]:
         """Decode, store and describe one row: a line of the ledger."""
-        line: dict[str, Any] = {
-            "candidate_id": meta["candidate_id"], "image_sha256": meta["sha256"], "bytes_count": None,
-            "width_px": None, "height_px": None, "format": None, "is_animated": None, "phash": None, "path": None,
-            "status": ALIVE, "reason": None, "offline": False, "may_come_back": False, "settled": True,
-            "final_url": visit.final_url, "http_code": visit.http_code or None, "tries_count": visit.tries_count,
-            "seconds": round(visit.seconds, 4), "fetched_us": time.time_ns() // 1000,
-        }  # fmt: skip
+        line = _blank_line(meta["candidate_id"], visit) | {"image_sha256": meta["sha256"]}
         if data is None:
             return line | self._describe_failure(str(meta["error_message"]), visit)
         line["bytes_count"] = len(data)

@@ -13,10 +13,11 @@ import polars as pl
 
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.files import write_atomic, write_json
+from relaionet.pipeline.addresses.parse import RefusedUrl, WebAddress
 from relaionet.pipeline.child_process import ChildProcess, read_log, start_child
-from relaionet.pipeline.downloads.ledger import SETTLED_MARK, error_of_exit
+from relaionet.pipeline.downloads.ledger import SETTLED_MARK, error_of_exit, refused_line
 from relaionet.pipeline.downloads.rate_limits import spread_hosts
-from relaionet.pipeline.downloads.web_rules import encode_url, host_of
+from relaionet.pipeline.downloads.web_rules import explain_failure, judge_url
 
 POLL_S = 0.1
 
@@ -56,11 +57,12 @@ def run_fetcher(
     _drop_parts(work)
     attempt = len(list(work.glob("ledger-*.jsonl")))
     ledger = work / f"ledger-{attempt:03d}.jsonl"
-    ledger.touch()
-    urls = [encode_url(url) for url in rows["url"]]
-    order = spread_hosts([host_of(url) for url in urls])
-    table = pl.DataFrame({"candidate_id": rows["candidate_id"], "url": pl.Series(urls, dtype=pl.String)})[order]
-    write_rows(table, work / "rows.arrow")
+    asked = _judge_rows(rows, ledger, allow_private=settings["allow_private"])
+    if asked.is_empty():
+        if progress is not None:
+            progress(rows.height)
+        return
+    write_rows(asked, work / "rows.arrow")
     write_json(work / "job.json", {"settings": dict(settings), "images": str(images), "ledger": str(ledger)})
     command = [sys.executable, "-P", "-m", "relaionet.pipeline.downloads.worker", str(work / "job.json")]
     with (work / "log.txt").open("wb") as log:
@@ -79,6 +81,24 @@ def run_fetcher(
             f"img2dataset stopped with exit code {code} ({lines[-1][:300] if lines else 'no word'}); "
             f"run again to continue; its log is {work / 'log.txt'}."
         )
+
+
+def _judge_rows(rows: pl.DataFrame, ledger: Path, *, allow_private: bool) -> pl.DataFrame:
+    """Write the rows that may not be asked for into the ledger; the others, each with its URL as it was read.
+
+    What stands behind the # tells rows apart whose URLs are two spellings of one; it is not sent.
+    """
+    addresses: dict[str, WebAddress] = {}
+    with ledger.open("wb") as lines:
+        for candidate_id, url in rows.select("candidate_id", "url").iter_rows():
+            try:
+                addresses[candidate_id] = judge_url(url, allow_private=allow_private)
+            except RefusedUrl as error:
+                lines.write(refused_line(candidate_id, explain_failure(error, 0)))
+    order = spread_hosts([address.host for address in addresses.values()])
+    urls = [f"{address.text}#{candidate_id}" for candidate_id, address in addresses.items()]
+    schema = {"candidate_id": pl.String, "url": pl.String}
+    return pl.DataFrame({"candidate_id": list(addresses), "url": urls}, schema=schema)[order]
 
 
 def _follow(child: ChildProcess, ledger: Path, progress: Callable[[int], None] | None) -> None:

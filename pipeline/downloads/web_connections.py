@@ -9,10 +9,11 @@ import ssl
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from relaionet.pipeline.downloads.web_rules import RefusedUrl, is_public
+from relaionet.pipeline.addresses.parse import RefusedUrl, WebAddress
+from relaionet.pipeline.addresses.ranges import explain_private
 
 # how long an answer of the resolver is believed; what was looked at is what is connected to
 RESOLVED_FOR_S = 60.0
@@ -59,6 +60,19 @@ class _WatchedContext(ssl.SSLContext):
         return wrapped
 
 
+class AddressedRequest(urllib.request.Request):
+    """A request to an address that was read and judged; nothing in its URL is left to be read otherwise.
+
+    Args:
+        address: asked for.
+        headers: sent with it.
+    """
+
+    def __init__(self, address: WebAddress, headers: Mapping[str, str]) -> None:
+        super().__init__(address.text, headers=dict(headers))
+        self.address = address
+
+
 class Connector:
     """Connects to hosts.
 
@@ -91,13 +105,19 @@ class Connector:
     def connect(self, host_port: tuple[str, int], *, checked: bool) -> socket.socket:
         """A socket to a host, after a look at every address its name has.
 
+        Args:
+            host_port: of the address that was judged, or of a proxy.
+            checked: the addresses must be such as may be asked; a proxy's may be any.
+
         Raises:
-            RefusedUrl: `checked` and one of the addresses is not public.
+            RefusedUrl: one of them may not.
             OSError: none of them can be reached.
         """
         found = self._resolve(host_port)
-        if checked and not self._allow_private and not all(is_public(str(address[0])) for address in found):
-            raise RefusedUrl(f"{host_port[0]} resolves to a private address")
+        for address in found if checked else ():
+            why = explain_private(str(address[0]), allow_private=self._allow_private)
+            if why is not None:
+                raise RefusedUrl(f"{host_port[0]} resolves to {why}")
         failure: OSError = OSError(f"{host_port[0]} has no address")
         for address in found:
             left = self._deadline() - time.monotonic()
@@ -115,26 +135,29 @@ class Connector:
 
 
 def make_handler(connector: Connector, scheme: str) -> urllib.request.BaseHandler:
-    """urllib's handler of a scheme ("http" or "https"), connecting through `connector`."""
+    """urllib's handler of a scheme ("http" or "https"), connecting through `connector`.
+
+    It takes requests of the kind `AddressedRequest`, and connects to their address unless a proxy stands between.
+    """
     base: Any = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
     parent: Any = urllib.request.HTTPSHandler if scheme == "https" else urllib.request.HTTPHandler
     settings = {"context": connector.tls} if scheme == "https" else {}
 
-    def connection(checked: bool) -> Any:
-        class Connection(base):  # type: ignore[misc, valid-type]
-            def __init__(self, *args: Any, **kwargs: Any) -> None:
-                super().__init__(*args, **(kwargs | settings))
-                self._create_connection = lambda address, _timeout, _source: connector.connect(address, checked=checked)
+    class Connection(base):  # type: ignore[misc, valid-type]
+        def __init__(self, *args: Any, address: WebAddress | None, **kwargs: Any) -> None:
+            super().__init__(*args, **(kwargs | settings))
+            self._address = address
+            self._create_connection = self._connect
 
-        return Connection
-
-    # a proxy's own address may be private, and it is the proxy that resolves the host
-    direct, proxied = connection(checked=True), connection(checked=False)
+        def _connect(self, host_port: tuple[str, int], *_: Any) -> socket.socket:
+            # a proxy's own address may be private, and it is the proxy that resolves the host
+            place = host_port if self._address is None else (self._address.host, self._address.port)
+            return connector.connect(place, checked=self._address is not None)
 
     class Handler(parent):  # type: ignore[misc, valid-type]
-        def _open(self, request: urllib.request.Request) -> Any:
+        def _open(self, request: AddressedRequest) -> Any:
             by_proxy = request.has_proxy() or getattr(request, "_tunnel_host", None) is not None
-            return self.do_open(proxied if by_proxy else direct, request)
+            return self.do_open(Connection, request, address=None if by_proxy else request.address)
 
     setattr(Handler, f"{scheme}_open", Handler._open)
     return Handler()  # type: ignore[no-any-return]

@@ -1,8 +1,9 @@
 """Bounds on what a stranger's URL may do to us, put under urllib so that whoever calls it (img2dataset) is bound too.
 
-Only http and https, only public addresses: `web_rules.refuse_url` says which URL, `web_connections.Connector` looks at
-what a name resolves to, and both are asked again at every redirect. At most so many bytes, seconds and redirects; hosts
-are asked within rate limits. What happened to each URL is kept for the reason of its row.
+Only http and https, only public addresses. A URL is read once (`addresses.parse`); `web_rules.refuse_address` judges
+what was read, `web_connections.Connector` looks at what its name resolves to and connects there, and a redirect is a
+URL like any other. At most so many bytes, seconds and redirects; hosts are asked within rate limits. What happened to
+each URL is kept for the reason of its row.
 """
 
 from __future__ import annotations
@@ -17,20 +18,20 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import IO, Any
 
+from relaionet.pipeline.addresses.parse import RefusedUrl, WebAddress
+from relaionet.pipeline.addresses.proxies import web_proxies
 from relaionet.pipeline.downloads.rate_limits import HostGate, RateLimits
-from relaionet.pipeline.downloads.web_connections import Connector, make_handler
+from relaionet.pipeline.downloads.web_connections import AddressedRequest, Connector, make_handler
 from relaionet.pipeline.downloads.web_rules import (
     NO_PICTURE_CODES,
     Failure,
     HostRests,
     NoPicture,
-    RefusedUrl,
     TooManyBytes,
     explain_failure,
     forbidding_directive,
-    host_of,
+    judge_url,
     read_retry_after,
-    refuse_url,
 )
 
 CHUNK_BYTES = 1 << 16
@@ -147,11 +148,14 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> urllib.request.Request | None:
-        why = refuse_url(newurl, allow_private=self._allow_private)
-        if why is not None:
-            raise RefusedUrl(f"redirected to where {why}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+    ) -> AddressedRequest:
+        try:
+            address = judge_url(newurl, allow_private=self._allow_private)
+        except RefusedUrl as error:
+            raise RefusedUrl(f"redirected to where {error}") from None
+        # the password for a proxy is the proxy's alone; where this leads may be asked without one
+        headers = {name: value for name, value in req.headers.items() if name.lower() != "proxy-authorization"}
+        return AddressedRequest(address, headers)
 
 
 class _Thread(threading.local):
@@ -185,9 +189,9 @@ class WebGuard(urllib.request.OpenerDirector):
         self._thread = _Thread()
         connector = Connector(allow_private=limits.allow_private, deadline=self._deadline)
         for handler in (
-            urllib.request.ProxyHandler(), urllib.request.UnknownHandler(), urllib.request.HTTPDefaultErrorHandler(),
-            urllib.request.HTTPErrorProcessor(), _Redirects(limits, self._note_code), make_handler(connector, "http"),
-            make_handler(connector, "https"),
+            urllib.request.ProxyHandler(web_proxies()), urllib.request.UnknownHandler(),
+            urllib.request.HTTPDefaultErrorHandler(), urllib.request.HTTPErrorProcessor(),
+            _Redirects(limits, self._note_code), make_handler(connector, "http"), make_handler(connector, "https"),
         ):  # fmt: skip
             self.add_handler(handler)
 
@@ -201,22 +205,19 @@ class WebGuard(urllib.request.OpenerDirector):
 
     def open(self, fullurl: Any, data: Any = None, timeout: Any = None) -> Any:
         """Open a request; as urllib's, but bounded, and always by the limits' own time."""
-        url = fullurl if isinstance(fullurl, str) else fullurl.full_url
         if self._thread.request is not None:  # urllib follows a redirect
-            self._take_turn(self._thread.request, host_of(url))
+            self._take_turn(self._thread.request, fullurl.address)
             return super().open(fullurl, data, self.limits.timeout_s)
+        url, headers = (fullurl, {}) if isinstance(fullurl, str) else (fullurl.full_url, fullurl.headers)
         before = self.visits.get(url, Visit())
         visit = self.visits[url] = Visit(tries_count=before.tries_count, seconds=before.seconds)
         request = self._thread.request = _Request(visit=visit)
         try:
-            why = refuse_url(url, allow_private=self.limits.allow_private)
-            if why is not None:
-                raise RefusedUrl(why)
-            self._take_turn(request, host_of(url))
+            address = judge_url(url, allow_private=self.limits.allow_private)
+            self._take_turn(request, address)
             visit.tries_count, visit.asked = visit.tries_count + 1, True
-            if self._agent_header is not None and not isinstance(fullurl, str):
-                fullurl.headers["User-agent"] = self._agent_header
-            response = super().open(fullurl, data, self.limits.timeout_s)
+            agent = {} if self._agent_header is None else {"User-agent": self._agent_header}
+            response = super().open(AddressedRequest(address, {**headers, **agent}), data, self.limits.timeout_s)
             if time.monotonic() > request.deadline:  # what reads as headers may have been cut off
                 response.close()
                 raise TimeoutError("timed out")
@@ -226,8 +227,9 @@ class WebGuard(urllib.request.OpenerDirector):
             raise
         return _Body(response, request.deadline, self.limits.max_bytes, lambda error: self._end(request, error))
 
-    def _take_turn(self, request: _Request, host: str) -> None:
+    def _take_turn(self, request: _Request, address: WebAddress) -> None:
         """Wait for a host's turn; the wait is no part of the request's time."""
+        host = address.host
         if request.host:
             self.gate.leave(request.host, None)
             request.host = ""

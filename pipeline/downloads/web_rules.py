@@ -1,20 +1,20 @@
-"""Which URLs and addresses may be asked, and what failures of the web mean: pure functions that ask nobody."""
+"""Which addresses may be asked, and what failures of the web mean: pure functions that ask nobody."""
 
 from __future__ import annotations
 
 import errno
 import http.client
-import ipaddress
 import socket
 import ssl
 import urllib.error
 from collections.abc import Iterable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from urllib.parse import quote, urlsplit, urlunsplit
 
-# what a URL may hold as it is
-URL_SAFE = "%:/?#[]@!$&'()*+,;=-._~|"
+from relaionet.manifests.urls import hide_secrets
+from relaionet.pipeline.addresses.parse import RefusedUrl, WebAddress, parse_url
+from relaionet.pipeline.addresses.ranges import explain_private
+
 NO_NAME = "name could not be resolved"
 REFUSING_CODES = (401, 402, 403, 407, 429, 451)
 PASSING_CODES = (408, 425, 429)  # and all from 500 on but these
@@ -27,14 +27,9 @@ BLOCKED_PORTS = frozenset({
     530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045,
     4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
 })  # fmt: skip
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
-SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
-UNICAST = ipaddress.ip_network("2000::/3")
+# names that are never those of a public server: RFC 6761 and 6762, ICANN's .internal, RFC 8375; and bare words
+PRIVATE_ENDINGS = (".localhost", ".local", ".internal", ".home.arpa")
 FORBIDDING = ("noai", "noimageai", "noindex", "noimageindex")
-
-
-class RefusedUrl(OSError):
-    """A safety rule of this project, or the server's wish, forbids the URL or its address."""
 
 
 class TooManyBytes(OSError):
@@ -61,6 +56,9 @@ class Failure:
     offline: bool = False
     may_come_back: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", hide_secrets(self.reason))
+
 
 class HostRests(OSError):
     """The host is left alone: for a pause it asked for (`failure` is None), or for good after too many failures."""
@@ -70,70 +68,35 @@ class HostRests(OSError):
         self.failure = failure
 
 
-def is_public(address: str) -> bool:
-    """True for an address anyone on the internet may ask; false for loopback, private, link-local and the like.
+def refuse_address(address: WebAddress, *, allow_private: bool) -> str | None:
+    """Why an address may not be asked, judged without asking a name server; None where it may.
 
-    An IPv6 address that stands for an IPv4 one (mapped, NAT64, 6to4) is judged by that one.
+    Args:
+        address: as it is used.
+        allow_private: hosts may be loopback, private or link-local, and their ports any.
     """
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        inner = parsed.ipv4_mapped or parsed.sixtofour
-        if parsed in NAT64:
-            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-        if parsed not in UNICAST:
-            return False
-    return parsed.is_global and not parsed.is_multicast
-
-
-def encode_url(url: str) -> str:
-    """Write a URL in ASCII as browsers do: letters of the host in IDNA, of the rest percent-encoded."""
-    try:
-        parts = urlsplit(url.strip())
-        netloc = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
-    except ValueError:
-        return quote(url, safe=URL_SAFE)
-    return quote(urlunsplit(parts._replace(netloc=netloc, fragment="")), safe=URL_SAFE)
-
-
-def host_of(url: str) -> str:
-    """The host a URL names, in lower case without port; empty where it names none."""
-    try:
-        return (urlsplit(url).hostname or "").rstrip(".").lower()
-    except ValueError:
-        return ""
-
-
-def refuse_url(url: str, *, allow_private: bool) -> str | None:
-    """Why a URL may not be fetched, judged by its text alone; None where it may."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        port = parts.port
-    except ValueError as error:
-        return f"not a URL: {error}"
-    if parts.scheme.lower() not in ("http", "https"):
-        return f"scheme '{parts.scheme}' is not http(s)"
-    if not host:
-        return "the URL names no host"
-    if "@" in parts.netloc:
-        return "the URL holds a user name or password"
+    if address.ip is not None:
+        why = explain_private(address.ip, allow_private=allow_private)
+        if why is not None:
+            return f"{address.host} is {why}"
     if allow_private:
         return None
-    name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith((".localhost", ".local", ".internal")):
-        return f"{host} is a private host"
-    try:
-        # also takes the short and numeric forms (127.1, 2130706433) that the system would resolve
-        address = name if ":" in name else socket.inet_ntoa(socket.inet_aton(name))
-        if not is_public(address):
-            return f"{host} is a private address"
-    except OSError:  # a name
-        pass
-    except ValueError:
-        return f"not a URL: '{host}' is no address"
-    return f"port {port} is that of another service" if port in BLOCKED_PORTS else None
+    if address.ip is None and ("." not in address.host or address.host.endswith(PRIVATE_ENDINGS)):
+        return f"{address.host} is a private host"
+    return f"port {address.port} is that of another service" if address.port in BLOCKED_PORTS else None
+
+
+def judge_url(url: str, *, allow_private: bool) -> WebAddress:
+    """A URL's address, where it may be asked.
+
+    Raises:
+        RefusedUrl: it may not, or there is none; with the reason.
+    """
+    address = parse_url(url)
+    why = refuse_address(address, allow_private=allow_private)
+    if why is not None:
+        raise RefusedUrl(why)
+    return address
 
 
 def forbidding_directive(headers: Iterable[str], agent: str) -> str | None:
@@ -201,8 +164,13 @@ def explain_failure(error: BaseException, timeout_s: float) -> Failure:
         (ValueError, "refused", f"not a URL: {error}", False),
     ):
         if isinstance(error, kind):
-            return Failure(status=status, reason=" ".join(reason.split())[:300], may_come_back=may_come_back)
-    return Failure(status="gone", reason=" ".join(str(error).split())[:300] or type(error).__name__)
+            return Failure(status=status, reason=_line(reason), may_come_back=may_come_back)
+    return Failure(status="gone", reason=_line(str(error)) or type(error).__name__)
+
+
+def _line(text: str) -> str:
+    """A text of strangers in one line; secrets are hidden before it is cut, which could leave half of one."""
+    return hide_secrets(" ".join(text.split()))[:300]
 
 
 def _explain_code(error: urllib.error.HTTPError) -> Failure:
@@ -212,4 +180,4 @@ def _explain_code(error: urllib.error.HTTPError) -> Failure:
     if error.code in (301, 302, 303, 307, 308) and not forbidden:
         text = "redirects without end" if "infinite loop" in error.msg else "redirects to nowhere"
     passing = error.code in PASSING_CODES or (error.code >= 500 and error.code not in LASTING_CODES)
-    return Failure(status=status, reason=f"HTTP {error.code} {text}".strip()[:300], may_come_back=passing)
+    return Failure(status=status, reason=_line(f"HTTP {error.code} {text}"), may_come_back=passing)

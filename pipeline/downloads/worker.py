@@ -19,13 +19,14 @@ from typing import Any
 
 import polars as pl
 
+from relaionet.pipeline.addresses.parse import parse_url
 from relaionet.pipeline.child_process import end_with_parent
 from relaionet.pipeline.downloads.fetch import DownloadConfig
 from relaionet.pipeline.downloads.ledger import STORAGE_ERRORS, FetchJob, LedgerWriter, exit_code_of
 from relaionet.pipeline.downloads.process import write_rows
 from relaionet.pipeline.downloads.rate_limits import RateLimits
 from relaionet.pipeline.downloads.web_guard import Limits, WebGuard
-from relaionet.pipeline.downloads.web_rules import FORBIDDING, host_of
+from relaionet.pipeline.downloads.web_rules import FORBIDDING
 
 
 class _Unused(types.ModuleType):
@@ -85,7 +86,7 @@ def _run_job(path: Path) -> None:
         rows = rows.filter(pl.col("candidate_id").is_in(list(writer.take_unsettled())))
         if rows.is_empty():
             break
-        hosts = {host_of(url) for url in rows["url"]}
+        hosts = {parse_url(url).host for url in rows["url"]}
         time.sleep(max(config.retry_wait_s * 2 ** min(wave, 6), guard.gate.rest_s(hosts)))
         write_rows(rows, rows_file)
     writer.end()

@@ -23,9 +23,9 @@ ROOMS = {
 FACE = "relaionet"
 # what lies in each room, from the ground up: nothing imports what stands behind it
 ORDER = {
-    "manifests": "errors files labels class_groups tables store release",
-    "pipeline": "arrays hub factories machine child_process settings declared sources images embeddings captions "
-    "candidates retrieval neighbours downloads proposals screens exports splits adoption miniature",
+    "manifests": "escape urls errors places files labels class_groups tables store release",
+    "pipeline": "addresses arrays hub factories machine child_process settings declared sources images embeddings "
+    "captions candidates retrieval neighbours downloads proposals screens exports splits adoption miniature",
     "annotations": "tasks label_studio agreement simulated_reviewers",
     "evaluators": "set_labels lazy_rows protocols metrics features generators sampling scoring miniature",
     "flows": "runs curation reviewing pages evaluation terminal "
