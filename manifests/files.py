@@ -103,9 +103,9 @@ def json_bytes(value: Any) -> bytes:
     """Indented JSON in UTF-8, with a line end, as it is stored.
 
     Args:
-        value: anything JSON has a form for.
+        value: anything JSON has a form for; half a surrogate pair in a text is written as JSON's escape of it.
     """
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.escape import CSV_FORMULA, escape_csv
 from relaionet.manifests.files import file_sha256, read_json, write_atomic, write_json
 from relaionet.manifests.tables import Table, check_table, fill_later, shape_table
 
@@ -51,6 +52,22 @@ def parquet_bytes(rows: pl.DataFrame) -> memoryview:
     data = io.BytesIO()
     rows.write_parquet(data, compression="zstd", statistics=True)
     return data.getbuffer()
+
+
+def csv_bytes(rows: pl.DataFrame) -> bytes:
+    """A table as people open it in a spreadsheet: no text in it is taken for a formula (`escape.escape_csv`).
+
+    Parquet beside it has the same texts as they are.
+
+    Args:
+        rows: columns of text and numbers.
+    """
+    texts = [name for name, dtype in rows.schema.items() if dtype == pl.String]
+    names = {name: escape_csv(name) for name in rows.columns}
+    safe = rows.with_columns(pl.col(texts).str.replace_all(CSV_FORMULA, "${1}${2}'${3}")).rename(names)
+    data = io.BytesIO()
+    safe.write_csv(data)
+    return data.getvalue()
 
 
 def write_parquet(path: Path, rows: pl.DataFrame) -> None:

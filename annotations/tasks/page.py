@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from relaionet.manifests.class_groups import groups_by_wnid
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.escape import xml_text
 from relaionet.manifests.labels import Label, find_label, read_labels
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def page_labels(tasks: pl.DataFrame, labels: Sequence[Label] | None = None) -> l
 def _text(parent: ET.Element, kind: str, value: str, size: int) -> None:
     place = ET.SubElement(parent, "View", className=kind)
     small = "font-weight: 400; font-size: 15px; line-height: 1.33" if size > 3 else "font-size: 23px; line-height: 1.15"
-    ET.SubElement(place, "Header", value=value, size=str(size), style=small)
+    ET.SubElement(place, "Header", value=xml_text(value), size=str(size), style=small)
 
 
 def class_words(label: Label) -> str:
@@ -198,7 +199,8 @@ def _search(side: ET.Element, labels: Sequence[Label]) -> None:
         minWidth="310px", maxWidth="330px", dropdownWidth="330px",
     )  # fmt: skip
     for label in sorted(labels, key=lambda one: one.name.casefold()):
-        ET.SubElement(classes, "Choice", value=class_words(label), alias=label.wnid, hint=label.gloss)
+        words, gloss = xml_text(class_words(label)), xml_text(label.gloss)
+        ET.SubElement(classes, "Choice", value=words, alias=label.wnid, hint=gloss)
 
 
 def runner_up_choices(labels: Sequence[Label]) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ import polars as pl
 
 from relaionet.annotations.tasks.page import InterfaceConfig, class_words, hint_line, runner_up_choices
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.escape import one_line
 from relaionet.manifests.files import HEX_64
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.tables import TASKS, shape_table
@@ -201,9 +202,7 @@ def task_data(row: dict[str, Any], config: TasksConfig | None = None) -> dict[st
     """
     config = config or TasksConfig()
     label = find_label(row["proposed_wnid"])
-    caption = " ".join((row["caption"] or "").split())
-    if len(caption) > config.caption_chars:
-        caption = caption[: config.caption_chars - 1] + "…"
+    caption = one_line(row["caption"] or "", config.caption_chars)
     runner_ups = [find_label(wnid) for wnid in row["runner_up_wnids"][: config.runner_ups_count]]
     return {
         "candidate_id": row["candidate_id"],

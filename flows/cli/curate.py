@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from relaionet.flows.cli.options import FOLDER, DeclaredOption, run_option, start
+from relaionet.flows.runs.console import echo
 
 if TYPE_CHECKING:
     from relaionet.pipeline.candidates.judge import RULE
@@ -58,7 +59,7 @@ def source(
         raise BadInput(f"--column {wrong}: expected OURS=THEIRS, such as url=link.")
     named = dict(text.split("=", 1) for text in columns)
     for line in preview_source(places, CandidatesConfig(schema=schema, columns=named, rule=rule), rows).describe():
-        click.echo(line)
+        echo(line)
 
 
 @click.command()
@@ -163,7 +164,7 @@ def reference_add(
 
     config = EmbedConfig(batch_size=batch_size, threads=threads)
     added = add_to_store(folder, name, encoder, store, config, Reporter())
-    click.echo(f'{added.pictures_count:,} pictures in {added.folder}. In a recipe: references = ["{name}"]')
+    echo(f'{added.pictures_count:,} pictures in {added.folder}. In a recipe: references = ["{name}"]')
 
 
 @reference.command("list")
@@ -173,4 +174,4 @@ def reference_list(store: Path | None) -> None:
     from relaionet.flows.curation.references import describe_store
 
     for line in describe_store(store):
-        click.echo(line)
+        echo(line)

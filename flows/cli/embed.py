@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from relaionet.flows.cli.options import FOLDER, start
+from relaionet.flows.runs.console import echo
 
 
 @click.command()
@@ -62,7 +63,7 @@ def encoders_list(ctx: click.Context, word: str) -> None:
     names = [*BUILT_IN, *(f"{model}/{tag}" for model, tags in list_open_clip() for tag in tags)]
     for name in names:
         if word.lower() in name.lower():
-            click.echo(name)
+            echo(name)
 
 
 @encoders.command("show")
@@ -84,4 +85,4 @@ def encoders_show(ctx: click.Context, name: str, device: str) -> None:
         ("device", getattr(encoder, "device", "the encoder's own")),
         ("precision", getattr(encoder, "precision", "the encoder's own")),
     ):  # fmt: skip
-        click.echo(f"{about:<12} {value}")
+        echo(f"{about:<12} {value}")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
 import traceback
+from types import TracebackType
 from typing import Any
 
 import click
+
+from relaionet.flows.runs.console import echo, shown
 
 EXIT_BAD, EXIT_STOPPED = 2, 130
 
@@ -23,6 +27,7 @@ class ErrorsAsText(click.Group):
         """
         from relaionet.manifests.errors import ReLAIONetError
 
+        sys.excepthook = show_traceback
         try:
             return super().invoke(ctx)
         except ReLAIONetError as error:
@@ -33,9 +38,10 @@ class ErrorsAsText(click.Group):
                 raise
             self._stop(text, error, ctx)
         except KeyboardInterrupt:
-            click.echo("\nStopped. Nothing half-written is left; the same command continues from here.", err=True)
+            echo("\nStopped. Nothing half-written is left; the same command continues from here.", err=True)
             ctx.exit(EXIT_STOPPED)
-        except click.ClickException:
+        except click.ClickException as error:
+            error.message = shown(error.message)
             raise
         except Exception as error:
             text = _prefect_error(error)
@@ -47,10 +53,20 @@ class ErrorsAsText(click.Group):
     def _stop(text: str, error: BaseException, ctx: click.Context) -> None:
         if ctx.find_root().params.get("debug"):
             raise error
-        # file names and the like may be a stranger's: no control characters reach the terminal
-        shown = "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
-        click.echo(f"relaionet: {shown}", err=True)
+        # a line of a stranger's text does not pass for one of ours
+        echo("relaionet: " + text.replace("\n", "\n  "), err=True)
         ctx.exit(EXIT_BAD)
+
+
+def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print what Python prints of an error nobody expected; the words in it may be a stranger's.
+
+    Args:
+        kind: of the error.
+        error: itself.
+        trace: where it was raised.
+    """
+    echo("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)
 
 
 def _kind(error: Exception) -> str:

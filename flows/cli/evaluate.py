@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from relaionet.flows.cli.options import FOLDER, start
+from relaionet.flows.runs.console import echo
 
 
 @click.command()
@@ -37,7 +38,7 @@ def evaluate(
     from relaionet.manifests.errors import BadInput
 
     if show:
-        click.echo(find_recipe(recipe).read_text(encoding="utf-8").rstrip())
+        echo(find_recipe(recipe).read_text(encoding="utf-8").rstrip())
         return
     settings = read_evaluate_recipe(recipe)
     if split is not None:
@@ -46,13 +47,13 @@ def evaluate(
         from relaionet.flows.terminal.evaluation_plan import plan_lines
 
         for line in plan_lines(settings):
-            click.echo(line)
+            echo(line)
         return
     if requests is not None:
         from relaionet.flows.evaluation.plan import write_requests
 
         count = write_requests(settings, requests)
-        click.echo(f"{requests}: {count:,} requests. Name each image <sample_id>.png (docs/guides/generators.md).")
+        echo(f"{requests}: {count:,} requests. Name each image <sample_id>.png (docs/guides/generators.md).")
         return
     if out is None:
         raise BadInput("name the folder to write to: --out DIR; --plan says what would run without one.")
@@ -88,11 +89,11 @@ def report(
     from relaionet.flows.evaluation.report import print_leaderboards, write_evaluation_report
 
     if form:
-        click.echo(print_leaderboards(folders, form, metrics.split(",") if metrics else ()), nl=False)
+        echo(print_leaderboards(folders, form, metrics.split(",") if metrics else ()), nl=False)
         return
     if metrics:
         raise click.UsageError("--metrics chooses columns of what --print prints; the page has all of them.")
     if out is None and len(folders) > 1:
         raise click.UsageError("several evaluations need --out DIR for their page.")
     path = write_evaluation_report(folders, (out or folders[0]) / "report.html", **({"title": title} if title else {}))
-    click.echo(f"Report: {path}\nTables: {path.parent / 'tables'}")
+    echo(f"Report: {path}\nTables: {path.parent / 'tables'}")

@@ -8,6 +8,7 @@ import click
 
 from relaionet.flows.cli.errors import EXIT_BAD
 from relaionet.flows.cli.options import start
+from relaionet.flows.runs.console import echo
 
 MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 
@@ -38,7 +39,7 @@ def list_command(everything: bool) -> None:
     from relaionet.flows.terminal.generators import list_lines
 
     for line in list_lines(everything=everything):
-        click.echo(line)
+        echo(line)
 
 
 @generators.command("show")
@@ -49,7 +50,7 @@ def show_command(name: str, toml: bool) -> None:
     from relaionet.flows.terminal.generators import show_lines
 
     for line in show_lines(name, toml=toml):
-        click.echo(line)
+        echo(line)
 
 
 @generators.command("script")
@@ -69,7 +70,7 @@ def script_command(folder: Path) -> None:  # fmt: skip
     from relaionet.flows.terminal.generators import write_script
 
     for path in write_script(folder):
-        click.echo(path)
+        echo(path)
 
 
 @generators.command("convert")
@@ -90,7 +91,7 @@ def convert_command(ctx: click.Context, name: str, checkpoint: Path, out: Path, 
     from relaionet.flows.terminal.generators import convert_lines
 
     for line in convert_lines(name, checkpoint, out, tree):
-        click.echo(line)
+        echo(line)
 
 
 @generators.command("check")
@@ -116,15 +117,15 @@ def check_command(
     from relaionet.flows.terminal.generators import read_options, try_generator
 
     trial = try_generator(name, steps=steps, guidance=guidance, device=device, options=read_options(options))
-    click.echo(f"{trial.info.name} at {count_steps(trial.settings.steps)}, guidance {trial.settings.guidance:g}")
+    echo(f"{trial.info.name} at {count_steps(trial.settings.steps)}, guidance {trial.settings.guidance:g}")
     for finding in trial.findings:
-        click.echo(f"{MARKS[finding.verdict]} {finding.about:<14} {finding.found}")
+        echo(f"{MARKS[finding.verdict]} {finding.about:<14} {finding.found}")
         if finding.to_do:
-            click.echo(f"{'':<22} -> {finding.to_do}")
+            echo(f"{'':<22} -> {finding.to_do}")
     if images is not None and trial.images is not None:
         from relaionet.evaluators.generators.check import write_strip
 
         write_strip(trial.images, images)
-        click.echo(f"images: {images}")
+        echo(f"images: {images}")
     if not trial.is_sound:
         ctx.exit(EXIT_BAD)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from relaionet.flows.cli.options import start
+from relaionet.flows.runs.console import echo
 
 if TYPE_CHECKING:
     from relaionet.pipeline.captions.lemma_match import Rule
@@ -31,7 +32,7 @@ def lemmas_show(words: tuple[str, ...]) -> None:
 
     for word in words:
         for line in describe_word(word):
-            click.echo(line)
+            echo(line)
 
 
 @lemmas.command("name")
@@ -44,7 +45,7 @@ def lemmas_name(captions: tuple[str, ...], rule: Rule) -> None:
     from relaionet.flows.terminal.lemmas import describe_captions
 
     for line in describe_captions(captions, rule):
-        click.echo(line)
+        echo(line)
 
 
 @lemmas.command("compare")
@@ -61,7 +62,7 @@ def lemmas_compare(ctx: click.Context, source: str, rows: int, out: Path | None)
     from relaionet.flows.terminal.lemmas import compare_source
 
     for line in compare_source(source, rows, out):
-        click.echo(line)
+        echo(line)
 
 
 @lemmas.command("check")
@@ -84,7 +85,7 @@ def lemmas_check(ctx: click.Context, source: str, encoder: str, rows: int, min_c
     from relaionet.pipeline.captions.text_encoders import load_text_encoder
 
     for line in check_words(source, rows, load_text_encoder(encoder), min_captions):
-        click.echo(line)
+        echo(line)
 
 
 @click.group()
@@ -104,4 +105,4 @@ def neighbours_check(ctx: click.Context, url: str, index: str, text: str, encode
     from relaionet.flows.terminal.neighbour_service import check_service
 
     for line in check_service(url, index=index, text=text, encoder=encoder):
-        click.echo(line)
+        echo(line)

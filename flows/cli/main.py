@@ -11,6 +11,7 @@ import click
 
 from relaionet.flows.cli.errors import EXIT_BAD
 from relaionet.flows.cli.options import FOLDER, lazy_group, start
+from relaionet.flows.runs.console import echo
 
 # name -> module:command; a command of its own goes into a module of its own, read when it is asked for
 COMMANDS = {
@@ -96,9 +97,9 @@ def doctor(ctx: click.Context, out: Path) -> None:
     marks = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
     findings = check_installation(out)
     for finding in findings:
-        click.echo(f"{marks[finding.state]} {finding.about:<22} {finding.found}")
+        echo(f"{marks[finding.state]} {finding.about:<22} {finding.found}")
         if finding.to_do:
-            click.echo(f"{'':<30} -> {finding.to_do}")
+            echo(f"{'':<30} -> {finding.to_do}")
     if any(finding.state == "problem" for finding in findings):
         ctx.exit(EXIT_BAD)
 

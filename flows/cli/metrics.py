@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from relaionet.flows.cli.options import start
+from relaionet.flows.runs.console import echo
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -30,7 +31,7 @@ def metrics(protocols: bool) -> None:
     """List every metric: direction, what has to be asked for, and what it says."""
     from relaionet.evaluators.metrics.listing import metric_lines, protocol_lines
 
-    click.echo("\n".join(protocol_lines() if protocols else metric_lines()))
+    echo("\n".join(protocol_lines() if protocols else metric_lines()))
 
 
 @click.group()
@@ -57,11 +58,11 @@ def statistics_show(files: tuple[Path, ...]) -> None:
     for path, one in zip(files, found, strict=True):
         about = ", ".join(f"{key} {value}" for key, value in one.about.items() if key != "file")
         count = f"{one.n:,} images" if one.n else "number of images not said"
-        click.echo(f"{path}\n  {len(one.mean):,} dimensions, {count}, {about}\n  content {one.digest[:16]}")
+        echo(f"{path}\n  {len(one.mean):,} dimensions, {count}, {about}\n  content {one.digest[:16]}")
         if one is not found[0] and len(one.mean) == len(found[0].mean):
             if one.made_with and found[0].made_with:
                 check_made_alike([one.made_with, found[0].made_with], "statistics")
-            click.echo(f"  distance to the first: {frechet_distance(one.gaussian(), found[0].gaussian()):.6g}")
+            echo(f"  distance to the first: {frechet_distance(one.gaussian(), found[0].gaussian()):.6g}")
 
 
 @statistics.command("export")
@@ -76,7 +77,7 @@ def statistics_export(source: Path, target: Path, spatial: Path | None) -> None:
     from relaionet.evaluators.features.statistics import export_statistics, read_statistics
 
     export_statistics(target, read_statistics(source), read_statistics(spatial) if spatial else None)
-    click.echo(f"written: {target}")
+    echo(f"written: {target}")
 
 
 @statistics.command("import")
@@ -89,4 +90,4 @@ def statistics_import(ctx: click.Context, source: Path, folder: Path, spatial: b
     start(ctx)
     from relaionet.evaluators.features.statistics import read_statistics, write_statistics
 
-    click.echo(f"written: {write_statistics(folder, read_statistics(source, 'sFID' if spatial else ''))}")
+    echo(f"written: {write_statistics(folder, read_statistics(source, 'sFID' if spatial else ''))}")

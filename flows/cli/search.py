@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from relaionet.flows.cli.options import FOLDER, start
+from relaionet.flows.runs.console import echo
+from relaionet.manifests.escape import one_line
 
 UNITS = {"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
@@ -61,26 +63,22 @@ def search(
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     start(ctx)
     from relaionet.flows.search import Question, search_store
+    from relaionet.manifests.files import write_atomic
+    from relaionet.manifests.store import csv_bytes, parquet_bytes
     from relaionet.pipeline.retrieval.search import RetrieveConfig
 
     question = Question(texts=texts, images=images, candidate_ids=candidate_ids)
     config = RetrieveConfig(device=device, memory_bytes=memory)
     table = search_store(store, question, count, encoder=encoder, use_index=not exact, config=config)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        table.write_csv(out) if out.suffix == ".csv" else table.write_parquet(out)
+        write_atomic(out, csv_bytes(table) if out.suffix == ".csv" else parquet_bytes(table))
     for (query,), found in table.group_by("query", maintain_order=True):
-        click.echo(_plain(str(query)))
+        echo(one_line(str(query)))
         for row in found.iter_rows(named=True):
-            click.echo(
-                f"{row['rank']:>4}  {row['cosine']:.4f}  {row['candidate_id'][:16]}  {_plain(row['url'] or '')}  "
-                f"{_plain(row['caption'] or '')[:80]}"
+            echo(
+                f"{row['rank']:>4}  {row['cosine']:.4f}  {row['candidate_id'][:16]}  {one_line(row['url'] or '')}  "
+                f"{one_line(row['caption'] or '')[:80]}"
             )
-
-
-def _plain(text: str) -> str:
-    """A stranger's text on one line without control characters."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 @click.group()
@@ -123,4 +121,4 @@ def index_show(ctx: click.Context, store: Path) -> None:
     from relaionet.flows.search import describe_store_index
 
     for line in describe_store_index(store):
-        click.echo(line)
+        echo(line)

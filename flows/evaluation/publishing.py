@@ -9,8 +9,10 @@ from relaionet.flows.evaluation.stored_sets import read_sets
 from relaionet.flows.pages.evaluation.board import gather_warnings
 from relaionet.flows.pages.evaluation.leaderboard import make_leaderboard
 from relaionet.flows.pages.evaluation.table_files import format_board
+from relaionet.flows.runs.console import shown
 from relaionet.flows.runs.environment import server_address
 from relaionet.flows.runs.prefect_server import is_temporary
+from relaionet.manifests.escape import escape_markdown
 
 
 def publish_scores(root: Path) -> None:
@@ -28,16 +30,16 @@ def publish_scores(root: Path) -> None:
     roles = {one.name: one.role for one in evaluation.sets if one.role}
     board = make_leaderboard(scores, roles, evaluation.read("differences"))
     table = [
-        {"generator": row.generator, "steps": row.steps, "guidance": row.guidance, "nfe": row.nfe}
+        {"generator": shown(row.generator), "steps": row.steps, "guidance": row.guidance, "nfe": row.nfe}
         | {head.metric: cell.value for head, cell in zip(board.heads, row.cells, strict=True) if cell is not None}
         | {"n": row.n}
         for row in board.rows
     ]
     warnings = [
-        f"* {text} ({'; '.join(labels)})"
+        f"* {escape_markdown(text)} ({escape_markdown('; '.join(labels))})"
         for text, labels in gather_warnings({one.label: one.warnings() for one in evaluation.sets})
     ]
-    about = f"{evaluation.title}: {evaluation.split_name} under {evaluation.protocol}, in {root}"
+    about = escape_markdown(f"{evaluation.title}: {evaluation.split_name} under {evaluation.protocol}, in {root}")
     name = re.sub(r"[^a-z0-9]+", "-", f"{evaluation.split_name}-{evaluation.protocol}".lower()).strip("-")
     create_table_artifact(table=table, key=f"relaionet-scores-{name}", description=about)
     text = "\n".join([f"# {about}", "", format_board(board, scores, "markdown"), *warnings])

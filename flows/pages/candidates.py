@@ -16,6 +16,7 @@ from relaionet.flows.pages.thumbnails import embed_file
 from relaionet.flows.pages.write import write_page
 from relaionet.flows.runs.run import Run, StageCount
 from relaionet.manifests.files import write_atomic
+from relaionet.manifests.store import csv_bytes
 from relaionet.manifests.tables import CANDIDATES, CHOSEN, TEXT_MATCHES
 from relaionet.pipeline.candidates.choice import ChooseConfig
 
@@ -43,7 +44,7 @@ def write_candidates_report(
     """
     counts = read_published_counts(published) if published is not None else None
     classes = count_classes(run, config)
-    for suffix, data in ((".parquet", _parquet(classes)), (".csv", classes.write_csv().encode())):
+    for suffix, data in ((".parquet", _parquet(classes)), (".csv", csv_bytes(classes))):
         write_atomic(run.root / f"{TABLE}{suffix}", data)
     context = make_context(title, classes, stages, find_plots(run), counts)
     return write_page(run.root / PAGE, "candidates.html", **context)

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from relaionet.flows.pages.charts.chart import format_number
+from relaionet.manifests.escape import safe_link, show_text
 from relaionet.manifests.files import digest_of
+from relaionet.manifests.urls import hide_secrets
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 MADE_BY = '<meta name="generator" content="reLAIONet">'
 LINKS_START, LINKS_END = "<!-- pages beside this one -->", "<!-- end of pages -->"
 """What stands between them is written anew when another page comes; no text of a stranger can hold them unescaped."""
+
+
+DATA_URI = re.compile(r"data:image/(png|webp|jpeg|svg\+xml);base64,[A-Za-z0-9+/=]*")
+PATH = re.compile(r"(?!//)[A-Za-z0-9._~%/#!$&'()*+,;=@-]*")
 
 
 def render(template: str, **values: Any) -> str:
@@ -48,8 +56,11 @@ def _environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
-        loader=FunctionLoader(_read), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=FunctionLoader(_read), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=_show,
+    )  # fmt: skip
+    environment.filters["link"] = page_link
+    environment.filters["picture"] = page_picture
     environment.filters["anchor"] = lambda name: f"from-{digest_of(name)[:12]}"
     environment.filters["percent"] = lambda value: f"{value:.2f}"
     environment.filters["number"] = format_number
@@ -58,6 +69,33 @@ def _environment() -> Environment:
     environment.filters["prob"] = lambda value: "" if value is None else f"{value:.3f}"
     environment.tests["nested"] = lambda value: isinstance(value, Mapping)
     return environment
+
+
+def _show(value: Any) -> Any:
+    """What a template shows of a value, before it is escaped: no character that does not show, no password of a URL."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return show_text(hide_secrets(value), lines=True)
+
+
+def page_link(address: str) -> str:
+    """An address a page may link to: a file beside it, a part of it, or a page of the web; else `#`.
+
+    Args:
+        address: any; a name of a file is quoted by whoever knows that it is one.
+    """
+    return address if PATH.fullmatch(address) or safe_link(address) else "#"
+
+
+def page_picture(address: str) -> Markup:
+    """The address of a picture a page may show, which is one it holds itself; else none.
+
+    Args:
+        address: any.
+    """
+    from markupsafe import Markup
+
+    return Markup(address if DATA_URI.fullmatch(address) else "")  # noqa: S704  nothing in it needs to be escaped
 
 
 def format_count(value: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 
@@ -167,7 +168,9 @@ def _list_products(folder: Path) -> list[Entry]:
         sets = read_record(below / "sets.json")
         about = f"{len(sets.get('sets', ()))} sets on {sets.get('split_name')}, protocol {sets.get('protocol')}"
         name = "Evaluation" if sets else "Pages"
-        entries.append(Entry(name=f"{name} {below.name}", href=f"{below.name}/{INDEX}", about=about if sets else ""))
+        entries.append(
+            Entry(name=f"{name} {below.name}", href=f"{quote(below.name)}/{INDEX}", about=about if sets else "")
+        )
     return entries
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from relaionet.flows.runs.console import shown
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
@@ -28,11 +30,11 @@ class Reporter:
 
     def say(self, text: str) -> None:
         """Print one line."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(shown(text), markup=False, soft_wrap=True)
 
     def headline(self, text: str) -> None:
         """Print a line that starts a new part of the story."""
-        self.console.print(f"\n{text}", style="bold", markup=False)
+        self.console.print(shown(f"\n{text}"), style="bold", markup=False)
 
     @contextmanager
     def bar(self, text: str, total: int | None) -> Iterator[Advance]:
@@ -40,16 +42,16 @@ class Reporter:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         with Progress(
-            TextColumn("  {task.description:<12}"),
+            TextColumn("  {task.description:<12}", markup=False),
             BarColumn(bar_width=32),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[rate]}", markup=False),
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
             disable=not self.console.is_terminal,
         ) as progress:
-            task = progress.add_task(text, total=total, rate="")
+            task = progress.add_task(shown(text), total=total, rate="")
 
             def advance(count: int) -> None:
                 progress.advance(task, count)
@@ -62,7 +64,7 @@ class Reporter:
         """Print a stage's line: rows in = sum over statuses."""
         parts = " + ".join(f"{count:,} {status}" for status, count in statuses.items()) or "0 rows"
         spent = "already done" if done else f"{seconds:.1f} s"
-        self.console.print(f"  {stage:<12}{rows_in:>7,} = {parts}  ({spent})", markup=False, soft_wrap=True)
+        self.say(f"  {stage:<12}{rows_in:>7,} = {parts}  ({spent})")
 
 
 def by_shard(advance: Advance, rows_count: int, shards_count: int) -> Callable[[], None]:

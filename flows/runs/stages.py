@@ -30,6 +30,7 @@ from relaionet.flows.runs.runners import (
     make_runner,
 )
 from relaionet.manifests.errors import Unavailable
+from relaionet.manifests.escape import escape_markdown
 from relaionet.manifests.tables import Table
 
 ShardWork = Callable[..., bool]
@@ -191,4 +192,6 @@ def publish_counts(run: Run, flow_name: str) -> None:
         {"stage": count.stage, "rows in": count.rows_in, **count.statuses, "seconds": count.seconds}
         for count in run.counts
     ]
-    create_table_artifact(table=table, key=f"relaionet-{flow_name}", description=f"{flow_name} in {run.root}")
+    create_table_artifact(
+        table=table, key=f"relaionet-{flow_name}", description=escape_markdown(f"{flow_name} in {run.root}")
+    )

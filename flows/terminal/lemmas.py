@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, nearest_name
+from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid, read_labels
+from relaionet.manifests.store import csv_bytes
 from relaionet.pipeline.captions.lemma_forms import Form, fold_text, lemma_forms
 from relaionet.pipeline.captions.lemma_match import Rule, name_classes
 from relaionet.pipeline.captions.rule_comparison import OUTCOMES, REASONS, compare_rules
@@ -73,7 +75,7 @@ def compare_source(source: str, rows_count: int, out: Path | None) -> Iterator[s
     captions = _read_captions(source, rows_count)
     found = compare_rules(captions)
     if out is not None:
-        found.with_columns(pl.col("possible_wnids").list.join(" ")).write_csv(out)
+        write_atomic(out, csv_bytes(found.with_columns(pl.col("possible_wnids").list.join(" "))))
     yield f"{captions.len():,} caption{'' if captions.len() == 1 else 's'}, {found.height:,} of them judged differently"
     yield ""
     for rule in ("relaionet", "laionet"):

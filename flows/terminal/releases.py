@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import polars as pl
 
+from relaionet.flows.runs.console import echo, echo_json
 from relaionet.manifests.errors import BadInput, ReLAIONetError
+from relaionet.manifests.escape import show_text
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.release.card import warning_lines
 from relaionet.manifests.release.decisions import DECISIONS_FILE
@@ -38,10 +38,10 @@ def show_list(folder: Path) -> None:
         try:
             info = read_info(path)
         except ReLAIONetError as error:
-            click.echo(f"{path.name:<24} cannot be read: {error}")
+            echo(f"{path.name:<24} cannot be read: {error}")
             continue
         made = " miniature" if info.notes.get("miniature") else ""
-        click.echo(
+        echo(
             f"{info.full_name:<24} {info.rows_count:>9,} rows {info.classes_count:>5,} classes  {info.created[:10]}  "
             f"digest {info.digest[:12]}{made}"
         )
@@ -52,13 +52,13 @@ def show_release(path: Path, *, as_json: bool = False) -> None:
     release = read_release(path)
     info = release.info
     if as_json:
-        click.echo(json.dumps(asdict(info), indent=2, ensure_ascii=False))
+        echo_json(asdict(info))
         return
     rows = release.manifest
-    click.echo(f"{info.full_name}  ({release.path})")
+    echo(f"{info.full_name}  ({release.path})")
     for line in warning_lines(info.notes).replace("**", "").replace(">", "").split("\n"):
         if line.strip():
-            click.echo(f"  {line.strip()}")
+            echo(f"  {line.strip()}")
     facts = {
         "rows": f"{info.rows_count:,} of {info.classes_count:,} classes, {_per_class(info.class_counts)}",
         "votes": _votes(rows),
@@ -75,10 +75,10 @@ def show_release(path: Path, *, as_json: bool = False) -> None:
     }
     for key, value in facts.items():
         if value:
-            click.echo(f"  {key:<10} {value}")
+            echo(f"  {key:<10} {value}")
     for remark in release.remarks:
-        click.echo(f"  {'note':<10} {remark}")
-    click.echo(f"  {'more':<10} {release.path / CARD_FILE}")
+        echo(f"  {'note':<10} {remark}")
+    echo(f"  {'more':<10} {release.path / CARD_FILE}")
 
 
 def _where(rows: pl.DataFrame) -> str:
@@ -104,7 +104,7 @@ def _plain(value: Any) -> str:
     if not isinstance(value, dict):
         return ""
     shown = (f"{key} {item:.3f}" if isinstance(item, float) else f"{key} {item}" for key, item in value.items())
-    return _printable(", ".join(shown))[:400]
+    return show_text(", ".join(shown))[:400]
 
 
 def show_check(path: Path) -> None:
@@ -114,18 +114,18 @@ def show_check(path: Path) -> None:
         BadInput: as for `check_release`.
         Corrupt: as for `check_release`.
     """
-    release = check_release(path, lambda text: click.echo(f"  ok    {text}"))
+    release = check_release(path, lambda text: echo(f"  ok    {text}"))
     for remark in release.remarks:
-        click.echo(f"  note  {remark}")
+        echo(f"  note  {remark}")
     if release.decisions is not None:
         from relaionet.flows.reviewing.resettle import compare_labels
 
         same, differ = compare_labels(release)
         words = f"settled again by the rules it states, {same:,} of {same + len(differ):,} labels come out the same"
-        click.echo(f"  {'note' if differ else 'ok':<5} {words}")
+        echo(f"  {'note' if differ else 'ok':<5} {words}")
         for one in differ[:5]:
-            click.echo(f"        {one[:ID_CHARS]}… does not")
-    click.echo(f"{release.info.full_name} is whole. Cite: {cite_release(asdict(release.info))}")
+            echo(f"        {one[:ID_CHARS]}… does not")
+    echo(f"{release.info.full_name} is whole. Cite: {cite_release(asdict(release.info))}")
 
 
 def show_diff(old: Path, new: Path, *, as_json: bool, rows: Path | None, limit: int) -> None:
@@ -136,24 +136,24 @@ def show_diff(old: Path, new: Path, *, as_json: bool, rows: Path | None, limit: 
         found.rows.write_parquet(part)
         part.replace(rows)
     if as_json:
-        click.echo(json.dumps(diff_as_json(found), indent=2, ensure_ascii=False, default=str))
+        echo_json(diff_as_json(found))
         return
-    click.echo(f"{found.old} -> {found.new}")
+    echo(f"{found.old} -> {found.new}")
     if found.is_empty():
-        click.echo(f"  the same {found.unchanged_count:,} rows")
+        echo(f"  the same {found.unchanged_count:,} rows")
     for change, count in found.counts.items():
         if count:
-            click.echo(f"  {count:>9,} {change:<10} {CHANGES[change]}")
+            echo(f"  {count:>9,} {change:<10} {CHANGES[change]}")
     if not found.is_empty():
-        click.echo(f"  {found.unchanged_count:>9,} unchanged")
+        echo(f"  {found.unchanged_count:>9,} unchanged")
     if found.notes:
-        click.echo(f"  notes that differ: {_printable(', '.join(found.notes))}")
+        echo(f"  notes that differ: {show_text(', '.join(found.notes))}")
     for line in _class_lines(found, limit):
-        click.echo(line)
+        echo(line)
     for line in _row_lines(found, limit):
-        click.echo(line)
+        echo(line)
     if rows is not None:
-        click.echo(f"\nEvery row: {rows}")
+        echo(f"\nEvery row: {rows}")
 
 
 def diff_as_json(found: ReleaseDiff) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _row_lines(found: ReleaseDiff, limit: int) -> Iterator[str]:
 def _tell_row(row: dict[str, Any]) -> str:
     change = row["change"]
     side = "old" if change == "removed" else "new"
-    place = _printable(row[f"{side}_url"] or row[f"{side}_path"] or "")[:URL_CHARS]
+    place = show_text(row[f"{side}_url"] or row[f"{side}_path"] or "")[:URL_CHARS]
     if change in ("added", "removed"):
         twin = f"  (the bytes of {row['same_bytes_as'][:ID_CHARS]})" if row["same_bytes_as"] else ""
         return f"{_name(row[f'{side}_wnid'])}  {place}{twin}"
@@ -230,7 +230,3 @@ def _tell_votes(row: dict[str, Any]) -> str:
 
 def _name(wnid: str) -> str:
     return f"{labels_by_wnid()[wnid].name} ({wnid})"
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

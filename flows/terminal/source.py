@@ -32,7 +32,7 @@ class Preview:
         """All of it in lines of text."""
         tables = {tuple(sorted(part.table.columns.items())): None for part in self.source.parts}
         columns = [", ".join(f"{ours} = {theirs}" for ours, theirs in table) for table in tables if table]
-        lines = [self.source.describe(), *(f"columns: {line}" for line in columns)]
+        lines = [self.source.describe(), *(f"columns: {line}" for line in columns), *self.source.notes]
         if not self.rows.height:
             return [*lines, "no rows"]
         lines.append(f"first {self.rows.height:,} rows:")

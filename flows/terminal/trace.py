@@ -15,7 +15,9 @@ from typing import Any
 
 import polars as pl
 
+from relaionet.flows.runs.console import shown
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.escape import show_text
 from relaionet.manifests.files import HEX_64
 from relaionet.manifests.labels import find_label, labels_by_wnid
 from relaionet.manifests.release.info import INFO_FILE
@@ -135,7 +137,7 @@ def show_value(key: str, value: object) -> str:
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list):
         return ", ".join(show_value(key, item) for item in value)
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
+    text = show_text(str(value))
     if key.endswith(("wnid", "wnids")) and text in labels_by_wnid():
         return f"{labels_by_wnid()[text].name} ({text})"
     if re.fullmatch(HEX_64, text):
@@ -197,16 +199,16 @@ def show_trace(candidate_id: str, folder: Path | None) -> None:
         if full is None:
             continue
         found = True
-        console.print(f"{full}  in {run}", style="bold", markup=False, soft_wrap=True)
+        console.print(shown(f"{full}  in {run}"), style="bold", markup=False, soft_wrap=True)
         table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
         for step in trace_row(run, full):
             text = " · ".join(f"{key} {show_value(key, value)}" for key, value in step.values.items())
             if console.is_terminal:
-                table.add_row(step.table, Text(text))
+                table.add_row(step.table, Text(shown(text)))
             else:  # a file or another program: a line each, nothing broken in two
-                console.print(f"{step.table:<12} {text}", markup=False, soft_wrap=True)
+                console.print(shown(f"{step.table:<12} {text}"), markup=False, soft_wrap=True)
         if console.is_terminal:
             console.print(table)
     if not found:

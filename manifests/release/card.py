@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from relaionet.manifests.escape import escape_markdown, escape_yaml
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.release.sentences import cite_release, plain_text, tell_decisions, tell_origin, tell_rebuild
@@ -33,7 +34,7 @@ def size_category(rows_count: int) -> str:
 
 def _front_matter(about: Mapping[str, Any]) -> str:
     return f"""---
-pretty_name: {title_of(about)}
+pretty_name: {escape_yaml(title_of(about))}
 license: other
 license_name: urls-and-labels-only
 language:
@@ -84,7 +85,7 @@ def _agreement(agreement: Mapping[str, Any]) -> str:
     shown = (
         f"{key}: {value:.3f}" if isinstance(value, float) else f"{key}: {value}" for key, value in agreement.items()
     )
-    return "; ".join(shown) + "."
+    return escape_markdown("; ".join(shown)) + "."
 
 
 def _class_table(counts: Mapping[str, int]) -> str:
@@ -97,11 +98,15 @@ def _class_table(counts: Mapping[str, int]) -> str:
 
 def _terms(notes: Mapping[str, Any]) -> str:
     terms = plain_text(notes.get("licence"))
-    return f"\n\nTerms of the images, as stated by whoever made this release: {terms}" if terms else ""
+    return f"\n\nTerms of the images, as stated by whoever made this release: {escape_markdown(terms)}" if terms else ""
 
 
 def _limitations(notes: Mapping[str, Any]) -> str:
-    return "\n".join(f"- {line}" for line in (*LIMITATIONS, *map(str, notes.get("limitations", ()))))
+    return "\n".join(f"- {line}" for line in (*LIMITATIONS, *map(_own_words, notes.get("limitations", ()))))
+
+
+def _own_words(text: Any) -> str:
+    return escape_markdown(str(text))
 
 
 def _columns() -> str:
@@ -123,7 +128,7 @@ def write_card(path: Path, about: Mapping[str, Any], rows: pl.DataFrame, decisio
     paths_count = rows.height - rows["path"].null_count()
     how = "by hash" if paths_count else "by URL, with labels settled by review"
     text = f"""{_front_matter(about)}
-# {title_of(about)}
+# {escape_markdown(title_of(about))}
 
 {warning_lines(notes)}{about["rows_count"]:,} images of {about["classes_count"]} ImageNet classes, {how}.
 Made {about["created"]}; digest `{about["digest"]}`.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from relaionet.manifests.escape import safe_link, script_json
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.release.card import LICENCE_NOTE, title_of
 from relaionet.manifests.release.sentences import cite_release
@@ -91,7 +91,7 @@ def write_croissant(path: Path, about: Mapping[str, Any], manifest_sha256: str) 
             version=f"{about['version']}.0.0",
             published=about["created"],
             licence=LICENCE_NOTE,
-            url=str(about["notes"].get("url", "manifest.parquet")),
+            url=safe_link(str(about["notes"].get("url", ""))) or "manifest.parquet",
             cite_as=cite_release(about),
         ),
         "distribution": [
@@ -114,4 +114,4 @@ def write_croissant(path: Path, about: Mapping[str, Any], manifest_sha256: str) 
             }
         ],
     }
-    write_atomic(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomic(path, (script_json(document) + "\n").encode())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from relaionet.manifests.escape import escape_markdown, markdown_link, one_line
+
 TITLES = {"relaionet": "reLAIONet"}
 DIGEST_SHOWN = 12
 MAX_CHARS = 2000
@@ -14,7 +16,7 @@ def plain_text(value: Any) -> str:
     """A maker's words on one line, without control characters and of bounded length; "" for what is no text."""
     if not isinstance(value, str):
         return ""
-    return "".join(char for char in " ".join(value.split()) if char.isprintable())[:MAX_CHARS]
+    return one_line(value, MAX_CHARS)
 
 
 def cite_release(about: Mapping[str, Any]) -> str:
@@ -55,8 +57,8 @@ came from are in `release.json`."""
 
 
 def _tell_adopted(adopted: Mapping[str, Any], homepage: str) -> str:
-    layout = plain_text(adopted.get("layout")) or "a folder"
-    where = f" It comes from {homepage}." if homepage else ""
+    layout = escape_markdown(plain_text(adopted.get("layout"))) or "a folder"
+    where = f" It comes from {markdown_link(homepage)}." if homepage else ""
     return f"""## What it is
 
 An image set that exists already, described file by file so that others can check that they have the same one, and

@@ -9,11 +9,13 @@ TOML   [folders]            "crane" = "n02012849"
 from __future__ import annotations
 
 import csv
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from relaionet.manifests.errors import BadInput, nearest_name
+from relaionet.manifests.escape import escape_csv, one_line, unescape_csv
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import find_label
 from relaionet.pipeline.adoption.class_names import Unclear, show_label
@@ -21,6 +23,7 @@ from relaionet.pipeline.adoption.class_names import Unclear, show_label
 SKIP = "skip"
 MAX_BYTES = 10_000_000
 COLUMNS = ("folder", "wnid")
+LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 def read_mapping(file: Path) -> dict[str, str]:
@@ -32,7 +35,7 @@ def read_mapping(file: Path) -> dict[str, str]:
     try:
         if file.stat().st_size > MAX_BYTES:
             raise BadInput(f"{file} is longer than {MAX_BYTES:,} bytes; a mapping has one short line per folder.")
-        text = file.read_text(encoding="utf-8-sig")
+        text = file.read_bytes().decode("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
         raise BadInput(f"{file} does not exist.") from None
     except UnicodeDecodeError:
@@ -52,9 +55,8 @@ def read_mapping(file: Path) -> dict[str, str]:
 
 
 def _read_csv(text: str, file: Path) -> list[tuple[str, str]]:
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     try:
-        rows = list(csv.reader(lines, strict=True))
+        rows = list(csv.reader(_record_lines(text), strict=True))
     except csv.Error as error:
         raise BadInput(f"{file} is no CSV: {error}.") from None
     if not rows or tuple(cell.strip() for cell in rows[0]) != COLUMNS:
@@ -64,12 +66,21 @@ def _read_csv(text: str, file: Path) -> list[tuple[str, str]]:
     wrong = [row for row in rows[1:] if len(row) != len(COLUMNS)]
     if wrong:
         raise BadInput(f"{file}: expected two cells, found {len(wrong[0])} in `{','.join(wrong[0])[:80]}`.")
-    return [(row[0], row[1].strip()) for row in rows[1:]]
+    return [(unescape_csv(row[0]), row[1].strip()) for row in rows[1:]]
+
+
+def _record_lines(text: str) -> Iterator[str]:
+    """The lines of a CSV but empty ones and comments; a name in quotes may hold either."""
+    is_quoted = False
+    for line in LINE.findall(text):
+        if is_quoted or (line.strip() and not line.startswith("#")):
+            is_quoted ^= line.count('"') % 2 == 1
+            yield line
 
 
 def _read_toml(text: str, file: Path) -> list[tuple[str, str]]:
     try:
-        folders = tomllib.loads(text).get("folders")
+        folders = tomllib.loads(text.replace("\r\n", "\n").replace("\r", "\n")).get("folders")
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadInput(f"{file} is no TOML: {error}.") from None
     if not isinstance(folders, dict) or not all(isinstance(wnid, str) for wnid in folders.values()):
@@ -114,7 +125,7 @@ def write_template(folder: Path, name: str, unclear: Iterable[Unclear], known: M
         about = one.fits or one.near
         words = "fits " + " | ".join(map(show_label, about)) if one.fits else "fits no class"
         near = "; nearest: " + " | ".join(map(show_label, about)) if one.near and not one.fits else ""
-        lines += [f"# {one.folder}: {words}{near}".replace("\n", " "), f"{_cell(one.folder)},"]
+        lines += [_comment(f"# {one.folder}: {words}{near}"), f"{_cell(one.folder)},"]
     number = 1
     path = folder / f"{name}-mapping.csv"
     while path.exists():
@@ -125,4 +136,10 @@ def write_template(folder: Path, name: str, unclear: Iterable[Unclear], known: M
 
 
 def _cell(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if any(char in text for char in ',"#') else text
+    safe = escape_csv(text)
+    return '"' + safe.replace('"', '""') + '"' if any(char in safe for char in ',"#\r\n') else safe
+
+
+def _comment(text: str) -> str:
+    """A line that says something; a spreadsheet cuts it at its commas like any other."""
+    return escape_csv(one_line(text).replace(",", ";"))

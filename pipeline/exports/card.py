@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from relaionet.manifests.escape import escape_markdown, escape_yaml, markdown_code, safe_link, script_json
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.release.card import size_category, warning_lines
@@ -26,7 +26,7 @@ def _front_matter(info: Mapping[str, Any]) -> str:
     notes, split, format = info["split"].get("notes", {}), info["split"], get_format(info["form"])
     download = sum(shard["bytes_count"] for shard in info["shards"])
     lines = [
-        "---", f"pretty_name: {json.dumps(_title(info))}", "license: other",
+        "---", f"pretty_name: {escape_yaml(_title(info))}", "license: other",
         "license_name: terms-of-each-image-s-owner",
         "language:", "- en", "task_categories:", "- image-classification", "size_categories:",
         f"- {size_category(info['rows_count'])}", "tags:", "- imagenet", "- out-of-distribution",
@@ -37,7 +37,7 @@ def _front_matter(info: Mapping[str, Any]) -> str:
         "dataset_info:", "  config_name: default", "  features:", *format.features(), "  splits:",
         "  - name: test", f"    num_bytes: {info['bytes_count']}", f"    num_examples: {info['rows_count']}",
         f"  download_size: {max(download, info['bytes_count'])}", f"  dataset_size: {info['bytes_count']}",
-        f"source_release: {json.dumps(split['release'])}", "---", "",
+        f"source_release: {escape_yaml(split['release'])}", "---", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
@@ -76,11 +76,12 @@ def write_export_card(path: Path, info: Mapping[str, Any]) -> None:
     }[info["positions"]]
     columns = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in MEANINGS.items())
     text = f"""{_front_matter(info)}
-# {_title(info)}
+# {escape_markdown(_title(info))}
 
 {warning_lines(split.get("notes", {}))}{info["rows_count"]} images of {info["classes_count"]} ImageNet classes, rebuilt
-from the release `{split["release"]}` (digest `{split["release_digest"]}`): {split["coverage_frac"]:.1%} of its rows
-came back under the policy *{split["policy"]}*. Digest of the split: `{split["digest"]}`.
+from the release {markdown_code(split["release"])} (digest {markdown_code(split["release_digest"])}):
+{split["coverage_frac"]:.1%} of its rows came back under the policy *{escape_markdown(split["policy"])}*. Digest of the
+split: {markdown_code(split["digest"])}.
 
 ## How to read it
 
@@ -125,7 +126,8 @@ def write_export_croissant(path: Path, info: Mapping[str, Any]) -> None:
     document = {
         "@context": CROISSANT_CONTEXT,
         **croissant_head(
-            name=split["name"], version="1.0.0", licence=LICENCE_NOTE, url=str(split.get("notes", {}).get("url", ".")),
+            name=split["name"], version="1.0.0", licence=LICENCE_NOTE,
+            url=safe_link(str(split.get("notes", {}).get("url", ""))) or ".",
             description=f"{_title(info)}: {info['rows_count']} images with ImageNet-1k labels settled by review.",
             cite_as=f"{_title(info)}, split digest {split['digest']}",
             published=_date(split),
@@ -133,7 +135,7 @@ def write_export_croissant(path: Path, info: Mapping[str, Any]) -> None:
         "distribution": parts.distribution,
         "recordSet": parts.record_sets,
     }  # fmt: skip
-    write_atomic(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomic(path, (script_json(document) + "\n").encode())
 
 
 def _date(split: Mapping[str, Any]) -> str | None:

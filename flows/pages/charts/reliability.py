@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 
+from relaionet.manifests.escape import chart_text
 from relaionet.pipeline.proposals.reliability import Reliability
 
 COLORS = ("#1f6fb2", "#c2571a", "#4c8c4a")
@@ -54,7 +55,7 @@ def _draw_panel(axes: object, title: str, one: Reliability, color: str) -> None:
     axes.plot(scores, [bin_.right_frac for bin_ in one.bins], color=color, marker="o", markersize=4, linewidth=1.4)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="probability", aspect="equal")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(title, fontsize=9.5, loc="left")
+    axes.set_title(chart_text(title), fontsize=9.5, loc="left")
     axes.text(
         0.03, 0.97, f"error {one.ece:.3f}\n({one.ece_if_true_high:.3f} by chance)\n{one.count:,} pictures",
         transform=axes.transAxes, va="top", fontsize=8.5,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from relaionet.manifests.escape import chart_text
 from relaionet.manifests.files import write_atomic
 from relaionet.pipeline.captions.text_threshold import BINS_PER_UNIT
 
@@ -39,13 +40,19 @@ def draw_text_threshold(found: TextThreshold, path: Path) -> None:
         _draw_counts(axes, found.doubtful, DOUBTFUL, _label(doubtful, found.doubtful.pass_doubtful_frac))
         _draw_line(axes, found.min_cosine_doubtful, f"{found.min_cosine_doubtful:.3f}", DOUBTFUL, "left")
     is_left = found.min_cosine > low + 0.25 * (high - low)
-    _draw_line(axes, found.min_cosine, f"{found.method}, {found.min_cosine:.3f}", NAMED, "right" if is_left else "left")
+    _draw_line(
+        axes,
+        found.min_cosine,
+        chart_text(f"{found.method}, {found.min_cosine:.3f}"),
+        NAMED,
+        "right" if is_left else "left",
+    )
     axes.set(xlim=(low, high), xlabel="cosine of caption and class text", ylabel="share of pairs per 0.01")
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
     # above the axes: wherever the curves lie, nothing is covered
     axes.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderpad=0)
-    figure.suptitle(f"{found.encoder}, {found.captions_count:,} captions", fontsize=10, x=0.01, ha="left")
+    figure.suptitle(chart_text(f"{found.encoder}, {found.captions_count:,} captions"), fontsize=10, x=0.01, ha="left")
     data = io.BytesIO()
     FigureCanvasAgg(figure).print_png(data, metadata={"Software": None})
     write_atomic(path, data.getvalue())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,9 @@ import polars as pl
 
 from relaionet.flows.pages.evaluation.leaderboard import Board, Cell, Head, Row
 from relaionet.manifests.errors import BadInput, nearest_name
+from relaionet.manifests.escape import escape_latex, escape_markdown
 from relaionet.manifests.files import write_atomic
+from relaionet.manifests.store import csv_bytes
 
 NAMED = ("generator", "steps", "guidance", "NFE")
 
@@ -35,8 +36,8 @@ def write_tables(
     """
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{board.split}-{board.protocol}").strip("-.") or "scores"
     texts = {ending: write(board, scores) for ending, write in FORMS.values()}
-    texts["classes.csv"] = _to_csv(class_scores)
-    texts["differences.csv"] = _to_csv(differences)
+    texts["classes.csv"] = csv_bytes(class_scores).decode()
+    texts["differences.csv"] = csv_bytes(differences).decode()
     paths = []
     for ending, text in texts.items():
         path = folder / f"{stem}{'-' if '.' in ending else '.'}{ending}"
@@ -88,11 +89,11 @@ def write_markdown(board: Board, scores: pl.DataFrame) -> str:
         text = f"**{one.text}**" if one.is_best else f"{one.text} ≈" if one.is_tied else one.text
         return f"{text} ({one.interval})" if one.interval else text
 
-    heads = [*NAMED, *(_arrow(head) for head in board.heads), "n"]
+    heads = [*NAMED, *(escape_markdown(_arrow(head)) for head in board.heads), "n"]
     lines = [heads, ["---"] + ["---:"] * (len(heads) - 1)]
-    lines += [[*_named(row), *map(cell, row.cells), f"{row.n}"] for row in board.rows]
-    table = "\n".join(f"| {' | '.join(_escape_markdown(text) for text in line)} |" for line in lines)
-    return f"{table}\n\n{_caption(board, scores)}\n"
+    lines += [[*map(escape_markdown, _named(row)), *map(cell, row.cells), f"{row.n}"] for row in board.rows]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{table}\n\n{escape_markdown(_caption(board, scores))}\n"
 
 
 def write_latex(board: Board, scores: pl.DataFrame) -> str:
@@ -112,11 +113,11 @@ def write_latex(board: Board, scores: pl.DataFrame) -> str:
     lines = [
         r"\begin{table}", r"\centering", r"\resizebox{\linewidth}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}", r"\toprule",
-        " & ".join(_escape_latex(head).replace("↓", r"$\downarrow$").replace("↑", r"$\uparrow$") for head in heads)
+        " & ".join(map(escape_latex, heads))
         + r" \\", r"\midrule",
-        *(" & ".join(cell(one) if one is None or isinstance(one, Cell) else _escape_latex(one) for one in row) + r" \\"
+        *(" & ".join(cell(one) if one is None or isinstance(one, Cell) else escape_latex(one) for one in row) + r" \\"
           for row in rows),
-        r"\bottomrule", r"\end{tabular}}", rf"\caption{{{_escape_latex(_caption(board, scores))}}}", r"\end{table}",
+        r"\bottomrule", r"\end{tabular}}", rf"\caption{{{escape_latex(_caption(board, scores))}}}", r"\end{table}",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
@@ -134,7 +135,7 @@ def write_csv(board: Board, scores: pl.DataFrame) -> str:
             line[f"{head.metric} low"] = None if one is None else one.low
             line[f"{head.metric} high"] = None if one is None else one.high
         rows.append(line)
-    return _to_csv(pl.DataFrame(rows, infer_schema_length=None))
+    return csv_bytes(pl.DataFrame(rows, infer_schema_length=None)).decode()
 
 
 def write_json_scores(board: Board, scores: pl.DataFrame) -> str:
@@ -175,24 +176,3 @@ def _caption(board: Board, scores: pl.DataFrame) -> str:
         f"Split {board.split}, protocol {board.protocol}, {images} images a set, 95 % intervals in brackets or "
         "beneath; bold is the best, ≈ cannot be told from it on the same requests."
     )
-
-
-def _escape_markdown(text: str) -> str:
-    return re.sub(r"([|<>`\\])", r"\\\1", text).replace("\n", " ")
-
-
-LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "≈": r"$\approx$", "∞": r"$\infty$", "–": "--",
-    "−": "$-$", "×": r"$\times$",
-}  # fmt: skip
-
-
-def _escape_latex(text: str) -> str:
-    return "".join(LATEX.get(sign, sign) for sign in text.replace("\n", " "))
-
-
-def _to_csv(frame: pl.DataFrame) -> str:
-    file = io.BytesIO()
-    frame.write_csv(file)
-    return file.getvalue().decode()
