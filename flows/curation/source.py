@@ -81,7 +81,8 @@ def open_reading(run: Run, places: Sequence[str], config: CandidatesConfig) -> R
     """
     source = open_source(tuple(places), config.schema, config.columns)
     keep_all = keeps_all(source, config)
-    run.reporter.say(f"  {'source':<12}{source.describe()}")
+    for line in (source.describe(), *source.notes):
+        run.reporter.say(f"  {'' if line in source.notes else 'source':<12}{line}")
     if not keep_all:
         run.reporter.say(f"  {'':<12}rows that name no class are counted, not kept one by one (keep_rows)")
     config = replace(config, keep_rows="all" if keep_all else "named", auto_rows_count=0)
@@ -138,9 +139,6 @@ def _whole(run: Run, digest: str) -> dict[str, str] | None:
 
 def _write_all(run: Run, reading: Reading) -> Iterator[tuple[str, str]]:
     """Name and digest of every shard, written where it is not done."""
-    for table in (CANDIDATES, PASSED_OVER):
-        for left in (run.root / table.name).glob("*.part"):  # of a run that was killed while writing
-            left.unlink()
     state, count, is_whole = ReadState(), 0, False
     started = time.perf_counter()
     for name, digest, is_last in _finished(run, reading, state):

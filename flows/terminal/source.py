@@ -48,7 +48,13 @@ class Preview:
 
 
 def _examples(rows: pl.DataFrame, count: int) -> Iterator[str]:
-    """Captions with what they name; addresses where those are at fault."""
+    """Captions with what they name; addresses where those are at fault, and places where lines are."""
+    if (rows["status"] == "malformed").any():
+        yield from (
+            " " * 22 + f"row {row} of {show_value('source', name)}"
+            for name, row in rows.head(count).select("source", "source_row").rows()
+        )
+        return
     told = "url" if (rows["status"] == "bad_url").any() else "caption"
     for row in rows.unique(told, keep="first", maintain_order=True).head(count).iter_rows(named=True):
         text = f"no {told}" if row[told] is None else f'"{show_value(told, row[told])}"'

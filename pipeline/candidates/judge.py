@@ -88,11 +88,15 @@ def _rulings(config: CandidatesConfig) -> list[tuple[str, pl.Expr, str]]:
     # the numbers stand in columns of their own; equal reasons can be counted
     rulings = [
         ("malformed", fault == "line", "the line of the file has not the fields of a row"),
+        ("malformed", fault == "quote", "a quote in the line opens or closes where no field does"),
+        ("malformed", fault == "twice", "the line has two values of one name"),
+        ("bad_url", fault == "url_nested", "the URL is a list or an object, not a text"),
         ("bad_url", url.is_null(), "the source row has no URL"),
         ("bad_url", fault == "url", "the URL is not text in UTF-8"),
         ("bad_url", _longer(url, config.max_url_chars), f"URL longer than {config.max_url_chars} characters"),
         ("bad_url", ~url.str.contains(WEB_URL), "not an http(s) URL"),
         ("bad_text", fault == "caption", "the caption is not text in UTF-8"),
+        ("bad_text", fault == "caption_nested", "the caption is a list or an object, not a text"),
         ("bad_text", _longer(caption, longest), f"caption longer than {longest} characters"),
         ("bad_text", caption.str.contains(CONTROL), "the caption holds control characters"),
         ("unsafe", pl.col("punsafe") > config.max_punsafe, f"punsafe > {config.max_punsafe:g}"),

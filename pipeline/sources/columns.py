@@ -21,32 +21,81 @@ BOM = "\N{BYTE ORDER MARK}"
 
 
 def find_schema(
-    found: Sequence[str], name: str | None = None, columns: Mapping[str, str] | None = None
+    found: Sequence[str],
+    name: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    *,
+    each_once: bool = True,
 ) -> tuple[SourceSchema, dict[str, str]]:
     """The schema of a table.
 
     Args:
-        found: names of its columns.
+        found: names of its columns; spaces and byte-order marks around them count for nothing.
         name: of the schema the user says it has, in any case, or its TOML file; None finds the first of
             `schemas.list_schemas` that fits.
         columns: our name -> the table's, for columns the user names; taken before those of the schema.
+        each_once: every row has all of the columns, so one that is used must not be there twice. False where the names
+            are those of several lines together.
 
     Returns:
         The schema, and our name -> the table's of every column that is used.
 
     Raises:
-        BadInput: no such schema, or the table fits none; the message lists the columns found and what the nearest
-            schema lacks.
+        BadInput: no such schema, a column that is used is there twice, or the table fits none; the message lists the
+            columns found and what the nearest schema lacks.
     """
     check_schema(name, columns)
-    named = dict(columns or {})
+    originals = {clean_name(theirs): theirs for theirs in reversed(found)}
+    named = {ours: clean_name(theirs) for ours, theirs in (columns or {}).items()}
+    schema, resolved = _find_schema([clean_name(theirs) for theirs in found], name, named)
+    if each_once:
+        _check_each_once([clean_name(theirs) for theirs in found], schema, resolved, named)
+    return schema, {ours: originals[theirs] for ours, theirs in resolved.items()}
+
+
+def clean_name(name: str) -> str:
+    """The name of a column without what programs leave around it: spaces, byte-order marks."""
+    return name.strip().strip(BOM).strip()
+
+
+def nested_text(ours: str, theirs: str, held: str) -> str:
+    """What is said of a column of texts that holds lists or objects throughout."""
+    return (
+        f"column '{theirs}' holds {held}; expected text. Take one text out of each into a column of its own, or name "
+        f"another with --column {ours}=… ([candidates.columns])."
+    )
+
+
+def nested_numbers(theirs: str, held: str) -> str:
+    """What is said of a column of numbers that holds none throughout."""
+    return f"column '{theirs}' holds {held}, no numbers: not read"
+
+
+def _check_each_once(
+    found: Sequence[str], schema: SourceSchema, resolved: Mapping[str, str], named: Mapping[str, str]
+) -> None:
+    for ours, theirs in resolved.items():
+        if found.count(theirs) > 1:
+            raise BadInput(
+                f"{found.count(theirs)} columns are called '{theirs}', and which of them is the {ours} is not to be "
+                f"told; give each a name of its own, or name another with --column {ours}=… ([candidates.columns])."
+            )
+        alike = [name for name in found if name.casefold() == theirs.casefold()]
+        if len(alike) > 1 and schema.any_case and ours not in named and theirs not in schema.columns[ours]:
+            raise BadInput(
+                f"columns {_listed(alike)} differ in upper and lower case alone; say which is the {ours} with "
+                f"--column {ours}=… ([candidates.columns])."
+            )
+
+
+def _find_schema(found: Sequence[str], name: str | None, named: dict[str, str]) -> tuple[SourceSchema, dict[str, str]]:
     lost = [theirs for theirs in named.values() if theirs not in found]
     if lost:
         raise BadInput(f"there is no column '{lost[0]}'.{nearest_name(lost[0], found)} Found: {_listed(found)}.")
     if set(REQUIRED) <= set(named) and name is None:
         used = get_schema(PLAIN).resolve(found) | named
         return SourceSchema(name=CUSTOM, columns={ours: (theirs,) for ours, theirs in used.items()}), used
-    candidates = [get_schema(name)] if name is not None else _known_unasked()
+    candidates = [get_schema(name)] if name is not None else known_unasked()
     for schema in candidates:
         resolved = schema.resolve(found) | named
         if set(REQUIRED) <= set(resolved) and (name is not None or not schema.lacks(found, named)):
@@ -54,7 +103,7 @@ def find_schema(
     raise BadInput(_why_none(found, candidates, name, named))
 
 
-def _known_unasked() -> list[SourceSchema]:
+def known_unasked() -> list[SourceSchema]:
     """Schemas a table may be taken for; one of another package must have columns that nothing else has."""
     built_in = built_in_schemas()
     return [schema for schema in list_schemas() if schema.marks or schema in built_in]
@@ -90,7 +139,7 @@ def name_columns(fields: Sequence[Sequence[str]], name: str | None = None) -> tu
     addresses = [sum(_is_address(row[place]) for row in whole) for place in range(width)]
     first_is_names = not any(_is_address(field) for field in fields[0])
     if first_is_names and (len(fields) == 1 or max(addresses, default=0) == 0 or _known_name(fields[0])):
-        return [field.strip().lstrip(BOM) for field in fields[0]], True
+        return [clean_name(field) for field in fields[0]], True
     if max(addresses) * 2 > len(whole):
         place = addresses.index(max(addresses))
         for schema in (*([] if name is None else [get_schema(name)]), *list_schemas()):
@@ -110,7 +159,7 @@ def _is_address(field: str) -> bool:
 
 def _known_name(fields: Sequence[str]) -> bool:
     known = {name.casefold() for schema in list_schemas() for names in schema.columns.values() for name in names}
-    return any(field.strip().lstrip(BOM).casefold() in known for field in fields)
+    return any(clean_name(field).casefold() in known for field in fields)
 
 
 def _listed(found: Sequence[str], most: int = 40) -> str:

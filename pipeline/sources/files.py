@@ -27,6 +27,8 @@ SCHEMES = ("file", "http", "https", "s3", "hf")
 GLOB = re.compile(r"[*?\[]")
 SECRET = re.compile(r"(?i)(sig(nature)?|token|secret|password|credential|access_?key(id)?|api_?key)$")
 READ_AHEAD_BYTES = 4 << 20
+# packages whose errors are those of what they read
+READERS = ("pyarrow", "polars", "_csv", "zlib")
 # packages whose errors are the network's or a server's
 CLIENTS = ("aiohttp", "fsspec", "httpcore", "httpcore2", "httpx", "httpx2", "huggingface_hub", "requests")
 
@@ -96,10 +98,10 @@ def explain_errors(shown: str, kind: str = "a table") -> Iterator[None]:
         raise BadInput(f"{shown}: there is no such file.") from None
     except PermissionError:
         raise BadInput(f"{shown}: no permission to read it; credentials are taken from the environment.") from None
-    except (TimeoutError, OSError, ValueError) as error:
+    except (TimeoutError, OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
         raise _explain(shown, kind, error) from None
     except Exception as error:
-        if type(error).__module__.partition(".")[0] in CLIENTS:
+        if type(error).__module__.partition(".")[0] in (*READERS, *CLIENTS):
             raise _explain(shown, kind, error) from None
         raise
 
@@ -114,7 +116,7 @@ def _explain(shown: str, kind: str, error: Exception) -> Exception:
         )
     if status in (404, 410) or "NotFound" in type(error).__name__:
         return BadInput(f"{shown}: there is no such file ({why}).")
-    if "://" not in shown or isinstance(error, ValueError):
+    if "://" not in shown or isinstance(error, ValueError) or type(error).__module__.startswith(READERS):
         return BadInput(f"{shown}: cannot be read as {kind} ({why}).")
     return Unavailable(f"{shown}: cannot be read now ({why}); the same command continues from here.")
 

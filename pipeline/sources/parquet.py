@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.sources.columns import find_schema
+from relaionet.pipeline.sources.arrow_values import is_number_like, is_text_like, read_numbers, read_texts
+from relaionet.pipeline.sources.columns import find_schema, nested_numbers, nested_text
 from relaionet.pipeline.sources.files import SourceFile, explain_errors
 from relaionet.pipeline.sources.schemas import REQUIRED, SourceSchema
 
@@ -29,7 +30,6 @@ BATCH_BYTES = 64 << 20
 FOOTER_TAIL_BYTES = 8
 # indices into a dictionary take no more than this per row; texts written out take more
 INDEX_BYTES = 5
-UTF8_BYTES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,7 @@ class ParquetTable:
         row_bytes: bytes of the columns that are used, per row of the row group with the longest rows.
         repeating: columns whose texts repeat so often that they are stored as indices into a dictionary.
         footer_sha256: of the footer, which holds sizes, places and smallest and largest values of all parts.
+        notes: what is there and is not read, in words.
     """
 
     schema: SourceSchema
@@ -51,6 +52,7 @@ class ParquetTable:
     row_bytes: float
     repeating: tuple[str, ...]
     footer_sha256: str
+    notes: tuple[str, ...] = ()
 
     @property
     def rows_count(self) -> int:
@@ -75,25 +77,35 @@ def look_at_parquet(file: SourceFile, schema: str | None, columns: Mapping[str, 
     with closing(file.open()) as raw, explain_errors(file.shown, file.kind):
         parquet = ParquetFile(raw)
         found, resolved = find_schema(parquet.schema_arrow.names, schema, columns)
-        for ours, theirs in resolved.items():
-            _check_type(ours, theirs, parquet.schema_arrow.field(theirs).type)
+        used, notes = _leave_nested(resolved, parquet.schema_arrow)
         footer = parquet.metadata
         raw.seek(-FOOTER_TAIL_BYTES, 2)
         length = int.from_bytes(raw.read(FOOTER_TAIL_BYTES)[:4], "little")
         raw.seek(-FOOTER_TAIL_BYTES - length, 2)
         sha256 = hashlib.sha256(raw.read(length)).hexdigest()
-    row_bytes, repeating = _sizes(footer, set(resolved.values()))
+    row_bytes, repeating = _sizes(footer, set(used.values()))
     return ParquetTable(
-        schema=found, columns=resolved, row_bytes=row_bytes, repeating=repeating, footer_sha256=sha256,
+        schema=found, columns=used, row_bytes=row_bytes, repeating=repeating, footer_sha256=sha256, notes=notes,
         group_rows=tuple(footer.row_group(number).num_rows for number in range(footer.num_row_groups)),
     )  # fmt: skip
 
 
-def _check_type(ours: str, theirs: str, dtype: pa.DataType) -> None:
-    import pyarrow as pa
+def _leave_nested(resolved: Mapping[str, str], schema: pa.Schema) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The columns without those of numbers that hold none, and what is said of these.
 
-    if pa.types.is_nested(dtype):
-        raise BadInput(f"column '{theirs}' holds {dtype}; expected {'text' if ours in REQUIRED else 'a number'}.")
+    Raises:
+        BadInput: a column of texts holds none.
+    """
+    used, notes = {}, []
+    for ours, theirs in resolved.items():
+        dtype = schema.field(schema.names.index(theirs)).type
+        if ours in REQUIRED and not is_text_like(dtype):
+            raise BadInput(nested_text(ours, theirs, str(dtype)))
+        if ours in REQUIRED or is_number_like(dtype):
+            used[ours] = theirs
+        else:
+            notes.append(nested_numbers(theirs, str(dtype)))
+    return used, tuple(notes)
 
 
 def _sizes(footer: FileMetaData, wanted: set[str]) -> tuple[float, tuple[str, ...]]:
@@ -145,10 +157,14 @@ def read_parquet(
         )
         wanted = list(dict.fromkeys(table.columns.values()))
         groups = list(range(first, len(ends)))
+        left = (ends[-1] if ends else 0) - start_row
         for batch in parquet.iter_batches(rows, row_groups=groups, columns=wanted) if groups else ():
             part, skip = batch.slice(min(skip, batch.num_rows)), max(0, skip - batch.num_rows)
+            left -= part.num_rows
             if part.num_rows:
                 yield _frame(part, table.columns, max_chars)
+        if left > 0:
+            raise BadInput(f"{file.shown}: {left:,} rows fewer than its footer says; it is damaged.")
 
 
 def _open(file: SourceFile) -> Any:
@@ -166,62 +182,9 @@ def _frame(batch: pa.RecordBatch, columns: Mapping[str, str], max_chars: int) ->
     for ours, theirs in columns.items():
         values = batch.column(theirs)
         if ours in REQUIRED:
-            series[ours], faults[ours] = _texts(values, max_chars)
+            series[ours], faults[ours] = read_texts(values, max_chars)
         else:
-            plain = _plain(values)
-            series[ours] = _texts(plain, max_chars)[0] if _is_bytes(plain.type) else pl.Series(pl.from_arrow(plain))
+            series[ours] = read_numbers(values, max_chars)
     is_bad = [pl.when(pl.lit(faults[ours])).then(pl.lit(ours)) for ours in REQUIRED if faults[ours] is not None]
     frame = pl.DataFrame(series)
     return frame.with_columns(pl.coalesce(*is_bad, pl.lit(None, dtype=pl.String)).alias("fault"))
-
-
-def _is_bytes(dtype: pa.DataType) -> bool:
-    import pyarrow as pa
-
-    checks = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view", "fixed_size_binary")
-    return any(getattr(pa.types, f"is_{check}")(dtype) for check in checks)
-
-
-def _plain(values: pa.Array) -> pa.Array:
-    import pyarrow as pa
-
-    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
-
-
-def _texts(values: pa.Array, max_chars: int) -> tuple[pl.Series, pl.Series | None]:
-    """Texts cut to what is kept, and which of them are not UTF-8 (None where all are)."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_dictionary(values.type):
-        if not _is_bytes(values.type.value_type):
-            return _texts(values.dictionary_decode(), max_chars)
-        texts, faults = _texts(values.dictionary, max_chars)
-        places = pl.Series(pl.from_arrow(values.indices)).cast(pl.UInt32)
-        return texts.gather(places), None if faults is None else faults.gather(places)
-    if not _is_bytes(values.type):
-        return pl.Series(pl.from_arrow(values)).cast(pl.String, strict=False), None
-    most = UTF8_BYTES * max_chars
-    values = values.cast(pa.large_binary())
-    longest = pc.max(pc.binary_length(values)).as_py()
-    if longest is not None and longest > most:
-        values = pc.binary_slice(values, 0, most)
-    raw = pl.Series(pl.from_arrow(values), dtype=pl.Binary)
-    try:
-        return raw.cast(pl.String).str.slice(0, max_chars), None
-    except pl.exceptions.ComputeError:
-        pairs = [_decode(value, most) for value in raw]
-        texts = pl.Series([text for text, _ in pairs], dtype=pl.String).str.slice(0, max_chars)
-        return texts, pl.Series([bad for _, bad in pairs], dtype=pl.Boolean)
-
-
-def _decode(value: bytes | None, most: int) -> tuple[str | None, bool]:
-    """A text, and whether its bytes are not UTF-8; a character cut in two at the end is no fault."""
-    if value is None:
-        return None, False
-    try:
-        return value.decode(), False
-    except UnicodeDecodeError as error:
-        if len(value) == most and error.end == most and most - error.start < UTF8_BYTES:
-            return value[: error.start].decode(), False
-        return value.decode(errors="replace"), True

@@ -6,6 +6,7 @@ read_batches  Source -> frames of url, caption, sizes, scores, source, source_ro
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from relaionet.pipeline.sources.text import TextTable, look_at_text, read_text
 BATCH_ROWS = 49_152
 SMALL_FILE_BYTES = 16 << 20
 TEXT_ROW_BYTES, PACKED_FACTOR = 150, 3
+TEXT_VERSION = "2"
 RETRY_S = (1.0, 5.0, 20.0)
 LOOKING_AT_ONCE = 8
 MAX_SIDE_PX = 2**31 - 1
@@ -57,16 +59,15 @@ class SourcePart:
     @property
     def rows_count(self) -> int | None:
         """Its rows; None where only reading it would tell."""
-        if isinstance(self.table, ParquetTable):
-            return self.table.rows_count
-        return 0 if self.table.schema is None else None
+        return self.table.rows_count
 
     @property
     def rows_estimate(self) -> int:
         """Its rows, estimated from its length where they are not known."""
         if self.rows_count is not None:
             return self.rows_count
-        return -(-(self.file.bytes_count or 0) * (PACKED_FACTOR if self.file.packing else 1) // TEXT_ROW_BYTES)
+        row_bytes = getattr(self.table, "row_bytes", 0) or TEXT_ROW_BYTES
+        return math.ceil((self.file.bytes_count or 0) * (PACKED_FACTOR if self.file.packing else 1) / row_bytes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,15 @@ class Source:
     def rows_estimate(self) -> int:
         """Rows of all files, estimated where they are not known."""
         return sum(part.rows_estimate for part in self.parts)
+
+    @property
+    def notes(self) -> list[str]:
+        """What stands in its files and is not read, in words."""
+        found: dict[str, list[str]] = {}
+        for part in self.parts:
+            for note in part.table.notes:
+                found.setdefault(note, []).append(part.name)
+        return [f"{names[0] if len(names) == 1 else f'{len(names):,} files'}: {note}" for note, names in found.items()]
 
     def describe(self) -> str:
         """Files, schemas and rows on one line, with what the tables do not state."""
@@ -146,10 +156,12 @@ def identify_file(file: SourceFile, table: ParquetTable | TextTable) -> str:
     taken for the same.
     """
     small = file.bytes_count is not None and file.bytes_count <= SMALL_FILE_BYTES
+    # rows made of a text by another rule are not those made now
+    reading = "" if isinstance(table, ParquetTable) else f", reading {TEXT_VERSION}"
     if file.scheme == "file" and small:
-        return f"sha256 {file_sha256(Path(file.path))}"
+        return f"sha256 {file_sha256(Path(file.path))}{reading}"
     footer = table.footer_sha256 if isinstance(table, ParquetTable) else ""
-    return f"{file.bytes_count} bytes, {file.stamp or 'no stamp'}, footer {footer or 'none'}"
+    return f"{file.bytes_count} bytes, {file.stamp or 'no stamp'}, footer {footer or 'none'}{reading}"
 
 
 def read_batches(
@@ -166,8 +178,9 @@ def read_batches(
     Yields:
         url, caption (strings), width_px, height_px (Int32, null where not stated or not positive), punsafe, pwatermark
         (Float32, 0 to 1, null where not stated; LAION-400M's UNLIKELY, UNSURE, NSFW are 0, 0.5, 1), source (name of the
-        part), source_row (Int64, from 0), fault (`url` or `caption` where that is not UTF-8, `line` where a line of a
-        text table is no row; else null).
+        part), source_row (Int64, from 0), fault (`url` or `caption` where that is not UTF-8; of text tables `line`
+        where a line is no row, `quote` where a quote opens or closes at a wrong place, `twice` where a line has two
+        values of one name, `url_nested` or `caption_nested` where that is a list or an object; else null).
 
     Raises:
         BadInput: a file is damaged.

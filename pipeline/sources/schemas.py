@@ -64,13 +64,13 @@ class SourceSchema:
             raise BadInput(f"schema '{self.name}', unnamed: which of the columns is the {strange[0]} is not said.")
 
     def resolve(self, found: Sequence[str]) -> dict[str, str]:
-        """Our name -> the table's, of the columns that are there."""
-        names = {name.casefold(): name for name in reversed(found)} if self.any_case else {name: name for name in found}
-        key = str.casefold if self.any_case else str
-        resolved = {
-            ours: next((names[key(name)] for name in theirs if key(name) in names), None)
-            for ours, theirs in self.columns.items()
-        }
+        """Our name -> the table's, of the columns that are there; one spelt as here goes before others."""
+        folded = {name.casefold(): name for name in reversed(found)} if self.any_case else {}
+        there = set(found)
+        resolved = {}
+        for ours, names in self.columns.items():
+            spelt = (name if name in there else folded.get(name.casefold()) for name in names)
+            resolved[ours] = next((theirs for theirs in spelt if theirs is not None), None)
         return {ours: theirs for ours, theirs in resolved.items() if theirs is not None}
 
     def lacks(self, found: Sequence[str], named: Collection[str] = ()) -> list[str]:

@@ -1,31 +1,32 @@
 """Text tables, read in parts of bounded size: tab-separated, comma-separated and JSON lines, packed or not.
 
-Every line that is no row becomes one with a fault, so that rows are never fewer than lines.
+Every line that is no row becomes one with a fault, so that rows are never fewer than lines; of a row whose quoted field
+runs over several lines, these count as one (see `records`).
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import IO, Any
+from contextlib import closing
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.sources.columns import find_schema, headless_schema, name_columns
 from relaionet.pipeline.sources.files import SourceFile, explain_errors
+from relaionet.pipeline.sources.json_lines import ObjectNames, read_values
+from relaionet.pipeline.sources.json_look import LOOK_BYTES, LOOK_ROWS, look_at_objects
+from relaionet.pipeline.sources.lines import read_lines
+from relaionet.pipeline.sources.records import FAULT_LINE, RowShape, split_quoted, split_tabs
 from relaionet.pipeline.sources.schemas import OURS, SourceSchema
 
-MAX_LINE_BYTES = 4 << 20
 BATCH_CHARS = 32 << 20
-BUFFER_BYTES = 1 << 20
 FIRST_ROWS = 100
-FAULT_LINE = "line"
+SEPARATORS = (",", ";", "\t", "|")
+TAB = "\t"
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -35,15 +36,40 @@ class TextTable:
 
     Attributes:
         schema: of its columns; None where the file is empty.
-        columns: our name -> the table's.
+        columns: our name -> the table's; of JSON lines those found so far.
         names: of its columns, in order; empty for JSON lines, which name them in every line.
-        has_names: the first line holds the names.
+        names_row: record that holds the names, from 0; None where none does.
+        separator: between the fields of a row; empty for JSON lines.
+        has_quotes: fields may be quoted.
+        object_names: what the fields of JSON lines may be called; None for other tables.
+        rows_count: its rows; None where the file is too long to count them.
+        row_bytes: of a row, on average; 0 where nothing was read.
+        notes: what is there and is not read, in words.
     """
 
     schema: SourceSchema | None
     columns: Mapping[str, str]
     names: tuple[str, ...] = ()
-    has_names: bool = False
+    names_row: int | None = None
+    separator: str = ""
+    has_quotes: bool = False
+    object_names: ObjectNames | None = None
+    rows_count: int | None = None
+    row_bytes: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> list[int | None]:
+        """Of each of our columns its place in the row; None where the table has none."""
+        return [self.names.index(self.columns[ours]) if ours in self.columns else None for ours in OURS]
+
+    @property
+    def shape(self) -> RowShape:
+        """What a row looks like."""
+        places = [place for place in self.places if place is not None]
+        if not places:
+            return RowShape(separator=self.separator)
+        return RowShape(separator=self.separator, fields_count=1 + max(places), address_place=self.places[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +81,7 @@ class TextRow:
 
 
 def look_at_text(file: SourceFile, schema: str | None, columns: Mapping[str, str] | None) -> TextTable:
-    """Find the schema of a text table from its first rows.
+    """Find the schema of a text table from its first lines.
 
     Args:
         file: the table.
@@ -63,28 +89,81 @@ def look_at_text(file: SourceFile, schema: str | None, columns: Mapping[str, str
         columns: our name -> the table's, for columns the user names.
 
     Raises:
-        BadInput: it fits no schema, or is not packed as its name says.
+        BadInput: it fits no schema, is no table of its kind, or is not packed as its name says.
         Unavailable: its server does not answer.
     """
-    with file.open(in_order=True) as raw, explain_errors(file.shown, file.kind):
-        start = raw.read(len(b"PAR1"))
-        if start == b"PAR1" or (file.packing is None and start.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))):
-            raise BadInput(f"its bytes are not those of a {file.kind} file; name it what it is.")
-        raw.seek(0)
+    with closing(file.open(in_order=True)) as raw, explain_errors(file.shown, file.kind):
+        lines = read_lines(raw, file)
         if file.kind == "jsonl":
-            first = next((row for row in map(_object, _lines(_unpack(raw, file))) if row is not None), None)
-            if first is None:
-                return TextTable(schema=None, columns={})
-            found, resolved = find_schema(list(first), schema, columns)
-            return TextTable(schema=found, columns=resolved)
-        rows = [row for row in itertools.islice(_split(_unpack(raw, file), file.kind), FIRST_ROWS) if row]
+            look = look_at_objects(lines, schema, columns)
+            return TextTable(
+                schema=look.schema, columns=look.columns, object_names=look.names, rows_count=look.rows_count,
+                row_bytes=look.row_bytes, notes=look.notes,
+            )  # fmt: skip
+        first = list(_take(lines))
+        is_whole = next(lines, b"") == b""
+    if not first:
+        return TextTable(schema=None, columns={}, rows_count=0)
+    table = _find_table(first, file.kind, schema, columns)
+    rows_count = sum(1 for _ in _records(iter(first), table)) - (table.names_row is not None)
+    row_bytes = sum(map(_length, first)) / max(rows_count, 1)
+    return replace(table, rows_count=rows_count if is_whole else None, row_bytes=row_bytes)
+
+
+def _take(lines: Iterator[bytes | None]) -> Iterator[bytes | None]:
+    """As many lines as are looked at."""
+    bytes_count = 0
+    for line in itertools.islice(lines, LOOK_ROWS):
+        yield line
+        bytes_count += _length(line)
+        if bytes_count >= LOOK_BYTES:
+            return
+
+
+def _length(line: bytes | None) -> int:
+    return LOOK_BYTES if line is None else len(line)
+
+
+def _find_table(
+    first: Sequence[bytes | None], kind: str, schema: str | None, columns: Mapping[str, str] | None
+) -> TextTable:
+    """The table that the first lines make up, by the separator that fits best."""
+    fitting: list[tuple[float, TextTable]] = []
+    failures: list[tuple[int, BadInput]] = []
+    for separator in (TAB,) if kind == "tsv" else SEPARATORS:
+        plain = TextTable(schema=None, columns={}, separator=separator, has_quotes=kind != "tsv")
+        records = list(itertools.islice(_records(iter(first), plain), FIRST_ROWS))
+        rows = [record for record in records if isinstance(record, list) and record != [""]]
+        try:
+            table = _name_table(rows, plain, schema, columns)
+        except BadInput as error:
+            failures.append((max(map(len, rows), default=0), error))
+            continue
+        fitting.append(
+            (_share_whole(rows), replace(table, names_row=records.index(rows[0]) if table.names_row == 0 else None))
+        )
+    if fitting:
+        return max(fitting, key=lambda one: one[0])[1]
+    raise max(failures, key=lambda one: one[0])[1]
+
+
+def _share_whole(rows: Sequence[Sequence[str]]) -> float:
+    """Share of rows with as many fields as most have."""
+    lengths = [len(row) for row in rows]
+    return max(map(lengths.count, lengths)) / len(lengths)
+
+
+def _name_table(
+    rows: Sequence[list[str]], plain: TextTable, schema: str | None, columns: Mapping[str, str] | None
+) -> TextTable:
+    """The table with its names and schema; `names_row` is its place among these rows."""
     if not rows:
-        return TextTable(schema=None, columns={})
+        raise BadInput("none of its first lines is a row; expected lines of fields, the first with their names.")
     names, has_names = name_columns(rows, schema)
     if not has_names and not columns:
         schema = schema or headless_schema(names)
     found, resolved = find_schema(names, schema, columns)
-    return TextTable(schema=found, columns=resolved, names=tuple(names), has_names=has_names)
+    return replace(plain, schema=found, columns=resolved, names=tuple(names), names_row=0 if has_names else None)
 
 
 def read_text(
@@ -100,7 +179,7 @@ def read_text(
         max_chars: longest text kept of a field; longer ones are cut there.
 
     Yields:
-        One String column for each of our names, and `fault`: `line` where a line is no row.
+        One String column for each of our names, and `fault`, as `read_batches` tells.
 
     Raises:
         BadInput: it is damaged.
@@ -108,11 +187,10 @@ def read_text(
     """
     if table.schema is None:
         return
-    with file.open(in_order=True) as raw, explain_errors(file.shown, file.kind):
-        rows = _rows(_unpack(raw, file), file.kind, table, max_chars)
+    with closing(file.open(in_order=True)) as raw, explain_errors(file.shown, file.kind):
         batch: list[TextRow] = []
         chars = 0
-        for row in itertools.islice(rows, start_row, None):
+        for row in itertools.islice(_rows(read_lines(raw, file), table, max_chars), start_row, None):
             batch.append(row)
             chars += sum(len(value) for value in row.values if value)
             if len(batch) == batch_rows or chars > BATCH_CHARS:
@@ -127,61 +205,24 @@ def _frame(batch: Sequence[TextRow]) -> pl.DataFrame:
     return pl.DataFrame([(*row.values, row.fault) for row in batch], schema=schema, orient="row")
 
 
-def _unpack(raw: Any, file: SourceFile) -> IO[bytes]:
-    """A buffered stream of the unpacked bytes."""
-    if file.packing is None:
-        return io.BufferedReader(raw, BUFFER_BYTES)
-    import pyarrow as pa
-
-    return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(raw, "r"), file.packing), BUFFER_BYTES)
+def _records(lines: Iterator[bytes | None], table: TextTable) -> Iterator[list[str] | str]:
+    return split_quoted(lines, table.shape) if table.has_quotes else split_tabs(lines)
 
 
-def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:
-    """Lines without their ends; None for one that is too long to be a row."""
-    while line := stream.readline(MAX_LINE_BYTES):
-        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
-            while (rest := stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-                pass
-            yield None
-        else:
-            yield line.rstrip(b"\r\n")
-
-
-def _split(stream: IO[bytes], kind: str) -> Iterator[list[str]]:
-    """Fields of every row; the empty list for a line that is none. Bytes that are not UTF-8 become lone surrogates."""
-    lines = _lines(stream)
-    if kind == "tsv":
+def _rows(lines: Iterator[bytes | None], table: TextTable, max_chars: int) -> Iterator[TextRow]:
+    if table.object_names is not None:
         for line in lines:
-            yield [] if line is None else line.decode("utf-8", "surrogateescape").split("\t")
+            yield _row(*read_values(line, table.object_names), max_chars)
         return
-    csv.field_size_limit(MAX_LINE_BYTES)
-    rows = csv.reader("" if line is None else line.decode("utf-8", "surrogateescape") + "\n" for line in lines)
-    while True:
-        try:
-            yield next(rows)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield []
+    needed, places = table.shape.fields_count, table.places
+    for number, fields in enumerate(_records(lines, table)):
+        if number == table.names_row:
+            continue
+        fault = fields if isinstance(fields, str) else None if needed <= len(fields) <= len(table.names) else FAULT_LINE
+        yield _row([None if fault or place is None else fields[place] for place in places], fault, max_chars)
 
 
-def _rows(stream: IO[bytes], kind: str, table: TextTable, max_chars: int) -> Iterator[TextRow]:
-    if kind == "jsonl":
-        objects = map(_object, _lines(stream))
-        wanted = [table.columns.get(ours) for ours in OURS]
-        for item in objects:
-            values = [None if item is None or name is None else _text(item.get(name)) for name in wanted]
-            yield _row(values, max_chars, fault=FAULT_LINE if item is None else None)
-        return
-    places = [table.names.index(table.columns[ours]) if ours in table.columns else None for ours in OURS]
-    needed = 1 + max(place for place in places[: len(OURS)] if place is not None)
-    for fields in itertools.islice(_split(stream, kind), int(table.has_names), None):
-        is_row = needed <= len(fields) <= len(table.names)
-        values = [fields[place] if is_row and place is not None else None for place in places]
-        yield _row(values, max_chars, fault=None if is_row else FAULT_LINE)
-
-
-def _row(values: Sequence[str | None], max_chars: int, fault: str | None) -> TextRow:
+def _row(values: Sequence[str | None], fault: str | None, max_chars: int) -> TextRow:
     """Cut long fields, empty ones to null, and lone surrogates to marks that say which field was no text."""
     kept: list[str | None] = []
     for ours, value in zip(OURS, values, strict=True):
@@ -194,15 +235,3 @@ def _row(values: Sequence[str | None], max_chars: int, fault: str | None) -> Tex
                 fault = fault or (ours if ours in ("url", "caption") else None)
         kept.append(text)
     return TextRow(values=tuple(kept), fault=fault)
-
-
-def _object(line: bytes | None) -> dict[str, Any] | None:
-    try:
-        item = json.loads(line) if line is not None else None
-    except (ValueError, RecursionError):
-        return None
-    return item if isinstance(item, dict) else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) or value is None else str(value)

@@ -71,6 +71,8 @@ def test_a_source_is_described_on_one_line(tmp_path: Path) -> None:
         table(3, WIDTH=[1] * 3, HEIGHT=[1] * 3).write_parquet(tmp_path / f"{name}.parquet")
     assert open_source(tmp_path).describe() == "2 files, LAION-2B schema, 6 rows (not stated: punsafe, pwatermark)"
     (tmp_path / "c.tsv").write_text(f"{url(1)}\ta caption\n" * 100)
+    assert "; 1 file, CC12M schema, 106 rows (" in open_source([tmp_path, tmp_path / "c.tsv"]).describe()
+    (tmp_path / "c.tsv").write_text(f"{url(1)}\ta caption\n" * 30_000)
     both = open_source([tmp_path, tmp_path / "c.tsv"])
     assert both.describe().startswith("2 files, LAION-2B schema; 1 file, CC12M schema, about ")
     assert both.rows_count is None
@@ -183,16 +185,6 @@ def test_lines_that_are_no_rows_are_rows_with_a_fault(tmp_path: Path) -> None:
     assert rows["caption"].to_list()[4] == "\N{REPLACEMENT CHARACTER}" * 2 + " bytes"
     assert rows["caption"].str.len_chars().max() == 2000
     assert rows["caption"].to_list()[8] is None
-
-
-def test_a_quote_that_is_never_closed_costs_the_rows_in_it_and_not_the_run(tmp_path: Path) -> None:
-    good = f"{url(1)},goldfish\n"
-    (tmp_path / "t.csv").write_text("url,caption\n" + good + f'{url(2)},"open\n' + good * 1000)
-    assert rows_of(tmp_path)["fault"].to_list()[:2] == [None, None]
-    (tmp_path / "t.csv").write_text("url,caption\n" + good + f'{url(2)},"open\n' + good * 140_000)
-    rows = rows_of(tmp_path)
-    assert rows["fault"].to_list()[1] == "line"
-    assert rows["fault"].to_list()[-1] is None
 
 
 def test_parquet_texts_that_are_not_utf8_cost_their_own_row(tmp_path: Path) -> None:

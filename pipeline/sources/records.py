@@ -1,0 +1,133 @@
+"""The records of comma- and tab-separated tables, of which a stray quote costs its own line and no other.
+
+A quoted field may run over several lines. It does so only where all of this holds; else the line in which it opens is
+no record, and those after it are read by themselves:
+
+- it closes, and a separator or the end of a line follows at once;
+- of the lines the record takes, at most one looks like a row by itself: it has the fields that are needed, and an
+  address where the table has its addresses. A whole record has one address there, and one in another line would be a
+  row that is swallowed;
+- it takes at most 1,000 lines and 4 MiB.
+
+A quote within a field that none opens stands for itself.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from relaionet.pipeline.sources.lines import MAX_LINE_BYTES
+
+MAX_FIELD_LINES = 1000
+QUOTE = '"'
+FAULT_LINE, FAULT_QUOTE = "line", "quote"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowShape:
+    """What a row of a table looks like.
+
+    Attributes:
+        separator: between its fields.
+        fields_count: fields it has at least.
+        address_place: of the field that holds its address, from 0; None where it is not known yet.
+    """
+
+    separator: str
+    fields_count: int = 2
+    address_place: int | None = None
+
+    def fits(self, line: str) -> bool:
+        """True for a line that looks like a row by itself, whatever its quotes mean."""
+        return self._fits(line.rstrip("\r\n").split(self.separator)) or self._fits(_alone(line, self.separator))
+
+    def _fits(self, fields: list[str]) -> bool:
+        if len(fields) < self.fields_count:
+            return False
+        asked = fields if self.address_place is None else fields[self.address_place : self.address_place + 1]
+        return any(is_address(field) for field in asked)
+
+
+def is_address(field: str) -> bool:
+    """True for a field that holds an address and nothing else."""
+    text = field.strip().lstrip(QUOTE)
+    return text[:8].lower().startswith(("http://", "https://")) and not any(map(str.isspace, text))
+
+
+def _alone(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader((line,), delimiter=separator), [])
+    except csv.Error:
+        return []
+
+
+def split_tabs(lines: Iterator[bytes | None]) -> Iterator[list[str] | str]:
+    """Records of a table that knows no quotes: one per line; the fault of a line that is none."""
+    for line in lines:
+        yield FAULT_LINE if line is None else _decode(line).rstrip("\r\n").split("\t")
+
+
+def split_quoted(lines: Iterator[bytes | None], shape: RowShape) -> Iterator[list[str] | str]:
+    """Records of a table whose fields may be quoted.
+
+    Args:
+        lines: of the table, as `lines.read_lines` gives them.
+        shape: what a row looks like.
+
+    Yields:
+        The fields of a record, which takes one line or more; for a line that is none its fault, `line` or `quote`.
+        Bytes that are not UTF-8 are lone surrogates.
+    """
+    csv.field_size_limit(MAX_LINE_BYTES)
+    reader = _QuotedReader(lines, shape)
+    while (record := reader.next_record()) is not None:
+        yield record
+
+
+class _QuotedReader:
+    """Reads record after record; lines that were looked at in vain come again."""
+
+    def __init__(self, lines: Iterator[bytes | None], shape: RowShape) -> None:
+        self._lines, self._shape = lines, shape
+        self._again: deque[str | None] = deque()
+
+    def next_record(self) -> list[str] | str | None:
+        """Fields or a fault; None at the end."""
+        line = self._next_line()
+        if line is None:
+            return FAULT_LINE
+        if QUOTE not in line:
+            return line.rstrip("\r\n").split(self._shape.separator) if line else None
+        taken: list[str | None] = []
+        try:
+            return next(csv.reader(self._feed(line, taken), delimiter=self._shape.separator, strict=True))
+        except (csv.Error, StopIteration):
+            self._again.extendleft(reversed(taken))
+            return FAULT_QUOTE
+
+    def _next_line(self) -> str | None:
+        """Empty at the end, which no line is."""
+        if self._again:
+            return self._again.popleft()
+        line = next(self._lines, b"")
+        return None if line is None else _decode(line)
+
+    def _feed(self, first: str, taken: list[str | None]) -> Iterator[str]:
+        """Lines of one record, as long as they may be; those behind the first are noted."""
+        yield first
+        rows_count, chars = int(self._shape.fits(first)), len(first)
+        while line := self._next_line():
+            taken.append(line)
+            rows_count, chars = rows_count + self._shape.fits(line), chars + len(line)
+            if rows_count > 1 or chars > MAX_LINE_BYTES or len(taken) >= MAX_FIELD_LINES:
+                return
+            yield line
+        if line is None:
+            taken.append(line)
+
+
+def _decode(line: bytes) -> str:
+    return line.decode("utf-8", "surrogateescape")
