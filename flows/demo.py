@@ -43,7 +43,7 @@ from relaionet.flows.terminal.demo import say_summary
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.manifests.release.release import Release, check_release
-from relaionet.manifests.store import Receipt
+from relaionet.manifests.store import Receipt, write_parquet
 from relaionet.manifests.tables import TASKS, VERDICTS
 from relaionet.pipeline.miniature.server import serve_world
 from relaionet.pipeline.miniature.world import World, WorldConfig, make_world, open_world
@@ -280,9 +280,7 @@ def write_results(run: Run, rules: AgreementConfig, world: World, evaluation: Ev
         curation=curation_facts(run, **against_truth), agreement=facts["agreement"], reviewers=facts["reviewers"],
         is_miniature=True, is_simulated=True, provenance={"curation": read_json(run.root / "run.json")},
     )  # fmt: skip
-    part = run.root / "scores.parquet.part"
-    pl.read_parquet(evaluation.run.root / "scores.parquet").write_parquet(part)
-    part.replace(run.root / "scores.parquet")
+    write_parquet(run.root / "scores.parquet", pl.read_parquet(evaluation.run.root / "scores.parquet"))
     write_json(run.root / "summary.json", summary)
     return summary
 

@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from relaionet.manifests.containers.limits import JSON, Refused
+from relaionet.manifests.containers.texts import parse_json, read_bounded
 from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.replacing import replacing
 
 CHUNK_BYTES = 1 << 20
 HEX_64 = r"[0-9a-f]{64}"  # what a sha256 looks like, in names and digests
@@ -87,16 +90,10 @@ def _spell(value: Any) -> Iterator[str]:
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
     """Write bytes to `path` so that it holds either the old content or all of the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def json_bytes(value: Any) -> bytes:
@@ -118,11 +115,24 @@ def read_json(path: Path) -> Any:
 
     Raises:
         BadInput: it does not exist or cannot be read.
-        Corrupt: it is no JSON.
+        Corrupt: it is no JSON, or holds more than such a file does.
     """
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(read_bounded(path, JSON.max_bytes))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise BadInput(f"{path} does not exist.") from None
-    except ValueError as error:
+    except Refused as error:
         raise Corrupt(f"{path} is no JSON: {error}.") from None
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        BadInput: it does not exist or cannot be read.
+        Corrupt: it is no JSON, holds something else, or more than such a file does.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise Corrupt(f"{path} holds {type(found).__name__}; expected an object of keys and values.")
+    return found

@@ -23,6 +23,7 @@ from relaionet.annotations.label_studio.installation import STUDIO_VERSION, empt
 from relaionet.annotations.label_studio.server_settings import read_credentials, server_environment
 from relaionet.annotations.label_studio.upgrade import note_version, prepare_folder
 from relaionet.manifests.errors import BadInput, Unavailable
+from relaionet.manifests.replacing import replacing
 from relaionet.pipeline.child_process import STOP_S, ChildProcess, guarded, read_log, start_child
 
 _POLL_S = 0.25
@@ -210,9 +211,8 @@ def _copy_database(data: Path, home: Path | None) -> None:
     target, empty = data / "label_studio.sqlite3", empty_database(home)
     if empty.exists() and not target.exists():
         data.mkdir(mode=0o700, exist_ok=True)
-        part = target.with_suffix(".part")
-        shutil.copyfile(empty, part)
-        part.replace(target)
+        with replacing(target) as part:
+            shutil.copyfile(empty, part)
 
 
 def _wait_ready(server: StudioServer, log: Path, timeout_s: float) -> None:

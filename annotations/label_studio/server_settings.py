@@ -9,6 +9,7 @@ from pathlib import Path
 
 from relaionet.annotations.tasks.page import SUBMIT_KEYS
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.replacing import replacing
 
 ADMIN_EMAIL = "admin@localhost"
 # of Label Studio's editor, for every user of the server; what Enter did before has a key nobody presses
@@ -30,10 +31,11 @@ def read_credentials(folder: Path) -> dict[str, str]:
         folder.chmod(0o700)
         if not path.exists():
             made = {"email": ADMIN_EMAIL, "password": secrets.token_urlsafe(18), "token": secrets.token_hex(20)}
-            part = path.with_suffix(".part")
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            with (
+                replacing(path) as part,
+                os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file,
+            ):
                 json.dump(made, file)
-            part.replace(path)
         found = json.loads(path.read_text())
         return {name: str(found[name]) for name in ("email", "password", "token")}
     except OSError as error:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from relaionet.annotations.label_studio.installation import STUDIO_VERSION
 from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.files import write_json
+from relaionet.manifests.replacing import replacing
 
 DATABASE = Path("data") / "label_studio.sqlite3"
 
@@ -28,9 +30,7 @@ def read_version(folder: Path) -> str | None:
 
 def note_version(folder: Path, version: str = STUDIO_VERSION) -> None:
     """Say which version the folder's database belongs to now."""
-    part = folder / "version.json.part"
-    part.write_text(json.dumps({"label_studio": version}) + "\n")
-    part.replace(folder / "version.json")
+    write_json(folder / "version.json", {"label_studio": version})
 
 
 def prepare_folder(folder: Path, version: str = STUDIO_VERSION) -> Path | None:
@@ -68,22 +68,19 @@ def save_database(folder: Path, version: str) -> Path:
     place = folder / "backups"
     place.mkdir(mode=0o700, exist_ok=True)
     copy = place / f"label_studio-{version}-{datetime.now(UTC):%Y%m%dT%H%M%S}.sqlite3"
-    part = copy.with_suffix(".part")
     try:
-        with (
-            contextlib.closing(sqlite3.connect(f"file:{folder / DATABASE}?mode=ro", uri=True)) as source,
-            contextlib.closing(sqlite3.connect(part)) as target,
-        ):
-            source.backup(target)
-            (sound,) = target.execute("PRAGMA quick_check").fetchone()
-        if sound != "ok":
-            raise Corrupt(f"{folder / DATABASE} is damaged: {sound}. Nothing was changed.")
-        part.chmod(0o600)
-        part.replace(copy)
+        with replacing(copy) as part:
+            with (
+                contextlib.closing(sqlite3.connect(f"file:{folder / DATABASE}?mode=ro", uri=True)) as source,
+                contextlib.closing(sqlite3.connect(part)) as target,
+            ):
+                source.backup(target)
+                (sound,) = target.execute("PRAGMA quick_check").fetchone()
+            if sound != "ok":
+                raise Corrupt(f"{folder / DATABASE} is damaged: {sound}. Nothing was changed.")
+            part.chmod(0o600)
     except sqlite3.Error as error:
         raise Corrupt(f"{folder / DATABASE} cannot be saved: {error}. Nothing was changed.") from None
-    finally:
-        part.unlink(missing_ok=True)
     return copy
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import HEX_64
+from relaionet.manifests.replacing import replacing
 from relaionet.pipeline.images.picture import FOR_REVIEW, OWN, read_picture
 
 if TYPE_CHECKING:
@@ -101,14 +102,9 @@ def store_picture(data: bytes, folder: Path) -> Path:
 
 
 def _write(target: Path, data: bytes) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
+    with replacing(target) as part:
         part.write_bytes(data)
         os.utime(part, (_DATE_S, _DATE_S))
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 

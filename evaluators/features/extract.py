@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from relaionet.evaluators.features.images import ImageSource
 from relaionet.evaluators.protocols import Protocol
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.replacing import replacing
 from relaionet.manifests.store import Receipt, Store
 
 VERSION = "1"
+GROWING = ".npy.growing"  # arrays that are being filled; a run that goes on fills them further
 SAVE_EVERY = 16
 """Batches between two points a killed run can go on from."""
 
@@ -93,20 +96,23 @@ def _extract_all(
     digest: str,
     progress: Callable[[int], None] | None,
 ) -> None:
-    """Fill the `.part` arrays from where they stand, then rename them."""
+    """Fill the arrays from where they stand, then give them their names."""
     folder.mkdir(parents=True, exist_ok=True)
     point = folder / "progress.json"
     state = read_json(point) if point.exists() else {}
     done = state["done_count"] if state.get("digest") == digest else 0
-    names = state["arrays"] if done else {}
-    arrays = {name: np.load(folder / f"{name}.npy.part", mmap_mode="r+") for name in names}
+    names = state["arrays"] if done else ()
+    if not all((folder / f"{name}{GROWING}").is_file() for name in names):
+        done, names = 0, ()
+    arrays = {name: np.load(folder / f"{name}{GROWING}", mmap_mode="r+") for name in names}
+    _drop_growing(folder, names)
     if progress is not None and done:
         progress(done)
     for start in range(done, len(images), batch_count):
         stop = min(start + batch_count, len(images))
         found = _extract_batch(images.read(start, stop), extractor, batch_count)
         if not arrays:
-            arrays = {name: _open_part(folder, name, len(images), rows) for name, rows in found.items()}
+            arrays = _open_growing(folder, found, len(images))
         for name, rows in found.items():
             arrays[name][start:stop] = rows[: stop - start]
         if stop == len(images) or (start // batch_count) % SAVE_EVERY == SAVE_EVERY - 1:
@@ -116,7 +122,7 @@ def _extract_all(
         if progress is not None:
             progress(stop - start)
     for name in sorted(arrays):
-        (folder / f"{name}.npy.part").replace(folder / f"{name}.npy")
+        (folder / f"{name}{GROWING}").replace(folder / f"{name}.npy")
     point.unlink(missing_ok=True)
 
 
@@ -129,10 +135,27 @@ def _extract_batch(images: np.ndarray, extractor: Extractor, batch_count: int) -
     return {name: np.asarray(rows, dtype=np.float32) for name, rows in found.items()}
 
 
-def _open_part(folder: Path, name: str, count: int, rows: np.ndarray) -> np.ndarray:
-    return np.lib.format.open_memmap(
-        folder / f"{name}.npy.part", mode="w+", dtype=np.float32, shape=(count, rows.shape[1])
-    )
+def _open_growing(folder: Path, found: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+    """Empty arrays on disk, all of whose room is taken now: a full disk met later would end the process."""
+    arrays = {}
+    try:
+        for name, rows in found.items():
+            path = folder / f"{name}{GROWING}"
+            arrays[name] = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(count, rows.shape[1]))
+            with path.open("r+b") as file:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except BaseException:
+        _drop_growing(folder, ())
+        raise
+    return arrays
+
+
+def _drop_growing(folder: Path, but: Collection[str]) -> None:
+    """Remove arrays nobody goes on with; earlier versions called them `.npy.part`."""
+    for path in (*folder.glob(f"*{GROWING}"), *folder.glob("*.npy.part")):
+        if path.name.removesuffix(GROWING) not in but:
+            path.unlink()
 
 
 def _folder_name(extractor: Extractor) -> str:
@@ -147,12 +170,10 @@ def _files_sha256(folder: Path) -> str:
 
 def _write_ids(path: Path, ids: Sequence[str]) -> None:
     """The ids beside the arrays, one a line, for whoever reads the folder; the digest holds them too."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
         for index, name in enumerate(ids):
             file.write(("[\n" if not index else ",\n") + json.dumps(name, ensure_ascii=False))
         file.write("\n]\n")
-    part.replace(path)
 
 
 def _read(store: Store, name: str, ids: Sequence[str]) -> Features:

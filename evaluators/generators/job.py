@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from relaionet.evaluators.generators.protocol import Request, Settings
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import write_atomic, write_json
 from relaionet.pipeline.images.decode import BrokenImage
 from relaionet.pipeline.images.picture import FOR_SAMPLES, TooLarge, read_picture
 
@@ -88,10 +89,10 @@ def write_job(folder: Path, job: Mapping[str, Any]) -> None:
     """Write a job as files: `job.json` (all but the requests, and where they are) and `requests.jsonl`."""
     (folder / "out").mkdir(parents=True, exist_ok=True)
     lines = "".join(json.dumps(request) + "\n" for request in job["requests"])
-    (folder / "requests.jsonl").write_text(lines, encoding="utf-8")
+    write_atomic(folder / "requests.jsonl", lines.encode())
     head = {key: value for key, value in job.items() if key != "requests"}
     head |= {"requests": "requests.jsonl", "out": "out"}
-    (folder / "job.json").write_text(json.dumps(head, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "job.json", head)
 
 
 def read_image(data: bytes | Path) -> NDArray[np.uint8]:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label
+from relaionet.manifests.replacing import replacing
 from relaionet.pipeline.miniature.drawings.pictures import CLASSES, draw_picture
 
 SIZE_PX = 32
@@ -61,8 +62,6 @@ def draw_pool(per_class: int, first_seed: int, cache: Path | None = None) -> NDA
         for i in range(per_class):
             pool[row, i] = draw_small(wnid, first_seed + i)
     if cache is not None:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        part = cache.with_suffix(".part.npy")
-        np.save(part, pool)
-        part.replace(cache)
+        with replacing(cache) as part, part.open("wb") as file:
+            np.save(file, pool)
     return pool

@@ -24,6 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from relaionet.evaluators.generators.flow_maps.backbones.unet import UNet, UNetConfig
 from relaionet.evaluators.miniature.pictures import TRAIN_SEED, draw_pool
 from relaionet.manifests.files import write_json
+from relaionet.manifests.replacing import replacing
 
 FLOW_NET = UNetConfig(widths=(64, 128, 128), blocks=1, num_classes=20)
 MEANFLOW_NET = replace(FLOW_NET, second_time=True, guidance_input=True)
@@ -216,8 +217,8 @@ def train_generator(
                 "network": network.state_dict(), "average": average, "step": step + 1, "loss": recent,
                 "seconds": spent_s + time.monotonic() - started, "optimizer": optimizer.state_dict(),
             }  # fmt: skip
-            torch.save(state, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
+            with replacing(checkpoint) as part:
+                torch.save(state, part)
     return average, recent, spent_s + time.monotonic() - started
 
 

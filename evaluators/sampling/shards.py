@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import file_sha256
+from relaionet.manifests.replacing import replacing
 from relaionet.manifests.store import Receipt, Store
 from relaionet.manifests.tables import SAMPLES
 
@@ -65,15 +65,9 @@ class _Hashed:
 def write_images(store: Store, shard: str, images: NDArray[np.uint8], digest: str, seconds: float) -> None:
     """Write one shard `[n, H, W, 3]` uint8, then its receipt."""
     path = store.root / IMAGES / f"{shard}.npy"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # a run that was killed may still be writing its own
-    try:
-        with part.open("wb") as file:
-            hashed = _Hashed(file)
-            np.lib.format.write_array(hashed, images, allow_pickle=False)  # type: ignore[arg-type]
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, part.open("wb") as file:
+        hashed = _Hashed(file)
+        np.lib.format.write_array(hashed, images, allow_pickle=False)  # type: ignore[arg-type]
     receipt = Receipt(
         table=IMAGES, shard=shard, rows_count=len(images), sha256=hashed.sha256.hexdigest(), digest=digest,
         seconds=round(seconds, 3),

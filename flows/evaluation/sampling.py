@@ -29,6 +29,7 @@ from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.stages import run_shards
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.store import write_parquet
 from relaionet.manifests.tables import SAMPLES
 from relaionet.pipeline.machine import largest, peak_memory_bytes
 
@@ -83,8 +84,7 @@ def sample_on_workers(
     shards = plan_shards(one.info, requests, one.settings, config.shard_size)
     drop_others(there.store, [shard.name for shard in shards])
     path = there.root / REQUESTS
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pl.DataFrame([asdict(request) for request in requests], infer_schema_length=None).write_parquet(path)
+    write_parquet(path, pl.DataFrame([asdict(request) for request in requests], infer_schema_length=None))
     job = SampleJob(
         spec=one.entry.generator, options=one.entry.options, device=recipe.device, info=one.info,
         settings=one.settings, config=config, requests_sha256=file_sha256(path),

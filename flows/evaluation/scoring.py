@@ -25,6 +25,7 @@ from relaionet.flows.evaluation.inputs import Inputs
 from relaionet.flows.evaluation.plan import ScoredSet
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.files import digest_of, read_json, write_json
+from relaionet.manifests.store import write_parquet
 from relaionet.manifests.tables import ALIVE, CLASS_SCORES, SCORES
 
 
@@ -139,9 +140,7 @@ def write_scores(scoring: Scoring, sets: list[ScoredSet], scores: pl.DataFrame) 
     differences = compare_sets([read_influences(_influences_path(one)) for one in sets], scoring.split_name)
     whole = pl.concat(by_class) if by_class else CLASS_SCORES.empty()
     for name, frame in (("class_scores", whole), ("differences", differences), ("scores", scores)):
-        part = run.root / f"{name}.parquet.part"
-        frame.write_parquet(part)
-        part.replace(run.root / f"{name}.parquet")
+        write_parquet(run.root / f"{name}.parquet", frame)
     return scores
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from relaionet.manifests.labels import labels_table
 from relaionet.manifests.release.decisions import join_questions
 from relaionet.manifests.release.manifest_check import LATER_COLUMNS
 from relaionet.manifests.release.release import VECTORS_FILE, make_release
+from relaionet.manifests.replacing import replacing
 from relaionet.manifests.tables import (
     CANDIDATES,
     DECISIONS,
@@ -62,10 +62,8 @@ def release_run(run: Run, settings: ReviewSettings, *, vectors: bool = False, **
     )  # fmt: skip
     if vectors and not (path / VECTORS_FILE).is_file():
         run.reporter.say(f"  {path.name} was released before, without embeddings; a release is never changed")
-    link, part = run.root / "release", run.root / f".release.{os.getpid()}.part"
-    part.unlink(missing_ok=True)
-    part.symlink_to(path.relative_to(run.root), target_is_directory=True)
-    part.replace(link)
+    with replacing(run.root / "release") as part:
+        part.symlink_to(path.relative_to(run.root), target_is_directory=True)
     run.reporter.say(f"  released    {manifest.height:>7,} rows of {manifest['wnid'].n_unique()} classes: {path}")
     return path
 

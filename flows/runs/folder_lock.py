@@ -8,22 +8,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.places import check_place
+from relaionet.manifests.replacing import drop_parts
 
 
 @contextmanager
 def hold_folder(folder: Path) -> Iterator[None]:
     """Keep a folder to this process while inside; it is made where it is missing.
 
+    What a process that was killed was writing in it is removed.
+
     The system lets go of it when the process ends, however that comes about. Where it knows no locks on folders
     (Windows, some network file systems), nothing is held.
 
     Raises:
-        BadInput: another process holds it.
+        BadInput: another process holds it, or it is no folder of this machine.
     """
+    check_place(folder, "folder")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         import fcntl
     except ImportError:
+        drop_parts(folder)
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -36,6 +42,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
             ) from None
         except OSError:  # this file system has no locks
             pass
+        drop_parts(folder)
         yield
     finally:
         os.close(handle)

@@ -18,6 +18,7 @@ from relaionet.manifests.release.diff import CHANGES, ReleaseDiff, diff_releases
 from relaionet.manifests.release.info import read_info
 from relaionet.manifests.release.release import CARD_FILE, check_release, list_releases, read_release
 from relaionet.manifests.release.sentences import cite_release
+from relaionet.manifests.store import write_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,9 +133,7 @@ def show_diff(old: Path, new: Path, *, as_json: bool, rows: Path | None, limit: 
     """Print what differs between two releases, and write the rows where asked to."""
     found = diff_releases(read_release(old), read_release(new))
     if rows is not None:
-        part = rows.with_name(f"{rows.name}.part")
-        found.rows.write_parquet(part)
-        part.replace(rows)
+        write_parquet(rows, found.rows)
     if as_json:
         echo_json(diff_as_json(found))
         return

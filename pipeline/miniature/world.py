@@ -13,6 +13,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json, write_json
+from relaionet.manifests.replacing import replacing
 from relaionet.pipeline.miniature.captions import write_caption
 from relaionet.pipeline.miniature.drawings.pictures import (
     CLASSES,
@@ -133,14 +134,12 @@ def make_world(out: Path, config: WorldConfig | None = None, progress: Callable[
             return open_world(out)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out} exists and holds no synthetic world; choose another folder.")
-    part = out.with_name(out.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    photos_count = _fill(part, config, progress or (lambda _: None))
-    write_json(part / "world.json", {"digest": digest, "photos_count": photos_count, "seed": config.seed})
-    if out.exists():
-        shutil.rmtree(out)
-    part.rename(out)
+    with replacing(out) as part:
+        part.mkdir()
+        photos_count = _fill(part, config, progress or (lambda _: None))
+        write_json(part / "world.json", {"digest": digest, "photos_count": photos_count, "seed": config.seed})
+        if out.exists():
+            shutil.rmtree(out)
     return open_world(out)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.replacing import replacing
 from relaionet.pipeline.retrieval.exact import Progress
 from relaionet.pipeline.retrieval.index_plan import IndexConfig, IndexPlan
 from relaionet.pipeline.retrieval.ivf import ADD_ROWS, VERSION, Recall, VectorIndex, train_index, tune_index
@@ -155,15 +156,12 @@ def _fill(base: VectorShards, plan: IndexPlan, config: IndexConfig, parts: Path,
 def _write(index: Any, path: Path) -> None:
     import faiss
 
-    part = path.with_name(path.name + ".part")
     try:
-        faiss.write_index(index, str(part))
-        part.replace(path)
+        with replacing(path) as part:
+            faiss.write_index(index, str(part))
     except RuntimeError as error:
         why = " ".join(str(error).split())[-200:]
         raise Unavailable(f"{path} could not be written ({why}); free some space, then go on.") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Any:

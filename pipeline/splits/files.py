@@ -20,7 +20,7 @@ from relaionet.manifests.files import HEX_64, file_sha256
 
 IMAGES_FOLDER, ASIDE_FOLDER, WORK_FOLDER = "images", "aside", ".fetched"
 HASH_THREADS = 4
-OWN_NAME = re.compile(HEX_64 + r"\.[a-z0-9]{1,8}(\.part)?")
+OWN_NAME = re.compile(HEX_64 + r"\.[a-z0-9]{1,8}(\.[0-9a-f-]+)?(\.part)?")
 
 
 def picture_places(rows: pl.DataFrame) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import re
 import shutil
 from pathlib import Path
@@ -11,6 +11,7 @@ from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import read_json
 from relaionet.manifests.release.info import INFO_FILE
 from relaionet.manifests.release.release import check_release, find_release
+from relaionet.manifests.replacing import drop_parts, replacing
 from relaionet.pipeline.hub import HubAddress, fetch_snapshot, parse_address
 
 MAX_INFO_BYTES = 64 * 2**20
@@ -58,20 +59,17 @@ def fetch_release(address: str, cache: Path, token: str | None = None) -> Path:
 
 def _copy_files(source: Path, names: list[str], place: Path) -> None:
     """Make a folder of a snapshot's files (links into the Hub's cache) as files of its own, whole or not at all."""
-    part = place.with_name(f"{place.name}.{os.getpid()}.part")
-    part.mkdir(parents=True)
+    drop_parts(place.parent, below=False)
     try:
-        for name in names:
-            if (source / name).is_file():
-                shutil.copyfile(source / name, part / name)
-        check_release(part)
-        try:
-            part.rename(place)
-        except OSError:  # another process was first: what is there is checked like anything else
-            if not place.is_dir():
-                raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        with replacing(place) as part:
+            part.mkdir()
+            for name in names:
+                if (source / name).is_file():
+                    shutil.copyfile(source / name, part / name)
+            check_release(part)
+    except OSError as error:  # another process was first: what is there is checked like anything else
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not place.is_dir():
+            raise
 
 
 def _file_names(release: Path) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from relaionet.manifests.replacing import replacing
 from relaionet.manifests.tables import DOWNLOADS
 from relaionet.manifests.tables.schema import ALIVE, shape_table
 from relaionet.pipeline.images.decode import BrokenImage
@@ -180,7 +181,5 @@ def _copy_one(row: dict[str, Any], folder: Path, images: Path, inside: Mapping[s
         row |= {"status": "broken", "reason": "the file changed while it was read"}
         return
     target = images / row["path"]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.part")
-    part.write_bytes(data)
-    part.replace(target)
+    with replacing(target) as part:
+        part.write_bytes(data)

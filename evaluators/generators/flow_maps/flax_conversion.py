@@ -7,7 +7,6 @@ of layers is named `layers_0`; the authors' wrapper modules stand in the names; 
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from relaionet.evaluators.generators.definition import Definition
 from relaionet.evaluators.generators.flow_maps.checkpoints import CheckpointConfig
 from relaionet.evaluators.generators.flow_maps.flax_checkpoints import Arrays, find_checkpoint, read_flax
 from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
+from relaionet.manifests.replacing import replacing
 
 VERSION = "1"
 WRAPPERS = ("_flax_linear", "_flax_embedding")
@@ -124,15 +124,10 @@ def convert_checkpoint(definition: Definition, source: Path, out: Path, tree: st
     broken = next((name for name, value in arrays.items() if not np.isfinite(value).all()), None)
     if broken:
         raise Corrupt(f"{source}: '{broken}' holds numbers that are not finite.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f"{out.name}.{os.getpid()}.part")
     about = {"source": source.name, "tree": tree, "converter": f"relaionet {VERSION}"}
-    try:
+    with replacing(out) as part:
         save_file({prefix + name: value for name, value in arrays.items()}, part, metadata=about)
         part.chmod(0o644)  # safetensors leaves it to its owner alone; other machines and people read it
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
     return Converted(
         source=source, path=out, tensors_count=len(arrays), parameters_count=sum(one.size for one in arrays.values())
     )

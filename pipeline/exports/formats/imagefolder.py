@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relaionet.manifests.files import file_sha256
+from relaionet.manifests.replacing import replacing
 from relaionet.pipeline.exports.croissant import (
     IMAGE_ENCODINGS,
     column_fields,
@@ -42,7 +43,7 @@ class ImageFolderWriter:
         rows = []
         for picture in pictures:
             name = f"{picture.wnid}/{picture.candidate_id}.{picture.format}"
-            _place(picture, out / IMAGES_FOLDER / name, file.with_suffix(".part"))
+            _place(picture, out / IMAGES_FOLDER / name, file.parent)
             told = {text: getattr(picture, text) for text in TEXTS}
             rows.append({"file_name": name, "label": picture.class_index} | told)
         write_metadata(file, rows)
@@ -80,30 +81,24 @@ def write_metadata(file: Path, rows: list[dict[str, Any]]) -> None:
 def _write_tables(file: Path, tables: Iterable[pa.Table]) -> None:
     import pyarrow.parquet as pq
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f"{file.name}.part")
-    with part.open("wb") as target:
+    with replacing(file) as part, part.open("wb") as target:
         with pq.ParquetWriter(target, arrow_schema("file_name"), compression="zstd") as writer:
             for table in tables:
                 writer.write_table(table)
         target.flush()
         os.fsync(target.fileno())
-    part.replace(file)
 
 
-def _place(picture: ExportedPicture, target: Path, part: Path) -> None:
+def _place(picture: ExportedPicture, target: Path, within: Path) -> None:
     """Link the split's file where the bytes are the same, write them where not; whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part.unlink(missing_ok=True)
-    if picture.stored_sha256 != picture.image_sha256:
-        part.write_bytes(picture.data)
-    else:
+    with replacing(target, within=within) as part:
+        if picture.stored_sha256 != picture.image_sha256:
+            part.write_bytes(picture.data)
+            return
         try:
             os.link(picture.path, part)
         except OSError:  # another disk, or a file system without links
             shutil.copyfile(picture.path, part)
-    part.replace(target)
-    part.unlink(missing_ok=True)  # a name of the target's own bytes is not moved but stays
 
 
 def _describe(info: Mapping[str, Any]) -> CroissantParts:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relaionet.manifests.replacing import replacing
 from relaionet.pipeline.exports.croissant import column_fields, field, file_object, file_set, record_set
 from relaionet.pipeline.exports.features import TEXTS, arrow_schema, column_lines
 from relaionet.pipeline.exports.format import CroissantParts, ExportFormat
@@ -30,10 +31,10 @@ class ParquetWriter:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        schema, part = arrow_schema("image"), file.with_name(f"{file.name}.part")
+        schema = arrow_schema("image")
         # images are compressed already; dictionaries of hashes only cost
         compression = {"image.bytes": "none", "image.path": "zstd", "label": "zstd"} | dict.fromkeys(TEXTS, "zstd")
-        with part.open("wb") as target:
+        with replacing(file) as part, part.open("wb") as target:
             with pq.ParquetWriter(
                 target, schema, compression=compression, use_dictionary=["label", "wnid", "class_name"],
                 write_page_index=True,
@@ -42,7 +43,6 @@ class ParquetWriter:
                     writer.write_table(pa.Table.from_pylist([_row(picture) for picture in group], schema))
             target.flush()
             os.fsync(target.fileno())
-        part.replace(file)
 
     def finish(self, out: Path, shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Nothing lists the shards but `export.json`."""

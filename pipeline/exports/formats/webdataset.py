@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relaionet.manifests.files import file_sha256, write_json
+from relaionet.manifests.replacing import replacing
 from relaionet.pipeline.exports.croissant import (
     IMAGE_ENCODINGS,
     field,
@@ -48,15 +49,13 @@ class WebDatasetWriter:
 
     def write_shard(self, out: Path, file: Path, pictures: Iterator[ExportedPicture]) -> None:
         """Write one tar."""
-        part = file.with_name(f"{file.name}.part")
-        with part.open("wb") as target:
+        with replacing(file) as part, part.open("wb") as target:
             with tarfile.open(fileobj=target, mode="w", format=tarfile.USTAR_FORMAT) as tar:
                 for picture in pictures:
                     for extension, data in _members(picture):
                         _add(tar, f"{picture.candidate_id}.{extension}", data)
             target.flush()
             os.fsync(target.fileno())
-        part.replace(file)
 
     def finish(self, out: Path, shards: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Write the index as webdataset's `wids` reads it: random access by row."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from relaionet.manifests.files import digest_of, write_atomic, write_json
 from relaionet.manifests.labels import Label, labels_by_wnid, read_labels
+from relaionet.manifests.replacing import replacing
 from relaionet.pipeline.miniature.captions import write_caption
 from relaionet.pipeline.miniature.drawings.pictures import (
     CLASSES,
@@ -181,9 +182,8 @@ def train(config: TrainConfig, work: Path) -> tuple[Any, float]:
         if step % config.checkpoint_steps_count == 0 or step == config.steps_count:
             seconds = time.monotonic() - started
             state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "seconds": seconds}
-            part = checkpoint.with_suffix(".part")
-            torch.save(state, part)
-            part.replace(checkpoint)
+            with replacing(checkpoint) as part:
+                torch.save(state, part)
             print(f"step {step}/{config.steps_count}  loss {loss.item():.3f}  {seconds:.0f} s", flush=True)
     return model.eval(), time.monotonic() - started
 

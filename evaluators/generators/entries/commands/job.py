@@ -52,16 +52,22 @@ class Job:
             if not isinstance(image, Image.Image):
                 image = Image.fromarray(np.asarray(image, dtype=np.uint8))
             part = self.out / (request["sample_id"] + ".part")
-            image.convert("RGB").save(part, "PNG")
-            part.rename(self.out / (request["sample_id"] + ".png"))
+            try:
+                image.convert("RGB").save(part, "PNG")
+                part.rename(self.out / (request["sample_id"] + ".png"))
+            finally:
+                part.unlink(missing_ok=True)
             if nfe is not None:
                 self.nfe[request["sample_id"]] = int(nfe[place])
         self._write({})
 
     def _write(self, more):
         part = self.out / "meta.part"
-        part.write_text(json.dumps({"nfe": self.nfe, "seconds": time.monotonic() - self.started, **more}))
-        part.rename(self.out / "meta.json")
+        try:
+            part.write_text(json.dumps({"nfe": self.nfe, "seconds": time.monotonic() - self.started, **more}))
+            part.rename(self.out / "meta.json")
+        finally:
+            part.unlink(missing_ok=True)
 
     def finish(self, **more):
         """Say what else is worth knowing: versions, noise levels, precision."""
