@@ -72,8 +72,8 @@ def one_line(text: str, most_chars: int = 2000) -> str:
     return line if len(line) <= most_chars else line[: most_chars - 1] + "…"
 
 
-_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$!&])|((?<=[a-z]):(?=//))|((?<=www)\.)|(@)", re.IGNORECASE)
-_MARKDOWN_START = re.compile(r"^(\s*)(?:([-+=#])|(\d+)([.)]))")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$!&#])|((?<=[a-z]):(?=//))|((?<=www)\.)|(@)", re.IGNORECASE)
+_MARKDOWN_START = re.compile(r"^(\s*)(?:([-+=])|(\d+)([.)]))")
 
 
 def escape_markdown(text: str) -> str:
