@@ -7,11 +7,9 @@ from .info import ReleaseInfo, read_info
 from .manifest_check import check_manifest, url_id
 from .release import Release, check_release, find_release, list_releases, make_release, read_release
 from .sentences import cite_release
-from .untrusted_parquet import ParquetLimits, read_guarded
 
 __all__ = [
     "RELEASED_DECISIONS",
-    "ParquetLimits",
     "Release",
     "ReleaseDiff",
     "ReleaseInfo",
@@ -28,7 +26,6 @@ __all__ = [
     "find_release",
     "list_releases",
     "make_release",
-    "read_guarded",
     "read_info",
     "read_release",
     "rows_digest",

@@ -18,7 +18,7 @@ from relaionet.manifests.release.info import FORMAT
 from relaionet.manifests.tables import MANIFEST
 
 # columns later than the first release: in format 0 the digest leaves them out where they are all null
-LATER_THAN_FORMAT_0 = ("thumbprint", "path")
+LATER_THAN_FORMAT_0 = ("thumbprint", "path", "fingerprint_version")
 
 
 def content_digest(
@@ -28,7 +28,7 @@ def content_digest(
     """Digest of a release's content, sha256, 64 hex digits.
 
     Args:
-        rows: MANIFEST rows, and in format 1 any columns a newer version may have added.
+        rows: MANIFEST rows, and from format 1 on any columns a newer version may have added.
         name: of the release.
         notes: as in `ReleaseInfo`.
         decisions: what decisions.parquet holds, None where there is none.

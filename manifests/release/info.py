@@ -3,6 +3,8 @@
 format 0   no `format` key: the first releases
 format 1   `format`, `needs_relaionet`; the digest is over rows as JSON without nulls, so that a column added later
            changes no older digest; decisions.parquet may lie beside the manifest; a row may have a path and no URL
+format 2   fingerprints of the picture as it is shown: the manifest's `fingerprint_version` says of each row which they
+           are, and a row without one has those of version 1
 
 A format that was ever written stays readable; a new one gets a new number and a new line here.
 """
@@ -20,9 +22,9 @@ from typing import Any
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import HEX_64
 
-FORMAT = 1
+FORMAT = 2
 # the first version of this package that reads FORMAT
-NEEDS_RELAIONET = "0.1.0"
+NEEDS_RELAIONET = "0.2.0"
 INFO_FILE = "release.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")

@@ -10,13 +10,14 @@ from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import HEX_64
 from relaionet.manifests.labels import labels_table
 from relaionet.manifests.tables import MANIFEST, check_table, shape_table
+from relaionet.manifests.tables.releases import FINGERPRINT_VERSIONS
 
 MAX_URL_CHARS = 8192
 MAX_PATH_CHARS = 1024
 MAX_CAPTION_CHARS = 1_000_000
 MAX_REVIEWERS = 10_000
 # columns later than the first release: a manifest without them is read as null there
-LATER_COLUMNS = ("thumbprint", "path")
+LATER_COLUMNS = {"thumbprint": pl.String, "path": pl.String, "fingerprint_version": pl.Int32}
 CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 # `ä/1 (2).jpg` is a path; `/etc`, `a/../b`, `C:\a`, `a//b` and `./a` are none
 NO_PATH = r"^/|\\|//|/$|^[A-Za-z]:|(^|/)\.{1,2}(/|$)|" + CONTROL
@@ -40,7 +41,7 @@ def shape_manifest(rows: pl.DataFrame) -> pl.DataFrame:
     Raises:
         BadInput: a column is missing, or holds something else than its type.
     """
-    missing = [pl.lit(None, pl.String).alias(name) for name in LATER_COLUMNS if name not in rows.columns]
+    missing = [pl.lit(None, kind).alias(name) for name, kind in LATER_COLUMNS.items() if name not in rows.columns]
     try:
         return shape_table(rows.with_columns(missing), MANIFEST)
     except pl.exceptions.PolarsError as error:
@@ -86,6 +87,7 @@ def _rules_of_ids() -> dict[str, pl.Expr]:
         "image_sha256 is no 64 hex digits": pl.col("image_sha256").str.contains(f"^{HEX_64}$"),
         "phash is no 16 hex digits": pl.col("phash").str.contains(r"^[0-9a-f]{16}$"),
         "thumbprint is no 768 hex digits": pl.col("thumbprint").fill_null("0" * 768).str.contains(r"^[0-9a-f]{768}$"),
+        "fingerprint_version is unknown": pl.col("fingerprint_version").fill_null(1).is_in(FINGERPRINT_VERSIONS),
         "url is not http(s)": pl.col("path").is_not_null()
         | pl.col("url").str.contains(r"^(?i:https?)://[^\s/?#]+[^\s\x00-\x1f\x7f-\x9f]*$"),
         "url and path stand both": pl.col("path").is_null() | pl.col("url").is_null(),

@@ -9,17 +9,17 @@ A manifest read from anywhere is a stranger's: it is checked whole before anythi
 from __future__ import annotations
 
 import errno
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from re import compile as pattern
-from tempfile import mkdtemp
 from typing import Any
 
 import polars as pl
 
+from relaionet.manifests.containers.limits import ParquetLimits
+from relaionet.manifests.containers.parquet_table import read_guarded
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import file_sha256, write_json
 from relaionet.manifests.release.card import write_card
@@ -28,7 +28,7 @@ from relaionet.manifests.release.decisions import DECISIONS_FILE, check_decision
 from relaionet.manifests.release.digest import content_digest
 from relaionet.manifests.release.info import FORMAT, INFO_FILE, NAME, NEEDS_RELAIONET, ReleaseInfo, read_info
 from relaionet.manifests.release.manifest_check import check_manifest, shape_manifest
-from relaionet.manifests.release.untrusted_parquet import ParquetLimits, read_guarded
+from relaionet.manifests.replacing import drop_parts, replacing
 from relaionet.manifests.store import write_parquet
 from relaionet.manifests.tables import MANIFEST, PICTURE_VECTORS, check_table, shape_table
 
@@ -115,7 +115,8 @@ def make_release(
             path = folder / f"{name}-v{version}"
             info = read_info(path)
             if info.format not in digests:
-                digests[info.format] = content_digest(rows, name, notes, format=info.format)
+                told = decisions if info.format > 0 else None
+                digests[info.format] = content_digest(rows, name, notes, told, format=info.format)
             # the older format has no place for decisions: with them it is new content
             if info.digest == digests[info.format] and (info.format > 0 or decisions is None):
                 return path
@@ -131,35 +132,38 @@ def _write_version(
 ) -> Path | None:  # fmt: skip
     """Write one version whole; None where another process took the number meanwhile."""
     path = folder / f"{name}-v{version}"
+    drop_parts(folder, below=False)
+    try:
+        with replacing(path) as part:  # onto a folder that holds something, this fails: the first one there stays
+            part.mkdir()
+            _write_files(part, rows, name, version, digest, notes, decisions, vectors)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and (path / INFO_FILE).is_file():
+            return None
+        raise
+    return path
+
+
+def _write_files(
+    part: Path, rows: pl.DataFrame, name: str, version: int, digest: str, notes: Mapping[str, Any],
+    decisions: pl.DataFrame | None, vectors: pl.DataFrame | None,
+) -> None:  # fmt: skip
     created = datetime.now(UTC).isoformat(timespec="seconds")
     counts = dict(rows.group_by("wnid").len().sort("wnid").iter_rows())
-    folder.mkdir(parents=True, exist_ok=True)
-    part = Path(mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=folder))
-    try:
-        write_parquet(part / MANIFEST_FILE, rows)
-        if decisions is not None:
-            write_parquet(part / DECISIONS_FILE, decisions)
-        if vectors is not None:
-            write_parquet(part / VECTORS_FILE, check_table(shape_table(vectors, PICTURE_VECTORS), PICTURE_VECTORS))
-        about: dict[str, Any] = {
-            "name": name, "version": version, "created": created, "rows_count": rows.height,
-            "classes_count": len(counts), "digest": digest, "class_counts": counts, "notes": dict(notes),
-            "format": FORMAT, "needs_relaionet": NEEDS_RELAIONET,
-        }  # fmt: skip
-        write_card(part / CARD_FILE, about, rows, decisions.height if decisions is not None else 0)
-        write_croissant(part / CROISSANT_FILE, about, file_sha256(part / MANIFEST_FILE))
-        files = {file.name: file_sha256(file) for file in sorted(part.iterdir())}
-        write_json(part / INFO_FILE, asdict(ReleaseInfo(**about, files=files)))
-        part.chmod(0o755)
-        try:
-            part.rename(path)  # onto a folder that holds something, this fails: the first one there stays
-        except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and (path / INFO_FILE).is_file():
-                return None
-            raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return path
+    write_parquet(part / MANIFEST_FILE, rows)
+    if decisions is not None:
+        write_parquet(part / DECISIONS_FILE, decisions)
+    if vectors is not None:
+        write_parquet(part / VECTORS_FILE, check_table(shape_table(vectors, PICTURE_VECTORS), PICTURE_VECTORS))
+    about: dict[str, Any] = {
+        "name": name, "version": version, "created": created, "rows_count": rows.height,
+        "classes_count": len(counts), "digest": digest, "class_counts": counts, "notes": dict(notes),
+        "format": FORMAT, "needs_relaionet": NEEDS_RELAIONET,
+    }  # fmt: skip
+    write_card(part / CARD_FILE, about, rows, decisions.height if decisions is not None else 0)
+    write_croissant(part / CROISSANT_FILE, about, file_sha256(part / MANIFEST_FILE))
+    files = {file.name: file_sha256(file) for file in sorted(part.iterdir())}
+    write_json(part / INFO_FILE, asdict(ReleaseInfo(**about, files=files)))
 
 
 def find_release(path: Path) -> Path:

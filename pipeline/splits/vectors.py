@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from relaionet.manifests.containers.parquet_table import read_guarded
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release.release import VECTORS_FILE, Release
-from relaionet.manifests.release.untrusted_parquet import read_guarded
 from relaionet.manifests.tables import PICTURE_VECTORS, shape_table
 
 if TYPE_CHECKING:

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from relaionet.manifests.containers.limits import ParquetLimits
+from relaionet.manifests.containers.parquet_table import read_guarded
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.release.info import MAX_INFO_BYTES
 from relaionet.manifests.release.manifest_check import adopted_id, check_manifest, url_id
 from relaionet.manifests.release.release import Release, check_release, make_release, read_release
-from relaionet.manifests.release.untrusted_parquet import ParquetLimits, read_guarded
 from relaionet.manifests.tables import MANIFEST
 from tests.depth import deep
 from tests.unit.manifests.conftest import manifest_rows
@@ -201,7 +202,9 @@ def test_a_long_text_that_stands_in_every_row_is_not_unpacked_to_be_counted(tmp_
         assert COUNTED.max_memory() < 50_000_000
     finally:
         pa.set_memory_pool(usual)
-    rows, _ = read_guarded(tmp_path / "a.parquet")
+    with pytest.raises(BadInput, match="unpacks to more"):
+        read_guarded(tmp_path / "a.parquet")
+    rows, _ = read_guarded(tmp_path / "a.parquet", ParquetLimits(floor_bytes=500_000_000))
     assert rows["a"].explode().str.len_bytes().sum() == 400_000_000
 
 

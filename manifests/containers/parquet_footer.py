@@ -1,0 +1,67 @@
+"""The footer of a stranger's parquet, and what Arrow says where it cannot read one."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from relaionet.manifests.containers.limits import MIB, ParquetLimits, Refused
+
+TAIL_BYTES = 8
+MAX_FOOTER_BYTES = 16 * MIB
+
+
+def parquet_faults() -> tuple[type[BaseException], ...]:
+    """What Arrow's reader raises on hostile bytes."""
+    import pyarrow as pa
+
+    return (pa.ArrowException, OSError, ValueError, MemoryError, RuntimeError, OverflowError, LookupError, TypeError)
+
+
+def as_refused(error: BaseException) -> Exception:
+    """An error of Arrow as one of the door; what the network or the system said stays as it is."""
+    if isinstance(error, Refused | FileNotFoundError | PermissionError | TimeoutError | ConnectionError):
+        return error
+    return Refused(f"damaged: {one_line(error)}")
+
+
+def check_tail(raw: Any, size: int) -> None:
+    """The length of the footer, before it is read."""
+    raw.seek(max(0, size - TAIL_BYTES))
+    tail = raw.read(TAIL_BYTES)
+    if len(tail) < TAIL_BYTES or tail[4:] != b"PAR1":
+        raise Refused("no parquet, or cut short")
+    length = int.from_bytes(tail[:4], "little")
+    if length > min(MAX_FOOTER_BYTES, size - TAIL_BYTES):
+        raise Refused(f"a footer of {length:,} bytes")
+
+
+def footer_fault(about: Any, limits: ParquetLimits, size: int) -> str | None:
+    """What a file claims beyond the limits; None where nothing."""
+    if about.num_columns > limits.max_columns:
+        return f"{about.num_columns:,} columns; expected at most {limits.max_columns:,}"
+    if about.num_row_groups > limits.max_row_groups:
+        return f"{about.num_row_groups:,} row groups; expected at most {limits.max_row_groups:,}"
+    if not 0 <= about.num_rows <= limits.max_rows:
+        return f"{about.num_rows:,} rows; expected at most {limits.max_rows:,}"
+    rows_count = bytes_count = values_count = 0
+    for number, place in itertools.product(range(about.num_row_groups), range(about.num_columns)):
+        group = about.row_group(number)
+        chunk = group.column(place)
+        rows_count += group.num_rows if place == 0 else 0
+        if min(chunk.total_uncompressed_size, chunk.total_compressed_size, chunk.num_values, group.num_rows) < 0:
+            return "sizes below 0"
+        bytes_count += chunk.total_uncompressed_size
+        values_count += chunk.num_values
+    if about.num_columns and rows_count != about.num_rows:
+        return f"{about.num_rows:,} rows by one word and {rows_count:,} by another"
+    if bytes_count > limits.most(size):
+        return f"{bytes_count:,} bytes when unpacked; expected at most {limits.most(size):,}"
+    if values_count > min(limits.max_values_per_row * max(1, about.num_rows), limits.max_bytes):
+        return f"{values_count:,} values in {about.num_rows:,} rows"
+    return None
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, in one short line without a full stop."""
+    return (" ".join(str(error).split())[:200] or type(error).__name__).rstrip(".")
