@@ -30,11 +30,11 @@ class Reporter:
 
     def say(self, text: str) -> None:
         """Print one line."""
-        self.console.print(shown(text), markup=False, soft_wrap=True)
+        self.console.print(shown(text), markup=False, emoji=False, soft_wrap=True)
 
     def headline(self, text: str) -> None:
         """Print a line that starts a new part of the story."""
-        self.console.print(shown(f"\n{text}"), style="bold", markup=False)
+        self.console.print(shown(f"\n{text}"), style="bold", markup=False, emoji=False)
 
     @contextmanager
     def bar(self, text: str, total: int | None) -> Iterator[Advance]:

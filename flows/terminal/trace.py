@@ -192,7 +192,7 @@ def show_trace(candidate_id: str, folder: Path | None) -> None:
     runs = [run for place in places for run in find_runs(place)]
     if not runs:
         raise BadInput(f"no run or split in {', '.join(map(str, places))}; name one with --run.")
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     found = False
     for run in runs:
         full = resolve_id(run, candidate_id)

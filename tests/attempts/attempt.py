@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +51,28 @@ class Outcome:
     way_in: bool
     cpu_s: float
     peak_bytes: int
+
+
+def family(
+    kind: str, expected: str, attempt: Callable[[Path, T], str], inputs: Mapping[str, T],
+    *, show: Callable[[T], str] = str,
+) -> list[Attempt]:  # fmt: skip
+    """Attempts that differ in their input alone.
+
+    Args:
+        kind: heading of the table they stand in.
+        expected: what must happen.
+        attempt: tries one input in a folder and returns what happened.
+        inputs: what each is called -> the input.
+        show: the input, or its telling part, as the table shows it.
+    """
+    return [
+        Attempt(
+            name=name, kind=kind, input_shown=show(value), expected=expected, run=partial(_try_input, attempt, value)
+        )
+        for name, value in inputs.items()
+    ]
+
+
+def _try_input(attempt: Callable[[Path, T], str], value: T, folder: Path) -> str:
+    return attempt(folder, value)

@@ -12,9 +12,15 @@ from tests.attempts.attempt import Attempt
 
 @cache
 def attempt_modules() -> tuple[str, ...]:
-    """Names of the modules that may hold attempts, sorted; none of them is imported."""
-    own = {"attempt", "collected", "trial", "table", "test_attempts", "__main__"}
-    return tuple(sorted(found.name for found in pkgutil.iter_modules(tests.attempts.__path__) if found.name not in own))
+    """Names of the modules here and in folders here that may hold attempts, sorted; none of them is imported."""
+    own = {"attempt", "collected", "trial", "table", "test_attempts", "test_trial", "__main__"}
+    start = f"{tests.attempts.__name__}."
+    found = pkgutil.walk_packages(tests.attempts.__path__, start)
+    return tuple(
+        sorted(
+            one.name.removeprefix(start) for one in found if not one.ispkg and one.name.removeprefix(start) not in own
+        )
+    )
 
 
 def attempts_of(module: str) -> list[Attempt]:
