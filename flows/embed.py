@@ -20,6 +20,7 @@ from relaionet.flows.runs.runners import THREADS, check_runner
 from relaionet.flows.runs.stages import run_shards, served_flow, working_on
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json, write_json
+from relaionet.manifests.places import check_place
 from relaionet.manifests.tables.embeddings import EMBEDDED
 from relaionet.pipeline.embeddings import dataset as embed_dataset
 from relaionet.pipeline.embeddings.batches import usable_cores
@@ -120,6 +121,7 @@ def make_recipe(
     workers: int, whole: bool,
 ) -> EmbedRecipe:  # fmt: skip
     """The recipe that the flow's parameters, and the command's options, stand for; see `embed`."""
+    check_place(source, "folder", "SOURCE")
     options = {"device": device} | ({"precision": precision} if precision != "auto" else {})
     dataset = DatasetConfig(batch_size=batch_size, threads=threads)
     if whole:

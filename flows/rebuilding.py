@@ -18,9 +18,9 @@ from relaionet.flows.runs.run import Run
 from relaionet.flows.terminal.rebuild import say_plan, say_split
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json
+from relaionet.manifests.places import LOCAL, check_place, local_path
 from relaionet.manifests.release.release import Release, check_release
 from relaionet.pipeline.downloads.fetch import DownloadConfig, check_proxy
-from relaionet.pipeline.hub import is_address
 from relaionet.pipeline.splits.build import carry_out
 from relaionet.pipeline.splits.export import ExportConfig
 from relaionet.pipeline.splits.plan import INFO_FILE, POLICIES, Policy, SplitConfig, SplitPlan, plan_split
@@ -137,8 +137,8 @@ def check_reach(release: Release, download: DownloadConfig) -> None:
 
 def locate_release(release: str, reporter: Reporter) -> Path:
     """The folder of a release; one on the Hugging Face Hub is fetched and checked first."""
-    if not is_address(release):
-        return Path(release)
+    if check_place(release, "release", "RELEASE") == LOCAL:
+        return local_path(release, "RELEASE")
     from relaionet.pipeline.machine import find_home
     from relaionet.pipeline.splits.hub_release import fetch_release
 

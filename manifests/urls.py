@@ -24,7 +24,8 @@ PARTS = re.compile(
     r"(?is)(?P<start>[a-z][a-z0-9+.-]+:[/\\]+|[/\\]{2})?(?P<authority>[^/\\?#]*)(?P<path>[^?#]*)"
     r"(?P<query>\?[^#]*)?(?P<fragment>#.*)?"
 )
-PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
+# a host with a port, also the word of a hint that says what is expected
+PORT = re.compile(r"(?i)(\[[^\]]*\]|[^:]*)(:([\d.…*\[\]]*|port\]?))?")
 PAIR = re.compile(r"(?P<name>[^&;=]*)=(?P<value>[^&;]*)")
 
 
@@ -44,6 +45,8 @@ def show_url(url: str) -> str:
     elif PORT.fullmatch(authority) is None and "@" in url:
         # a password with a slash or the like in it, which ends the host for a parser
         return f"{start}{HIDDEN}@{url[url.rindex('@') + 1 :]}"
+    elif PORT.fullmatch(authority) is None and start:
+        authority = f"{authority.partition(':')[0]}:{HIDDEN}"  # what may be a password that was cut off
     return start + authority + path + _hide_values(query) + _hide_values(fragment)
 
 

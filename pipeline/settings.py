@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from relaionet.manifests.errors import BadInput, nearest_name
+from relaionet.manifests.places import local_path
 
 T = TypeVar("T")
 
@@ -84,7 +85,7 @@ def _convert_union(value: Any, arguments: tuple[Any, ...], where: str) -> Any:
 
 def _convert_plain(value: Any, hint: Any, where: str) -> Any:
     if hint is Path and isinstance(value, str):
-        return Path(value)
+        return local_path(value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):

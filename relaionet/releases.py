@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from relaionet.manifests.places import local_path
 from relaionet.manifests.release.release import Release
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def rebuild(
     from relaionet.splits import load_split
 
     run_rebuild(
-        str(release), Path(out), policy=policy, images=Path(images) if images is not None else None, retry=retry,
+        str(release), local_path(out, "out"), policy=policy,
+        images=local_path(images, "images") if images is not None else None, retry=retry,
         verify=verify, download=download,
     )  # fmt: skip
     return load_split(out)

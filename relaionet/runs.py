@@ -8,6 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
+from relaionet.manifests.places import local_path
+
 __all__ = ["curate", "evaluate", "report"]
 
 
@@ -42,7 +44,7 @@ def curate(
     from relaionet.flows.curate import run_curate
     from relaionet.flows.curation.recipe import read_curate_recipe
 
-    run = run_curate(read_curate_recipe(str(recipe)), Path(out), push=push, retry=retry, on=on)
+    run = run_curate(read_curate_recipe(str(recipe)), local_path(out, "out"), push=push, retry=retry, on=on)
     rows = [(one.stage, status, count) for one in run.counts for status, count in one.statuses.items()]
     return pl.DataFrame(rows, schema={"stage": pl.String, "status": pl.String, "rows_count": pl.Int64}, orient="row")
 
@@ -81,9 +83,10 @@ def evaluate(
 
     settings = read_evaluate_recipe(str(recipe))
     if split is not None:
-        settings = replace(settings, split=Path(split).absolute())
-    run_evaluate(settings, Path(out), on=on)
-    return read_sets(Path(out)).read("scores")
+        settings = replace(settings, split=local_path(split, "split").absolute())
+    folder = local_path(out, "out")
+    run_evaluate(settings, folder, on=on)
+    return read_sets(folder).read("scores")
 
 
 def report(*folders: str | Path, out: str | Path | None = None, title: str | None = None) -> Path:
@@ -107,10 +110,10 @@ def report(*folders: str | Path, out: str | Path | None = None, title: str | Non
     from relaionet.flows.evaluation.report import write_evaluation_report
     from relaionet.manifests.errors import BadInput
 
-    places: Sequence[Path] = [Path(folder) for folder in folders]
+    places: Sequence[Path] = [local_path(folder, "folders") for folder in folders]
     if not places or (out is None and len(places) > 1):
         raise BadInput(
             "report(...) needs at least one folder of an evaluation, and out=FOLDER where there are several."
         )
     more = {"title": title} if title else {}
-    return write_evaluation_report(places, Path(out or places[0]) / "report.html", **more)
+    return write_evaluation_report(places, local_path(out or places[0], "out") / "report.html", **more)

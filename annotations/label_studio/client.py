@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from relaionet.manifests.errors import BadInput, ReLAIONetError, Unavailable
+from relaionet.manifests.urls import holds_secret
+from relaionet.pipeline.addresses.proxies import is_loopback
 
 if TYPE_CHECKING:
     import httpx
     from label_studio_sdk import LabelStudio
 
 OLDEST = (1, 13)
-_LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 class StudioClient:
@@ -158,11 +159,16 @@ def connect_studio(url: str, key: str, *, timeout_s: float = 300, patience_s: fl
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadInput(f"'{url}' is no address of a Label Studio; it looks like http://127.0.0.1:8080.")
+    if holds_secret(url):
+        raise BadInput(
+            f"'{url}': the address holds a name, password or token, which pages would show; give it without, and the "
+            "key in LABEL_STUDIO_API_KEY."
+        )
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise BadInput("the key for Label Studio is empty or malformed; set LABEL_STUDIO_API_KEY.")
     url = url.rstrip("/")
     _check_date(key)
-    local = parts.hostname in _LOCAL
+    local = is_loopback(parts.hostname)
     http = httpx.Client(
         timeout=timeout_s,
         follow_redirects=True,

@@ -19,6 +19,8 @@ from relaionet.annotations.label_studio.projects import find_pictures
 from relaionet.annotations.tasks.pictures import SUFFIX, make_strip, reference_pictures, stage_images, store_picture
 from relaionet.manifests.errors import BadInput, ReLAIONetError, Unavailable, nearest_name
 from relaionet.manifests.files import HEX_64
+from relaionet.manifests.places import check_place
+from relaionet.manifests.urls import holds_secret
 
 if TYPE_CHECKING:
     import httpx
@@ -221,14 +223,16 @@ def choose_place(client: StudioClient, review: str, pictures: str, documents: Pa
     Raises:
         BadInput: `pictures` is nothing known, or local is wanted where no folder is shared.
     """
-    scheme = urlsplit(pictures).scheme
     if pictures == UPLOAD or (pictures == AUTO and documents is None):
         return Uploads(client, review)
     if pictures in (LOCAL, AUTO):
         if documents is None:
             raise BadInput(f"{client.url} shares no folder with this machine; leave out `--pictures local`.")
         return LocalFolder(client, documents, review)
-    if scheme in _CLOUDS or scheme in ("http", "https"):
+    if "://" in pictures:
+        check_place(pictures, "pictures", "pictures")
+        if holds_secret(pictures):
+            raise BadInput(f"pictures '{pictures}': the address holds a secret, which reviewers would be shown.")
         return Address(client, pictures)
     raise BadInput(
         f"pictures '{pictures}' is none of auto, local, upload and an address (s3://, gs://, azure-blob://, https://)."

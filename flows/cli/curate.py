@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from relaionet.flows.cli.options import FOLDER, DeclaredOption, run_option, start
+from relaionet.flows.cli.options import FOLDER, DeclaredOption, LocalPath, run_option, start
 from relaionet.flows.runs.console import echo
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def curate(ctx: click.Context, recipe: str, out: Path, push: bool | None, retry:
 @click.command()
 @run_option
 @click.option(
-    "--published", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    "--published", type=LocalPath(exists=True, dir_okay=False),
     help="Published counts to compare with, one `name<TAB>count` per line.  [default: the recipe's]",
 )  # fmt: skip
 @click.pass_context
@@ -136,7 +136,7 @@ def reference() -> None:
 
 
 @reference.command("add")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=LocalPath(exists=True, file_okay=False))
 @click.option("--name", required=True, help="What recipes call it.")
 @click.option("--encoder", default="ViT-B-32/laion2b_s34b_b79k", show_default=True, help="As in the recipe.")
 @click.option("--batch-size", type=click.IntRange(1), help="Pictures per forward pass.  [default: 16, on a GPU 256]")

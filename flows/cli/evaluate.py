@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from relaionet.flows.cli.options import FOLDER, start
+from relaionet.flows.cli.options import FOLDER, LocalPath, start
 from relaionet.flows.runs.console import echo
 
 
@@ -19,7 +19,7 @@ from relaionet.flows.runs.console import echo
 @click.option("--show", is_flag=True, help="Print the recipe, to start one of your own from.")
 @click.option(
     "--requests",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False),
     help="Write what every generator is asked for to this file, a line each.",
 )
 @click.option(

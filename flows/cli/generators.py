@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from relaionet.flows.cli.errors import EXIT_BAD
-from relaionet.flows.cli.options import start
+from relaionet.flows.cli.options import LocalPath, start
 from relaionet.flows.runs.console import echo
 
 MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
@@ -56,7 +56,7 @@ def show_command(name: str, toml: bool) -> None:
 @generators.command("script")
 @click.option(
     "--folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=LocalPath(file_okay=False),
     default=Path(),
     show_default=True,
     help="Where to write it.",
@@ -75,10 +75,8 @@ def script_command(folder: Path) -> None:  # fmt: skip
 
 @generators.command("convert")
 @click.argument("name")
-@click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="safetensors file to write."
-)
+@click.argument("checkpoint", type=LocalPath())
+@click.option("--out", type=LocalPath(dir_okay=False), required=True, help="safetensors file to write.")
 @click.option("--tree", default="ema_params", show_default=True, help="Of the checkpoint: averaged or trained weights.")
 @click.pass_context
 def convert_command(ctx: click.Context, name: str, checkpoint: Path, out: Path, tree: str) -> None:
@@ -100,7 +98,7 @@ def convert_command(ctx: click.Context, name: str, checkpoint: Path, out: Path, 
 @click.option("--guidance", type=float, help="Guidance scale.  [default: its natural one]")
 @click.option("--device", default="auto", show_default=True, help="torch device.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Of its factory; VALUE as in TOML.")
-@click.option("--images", type=click.Path(dir_okay=False, path_type=Path), help="Write its four images here, as PNG.")
+@click.option("--images", type=LocalPath(dir_okay=False), help="Write its four images here, as PNG.")
 @click.pass_context
 def check_command(
     ctx: click.Context, name: str, steps: int | None, guidance: float | None, device: str, options: tuple[str, ...],

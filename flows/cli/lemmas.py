@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from relaionet.flows.cli.options import start
+from relaionet.flows.cli.options import LocalPath, start
 from relaionet.flows.runs.console import echo
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def lemmas_name(captions: tuple[str, ...], rule: Rule) -> None:
 @lemmas.command("compare")
 @click.argument("source")
 @click.option("--rows", type=click.IntRange(1), default=1_000_000, show_default=True, help="Rows read, at most.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV of every caption that differs.")
+@click.option("--out", type=LocalPath(dir_okay=False), help="CSV of every caption that differs.")
 @click.pass_context
 def lemmas_compare(ctx: click.Context, source: str, rows: int, out: Path | None) -> None:
     """Match the captions of SOURCE by our rule and by LAIONet's, and count the differences by reason.

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from relaionet.flows.cli.options import start
+from relaionet.flows.cli.options import LocalPath, start
 from relaionet.flows.runs.console import echo
 
-FILE = click.Path(dir_okay=False, path_type=Path)
+FILE = LocalPath(dir_okay=False)
 
 
 class _Listed(click.Command):
@@ -82,7 +82,7 @@ def statistics_export(source: Path, target: Path, spatial: Path | None) -> None:
 
 @statistics.command("import")
 @click.argument("source", type=FILE)
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", type=LocalPath(file_okay=False))
 @click.option("--spatial", is_flag=True, help="Take an ADM file's statistics of sFID's features.")
 @click.pass_context
 def statistics_import(ctx: click.Context, source: Path, folder: Path, spatial: bool) -> None:

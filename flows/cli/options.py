@@ -10,8 +10,26 @@ from typing import Any
 import click
 
 from relaionet.flows.cli.errors import ErrorsAsText
+from relaionet.manifests.places import local_path
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
+
+class LocalPath(click.Path):
+    """A folder or file of this machine; an address of another kind of place is refused by the registry of places.
+
+    Args:
+        options: those of `click.Path`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        named = param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name if param else ""
+        return super().convert(local_path(value, named), param, ctx)
+
+
+FOLDER = LocalPath(file_okay=False)
 
 
 def start(ctx: click.Context) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from relaionet.flows.cli.options import FOLDER, DeclaredChoice, DeclaredOption, start
+from relaionet.flows.cli.options import FOLDER, DeclaredChoice, DeclaredOption, LocalPath, start
 
 if TYPE_CHECKING:
     from relaionet.flows.rebuilding import RebuildWork
@@ -44,7 +44,7 @@ def known_formats_told() -> str:
     "--verify", is_flag=True, help="Read every byte of the pictures that are there; damaged ones are fetched again."
 )
 @click.option(
-    "--images", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    "--images", type=LocalPath(exists=True, file_okay=False),
     help="Take the images from this folder instead of the web; files are told by their bytes, not by their names.",
 )  # fmt: skip
 @click.option(

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from relaionet.flows.cli.options import FOLDER, start
+from relaionet.flows.cli.options import FOLDER, LocalPath, start
 
-PLACE = click.Path(path_type=Path)
+PLACE = LocalPath()
 
 
 @click.group()
@@ -74,7 +74,7 @@ def release_check(ctx: click.Context, path: Path) -> None:
 @click.argument("new", type=PLACE)
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON for another program.")
 @click.option(
-    "--rows", type=click.Path(dir_okay=False, path_type=Path),
+    "--rows", type=LocalPath(dir_okay=False),
     help="Also write every row that differs, old and new values side by side, to this parquet file.",
 )  # fmt: skip
 @click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Rows shown per kind of change.")
@@ -120,7 +120,7 @@ def release_push(ctx: click.Context, path: Path, repo_id: str, private: bool) ->
     "with the devkit; parquet with a label column. `auto` looks, says what it found, and takes only what fits whole.",
 )  # fmt: skip
 @click.option(
-    "--mapping", type=click.Path(dir_okay=False, path_type=Path),
+    "--mapping", type=LocalPath(dir_okay=False),
     help="CSV (folder,wnid) or TOML ([folders]) that says which class a folder is; `skip` leaves one out.",
 )  # fmt: skip
 @click.option(

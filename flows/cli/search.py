@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from relaionet.flows.cli.options import FOLDER, start
+from relaionet.flows.cli.options import FOLDER, LocalPath, start
 from relaionet.flows.runs.console import echo
 from relaionet.manifests.escape import one_line
 
@@ -38,14 +38,14 @@ MEMORY = click.option(
 @click.command()
 @click.argument("store", type=FOLDER)
 @click.option("--text", "texts", multiple=True, help="A text to search for; may be given again.")
-@click.option("--image", "images", multiple=True, type=click.Path(dir_okay=False, path_type=Path),
+@click.option("--image", "images", multiple=True, type=LocalPath(dir_okay=False),
               help="A picture file to search for.")  # fmt: skip
 @click.option("--id", "candidate_ids", multiple=True, help="A candidate_id of the store to search for.")
 @click.option("--encoder", help="The encoder the embeddings were made with; needed for --text and --image.")
 @click.option("--count", "-k", type=click.IntRange(min=1), default=10, show_default=True, help="Pictures per query.")
 @click.option("--exact", is_flag=True, help="Compare with every row, even where there is an index.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda; for exact search.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the table as parquet or CSV too.")
+@click.option("--out", type=LocalPath(dir_okay=False), help="Write the table as parquet or CSV too.")
 @MEMORY
 @click.pass_context
 def search(

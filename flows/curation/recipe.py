@@ -11,6 +11,7 @@ from relaionet.annotations.tasks.tasks import TasksConfig
 from relaionet.flows.runs.recipes import folder_of, read_recipe
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json
+from relaionet.manifests.places import check_place
 from relaionet.pipeline.candidates.choice import ChooseConfig
 from relaionet.pipeline.candidates.judge import CandidatesConfig
 from relaionet.pipeline.captions.text_match import TextMatchConfig
@@ -96,6 +97,8 @@ def read_curate_recipe(name: str) -> CurateRecipe:
     """
     recipe = read_recipe(name, CurateRecipe)
     folder = folder_of(name)
+    for place in places_of(recipe.source):
+        check_place(place, "tables", "source")
     return replace(
         recipe,
         source=tuple(place if "://" in place else str(folder / place) for place in places_of(recipe.source)),

@@ -10,6 +10,7 @@ from relaionet.evaluators.metrics.lookup import check_protocol
 from relaionet.evaluators.protocols import Protocol, find_protocol, find_protocols
 from relaionet.flows.runs.recipes import SUFFIX, folder_of, read_recipe
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.places import check_place, local_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +129,8 @@ def read_evaluate_recipe(name: str) -> EvaluateRecipe:
     """
     recipe = read_recipe(name, EvaluateRecipe)
     folder = folder_of(name)
+    for name, place in recipe.weights.items():
+        check_place(place, "folder", f"weights.{name}")
     entries = tuple(_beside(entry, folder) for entry in recipe.generators)
     raters = tuple(replace(rater, command=_find_program(rater.command, folder)) for rater in recipe.raters)
     return replace(
@@ -135,10 +138,12 @@ def read_evaluate_recipe(name: str) -> EvaluateRecipe:
         split=folder / recipe.split,
         protocol=str(folder / recipe.protocol) if recipe.protocol.endswith(SUFFIX) else recipe.protocol,
         generators=entries,
-        references={name: str(folder / path) for name, path in recipe.references.items()},
+        references={
+            name: str(folder / local_path(path, f"references.{name}")) for name, path in recipe.references.items()
+        },
         raters=raters,
-        groups=str(folder / recipe.groups) if recipe.groups else "",
-        mmhm_bounds=str(folder / recipe.mmhm_bounds) if recipe.mmhm_bounds else "",
+        groups=str(folder / local_path(recipe.groups, "groups")) if recipe.groups else "",
+        mmhm_bounds=str(folder / local_path(recipe.mmhm_bounds, "mmhm_bounds")) if recipe.mmhm_bounds else "",
     )
 
 

@@ -8,6 +8,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from relaionet.pipeline.addresses.proxies import spare_loopback
+
 QUIET = {
     "DO_NOT_TRACK": "1",
     "NO_ALBUMENTATIONS_UPDATE": "1",
@@ -42,12 +44,15 @@ def find_backport() -> Path | None:
 def prepare_environment(*, verbose: bool = False) -> None:
     """Set the environment for this process and those it starts; what the user has set stays.
 
+    A proxy of the environment is not asked for this machine's own servers.
+
     Args:
         verbose: let Prefect write its own log to the terminal.
     """
     for name, value in QUIET.items():
         if not (verbose and "LOGGING" in name):
             os.environ.setdefault(name, value)
+    spare_loopback()
 
 
 def has_module(name: str) -> bool:

@@ -22,6 +22,7 @@ from typing import IO
 
 from relaionet.flows.runs.environment import server_address
 from relaionet.manifests.errors import Unavailable
+from relaionet.pipeline.addresses.proxies import spare_loopback
 from relaionet.pipeline.child_process import ChildProcess, end_with_parent, environment_with, read_log, start_child
 
 HOST = "127.0.0.1"
@@ -48,6 +49,7 @@ def reporting_server() -> Iterator[None]:
     if server_address() is not None:
         yield
         return
+    spare_loopback()  # Prefect's client, and what it starts, would ask a proxy of the environment for the server
     from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
     port = _free_port()

@@ -12,6 +12,7 @@ import polars as pl
 
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.places import local_path
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, CANDIDATES, PASSED_OVER, Table
 
@@ -56,6 +57,9 @@ class Run:
     made: set[str] = field(default_factory=set)
     local: bool = True
     runner: Any = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.root = local_path(self.root, "folder")
 
     @property
     def store(self) -> Store:

@@ -5,13 +5,15 @@ http_proxy, https_proxy, all_proxy and no_proxy, in lower or upper case; the low
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import urllib.request
 from collections.abc import MutableMapping
 
 from relaionet.manifests.errors import BadInput
-from relaionet.pipeline.addresses.parse import RefusedUrl, WebAddress, parse_url
+from relaionet.pipeline.addresses.parse import RefusedUrl, WebAddress, parse_url, read_host
 
+# hosts of which httpx, aiohttp, gRPC and urllib are told not to ask a proxy
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SCHEMES = ("http", "https", "all")
 
@@ -51,6 +53,15 @@ def read_proxy(text: str, what: str) -> WebAddress:
         return parse_url(f"{scheme if slashes else 'http'}://{place}")
     except RefusedUrl as error:
         raise BadInput(f"{what} '{scheme}{slashes}{place:.200}': expected http://host:port ({error}).") from None
+
+
+def is_loopback(host: str | None) -> bool:
+    """True for a host that is this machine, so that no proxy can know it better."""
+    try:
+        host = read_host(host or "") if ":" not in (host or "") else host
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except (RefusedUrl, ValueError):
+        return False
 
 
 def spare_loopback(environment: MutableMapping[str, str] = os.environ) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from relaionet.manifests.tables import ALIVE
+from relaionet.manifests.urls import show_url
 from relaionet.pipeline.downloads.decoder import DecodedPicture, Decoder
 from relaionet.pipeline.downloads.web_guard import Visit, WebGuard
 from relaionet.pipeline.downloads.web_rules import Failure
@@ -67,9 +68,9 @@ def _blank_line(candidate_id: str, visit: Visit) -> dict[str, Any]:
     return {
         "candidate_id": candidate_id, "image_sha256": None, "bytes_count": None, "width_px": None, "height_px": None,
         "format": None, "is_animated": None, "phash": None, "path": None, "status": ALIVE, "reason": None,
-        "offline": False, "may_come_back": False, "settled": True, "final_url": visit.final_url,
-        "http_code": visit.http_code or None, "tries_count": visit.tries_count, "seconds": round(visit.seconds, 4),
-        "fetched_us": time.time_ns() // 1000,
+        "offline": False, "may_come_back": False, "settled": True,
+        "final_url": visit.final_url and show_url(visit.final_url), "http_code": visit.http_code or None,
+        "tries_count": visit.tries_count, "seconds": round(visit.seconds, 4), "fetched_us": time.time_ns() // 1000,
     }  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from relaionet.manifests.errors import BadInput, Unavailable, nearest_name
+from relaionet.manifests.urls import holds_secret
+from relaionet.pipeline.addresses.proxies import is_loopback
 
 if TYPE_CHECKING:
     import httpx
@@ -52,8 +54,10 @@ def service_address(url: str) -> str:
         raise BadInput(f"neighbours: service '{url}' is no address: {error}.") from None
     if parts.scheme not in ("http", "https") or not host:
         raise BadInput(f"neighbours: service '{url}' is no address; expected one such as http://127.0.0.1:1234.")
-    if parts.username is not None or parts.password is not None:
-        raise BadInput(f"neighbours: the address of the service at {host} holds a name or password; leave them out.")
+    if holds_secret(url):
+        raise BadInput(
+            f"neighbours: the address of the service at {host} holds a name or password, or a token; leave them out."
+        )
     return url.strip().rstrip("/").removesuffix(KNN)
 
 
@@ -83,7 +87,10 @@ class RetrievalService:
         import httpx
 
         self.url = service_address(self.url)
-        self._client = httpx.Client(timeout=self.timeout_s, headers={"Accept": "application/json"})
+        self._client = httpx.Client(
+            timeout=self.timeout_s, headers={"Accept": "application/json"},
+            trust_env=not is_loopback(urlsplit(self.url).hostname),
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         return self

@@ -18,6 +18,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
+from relaionet.manifests.places import local_path
 from relaionet.manifests.store import Receipt, Store
 from relaionet.pipeline.exports.card import describe_export, write_export_card, write_export_croissant
 from relaionet.pipeline.exports.pictures import ExportedPicture, Positions, read_pictures
@@ -89,7 +90,7 @@ def export_split(
         Corrupt: an image is not what the split says; a file of a finished export is missing.
     """
     rows, about = read_split(Path(split))
-    out = Path(out)
+    out = local_path(out, "out")
     digest = digest_of(VERSION, config.spelled(), about["digest"], about["release"], rows["candidate_id"].to_list())
     if (out / INFO_FILE).exists():
         info = _check_same(out, digest)

@@ -10,6 +10,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json
+from relaionet.manifests.places import local_path
 from relaionet.manifests.release.release import Release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, SPLIT
@@ -104,7 +105,7 @@ def plan_split(
         BadInput: `out` holds a split of another release, or something else.
         Corrupt: a table is not what its receipt says.
     """
-    out = Path(out)
+    out = local_path(out, "out")
     attempts = Attempts(out, release)
     _check_own(out, release, attempts)
     files = scan_files(out)

@@ -33,6 +33,8 @@ from relaionet.evaluators.generators.protocol import (
 )
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of
+from relaionet.manifests.urls import holds_secret
+from relaionet.pipeline.addresses.proxies import is_loopback
 
 if TYPE_CHECKING:
     import httpx
@@ -178,13 +180,14 @@ def make_http(
     import httpx
 
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-        raise BadInput(f"generator '{name}': '{url}' is no address; it looks like http://127.0.0.1:8000.")
+    if parts.scheme not in ("http", "https") or not parts.hostname or holds_secret(url):
+        raise BadInput(
+            f"generator '{name}': '{url}' is no address; expected http://127.0.0.1:8000 or the like, without secrets."
+        )
     if tries < 1 or time_limit_s <= 0 or wait_s < 0:
         raise BadInput(f"generator '{name}': tries and time_limit_s must be above 0.")
     url = url.rstrip("/")
-    is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
-    client = httpx.Client(timeout=httpx.Timeout(time_limit_s, connect=10), trust_env=not is_local)
+    client = httpx.Client(timeout=httpx.Timeout(time_limit_s, connect=10), trust_env=not is_loopback(parts.hostname))
     said = _ask_info(client, url, name)
     info = make_info(
         about, name=name, weights=f"{weights or said.get('weights', 'at its address')} (says sha256:{digest_of(said)})"

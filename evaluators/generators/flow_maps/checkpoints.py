@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from relaionet.evaluators.generators.weights import read_tensors
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import file_sha256
+from relaionet.manifests.places import check_place
 from relaionet.pipeline.hub import HubAddress, fetch_snapshot
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def find_weights(weights: str, base: Path, where: str) -> tuple[Path, str]:
         Unavailable: the Hub does not answer.
         Corrupt: the file is not what the Hub lists.
     """
+    check_place(weights, "weights", f"{where}: weights")
     found = HUB.fullmatch(weights)
     if found is None:
         path = base / weights
