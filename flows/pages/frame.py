@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from relaionet.flows.pages.charts.chart import format_number
-from relaionet.manifests.escape import safe_link, show_text
+from relaionet.manifests.escape import show_text
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.urls import hide_secrets
 
@@ -25,7 +25,7 @@ LINKS_START, LINKS_END = "<!-- pages beside this one -->", "<!-- end of pages --
 
 
 DATA_URI = re.compile(r"data:image/(png|webp|jpeg|svg\+xml);base64,[A-Za-z0-9+/=]*")
-PATH = re.compile(r"(?!//)[A-Za-z0-9._~%/#!$&'()*+,;=@-]*")
+PATH = re.compile(r"(?!//)[A-Za-z0-9._~%/#-]*")  # as `urllib.parse.quote` gives it
 
 
 def render(template: str, **values: Any) -> str:
@@ -79,12 +79,12 @@ def _show(value: Any) -> Any:
 
 
 def page_link(address: str) -> str:
-    """An address a page may link to: a file beside it, a part of it, or a page of the web; else `#`.
+    """An address a page may link to, which is a file beside it or a part of it; else `#`.
 
     Args:
         address: any; a name of a file is quoted by whoever knows that it is one.
     """
-    return address if PATH.fullmatch(address) or safe_link(address) else "#"
+    return address if PATH.fullmatch(address) else "#"
 
 
 def page_picture(address: str) -> Markup:
