@@ -13,9 +13,10 @@ import polars as pl
 from relaionet.flows.pages.evaluation.leaderboard import Board, Cell, Head, Row
 from relaionet.manifests.errors import BadInput, nearest_name
 from relaionet.manifests.escape import escape_latex, escape_markdown
-from relaionet.manifests.files import write_atomic
+from relaionet.manifests.files import digest_of, write_atomic
 from relaionet.manifests.store import csv_bytes
 
+STEM_CHARS = 120  # of the names of files
 NAMED = ("generator", "steps", "guidance", "NFE")
 
 
@@ -34,7 +35,10 @@ def write_tables(
     Returns:
         Paths of the files.
     """
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{board.split}-{board.protocol}").strip("-.") or "scores"
+    name = f"{board.split}-{board.protocol}"
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "scores"
+    if len(stem) > STEM_CHARS:
+        stem = f"{stem[:STEM_CHARS]}-{digest_of(name)[:8]}"
     texts = {ending: write(board, scores) for ending, write in FORMS.values()}
     texts["classes.csv"] = csv_bytes(class_scores).decode()
     texts["differences.csv"] = csv_bytes(differences).decode()
