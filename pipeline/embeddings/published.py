@@ -13,6 +13,7 @@ from relaionet.manifests.tables.embeddings import PUBLISHED
 from relaionet.manifests.tables.schema import ALIVE, shape_table
 from relaionet.pipeline.embeddings.embed import EmbedConfig, Embedded, embed_images, hash_images
 from relaionet.pipeline.embeddings.encoders import Encoder
+from relaionet.pipeline.embeddings.metadata import column_names, read_metadata
 from relaionet.pipeline.embeddings.store import embedding_shards, metadata_path
 
 if TYPE_CHECKING:
@@ -43,12 +44,11 @@ def find_published(folder: Path, rows: pl.DataFrame) -> pl.DataFrame:
         about = metadata_path(path)
         if not about.is_file():
             raise BadInput(f"{about} is missing; {path.name} cannot be used without it.")
-        names = pl.scan_parquet(about).collect_schema().names()
+        names = column_names(about)
         key = next((name for name in ("candidate_id", "url") if name in names), None)
         if key is None:
             raise BadInput(f"{about} has neither candidate_id nor url; found {', '.join(names)}.")
-        there = pl.scan_parquet(about).select(key).with_row_index("row")
-        found = there.filter(pl.col(key).is_in(rows[key].implode())).collect()
+        found = read_metadata(about, [key]).filter(pl.col(key).is_in(rows[key].implode()))
         parts.append(
             found.join(rows.select("candidate_id", "url"), on=key, how="inner").select(
                 "candidate_id", pl.lit(number, dtype=pl.Int64).alias("file"), pl.col("row").cast(pl.Int64)

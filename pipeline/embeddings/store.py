@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 from collections.abc import Collection, Sequence
@@ -13,6 +12,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_atomic, write_json
+from relaionet.pipeline.embeddings.metadata import column_names, make_ids, read_metadata
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,18 +156,19 @@ def _read_shard(folder: Path, shard: str) -> StoredEmbeddings:
             raise Corrupt(f"{array_path} or its metadata is not what {note_path.name} says; delete it and run again.")
     try:
         vectors = np.load(array_path, mmap_mode="r", allow_pickle=False)
-        metadata = pl.read_parquet(metadata_path)
-    except (ValueError, OSError, pl.exceptions.PolarsError) as error:
-        raise Corrupt(f"{array_path} or its metadata cannot be read: {error}.") from error
-    if vectors.ndim != 2 or len(vectors) != metadata.height:
-        raise Corrupt(f"{array_path}: {vectors.shape} for {metadata.height} rows of metadata; delete it and run again.")
-    return StoredEmbeddings(_ids(metadata, metadata_path), vectors)
+    except (ValueError, OSError) as error:
+        raise Corrupt(f"{array_path} cannot be read: {error}.") from error
+    ids = _ids(metadata_path)
+    if vectors.ndim != 2 or len(vectors) != len(ids):
+        raise Corrupt(f"{array_path}: {vectors.shape} for {len(ids)} rows of metadata; delete it and run again.")
+    return StoredEmbeddings(ids, vectors)
 
 
-def _ids(metadata: pl.DataFrame, path: Path) -> list[str]:
-    if "candidate_id" in metadata.columns:
-        return metadata["candidate_id"].to_list()
-    for name in ("url", "image_path"):
-        if name in metadata.columns:
-            return [hashlib.sha256((value or "").encode()).hexdigest() for value in metadata[name]]
-    raise BadInput(f"{path} has no candidate_id, url or image_path; found {', '.join(metadata.columns)}.")
+def _ids(path: Path) -> list[str]:
+    found = column_names(path)
+    name = next((name for name in ("candidate_id", "url", "image_path") if name in found), None)
+    if name is None:
+        raise BadInput(f"{path} has no candidate_id, url or image_path; found {', '.join(found)}.")
+    names = read_metadata(path, [name])[name]
+    ids: list[str] = names.to_list() if name == "candidate_id" else make_ids(names).to_list()
+    return ids

@@ -13,6 +13,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import Label
 from relaionet.pipeline.embeddings.encoders import Encoder
+from relaionet.pipeline.embeddings.metadata import count_rows, read_metadata
 from relaionet.pipeline.embeddings.store import embedding_shards, metadata_path, read_embeddings
 from relaionet.pipeline.neighbours.queries import (
     SEARCHES,
@@ -22,7 +23,7 @@ from relaionet.pipeline.neighbours.queries import (
     embed_queries,
     make_queries,
 )
-from relaionet.pipeline.neighbours.rows import META_COLUMNS, read_result, settle_rows
+from relaionet.pipeline.neighbours.rows import CAPTION, META_COLUMNS, URL, read_result, settle_rows
 from relaionet.pipeline.retrieval import search as retrieve
 from relaionet.pipeline.retrieval.exact import Nearest
 
@@ -128,14 +129,11 @@ def _read_metadata(folder: Path, rows: np.ndarray) -> dict[int, dict[str, Any]]:
 
     wanted, start, about = np.unique(rows), 0, {}
     for path in embedding_shards(folder).values():
-        table = pl.scan_parquet(metadata_path(path))
-        count = table.select(pl.len()).collect().item()
+        file = metadata_path(path)
+        count = count_rows(file)
         here = wanted[(wanted >= start) & (wanted < start + count)] - start
         if len(here):
-            names = [name for name in table.collect_schema().names() if name in META_COLUMNS]
-            numbered = table.select(names).with_row_index("row").cast({"row": pl.Int64})
-            chosen = numbered.filter(pl.col("row").is_in(pl.Series(here).implode())).collect(engine="streaming")
-            for item in chosen.iter_rows(named=True):
+            for item in read_metadata(file, (*URL, *CAPTION), sorted(META_COLUMNS), here).iter_rows(named=True):
                 about[start + item.pop("row")] = item
         start += count
     return about

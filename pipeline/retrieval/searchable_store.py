@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of
+from relaionet.pipeline.embeddings.metadata import column_names, count_rows, make_ids, read_metadata
 from relaionet.pipeline.embeddings.store import embedding_shards, embeddings_digest, has_embeddings, metadata_path
 from relaionet.pipeline.retrieval.shards import VectorShards, map_files
 
@@ -70,7 +70,7 @@ class SearchStore:
             BadInput: there is none.
         """
         for start, path in zip(self.vectors.starts[:-1], self.metadata, strict=True):
-            ids = _with_ids(pl.read_parquet(path, columns=_present(path)), path)["candidate_id"]
+            ids = _with_ids(read_metadata(path, _present(path)))["candidate_id"]
             place = ids.index_of(candidate_id)
             if place is not None:
                 return int(start) + place
@@ -95,7 +95,7 @@ def open_store(folder: Path) -> SearchStore:
         raise BadInput(f"{missing[0]} is missing; the vectors cannot be told without it.")
     vectors = map_files(paths)
     for shard, path in zip(vectors.shards, metadata, strict=True):
-        count = _rows_count(path)
+        count = count_rows(path)
         if count != shard.rows_count:
             raise Corrupt(f"{folder / 'img_emb' / shard.name}: {shard.rows_count} rows, {count} in {path.name}.")
         _check_unit(shard.open(), folder / "img_emb" / shard.name)
@@ -110,13 +110,6 @@ def _files_digest(paths: Sequence[Path]) -> str:
     return digest_of([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths])
 
 
-def _rows_count(path: Path) -> int:
-    try:
-        return int(pl.scan_parquet(path).select(pl.len()).collect().item())
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise Corrupt(f"{path} cannot be read: {str(error).partition(chr(10))[0]}.") from None
-
-
 def _check_unit(rows: np.ndarray, path: Path) -> None:
     import numpy as np
 
@@ -126,7 +119,7 @@ def _check_unit(rows: np.ndarray, path: Path) -> None:
 
 
 def _present(path: Path) -> list[str]:
-    names = pl.read_parquet_schema(path)
+    names = column_names(path)
     found = [name for name in COLUMNS if name in names]
     if "candidate_id" not in found and "url" not in found:
         raise BadInput(f"{path} has neither candidate_id nor url; found {', '.join(names)}.")
@@ -135,16 +128,13 @@ def _present(path: Path) -> list[str]:
 
 def _read_rows(path: Path, rows: np.ndarray) -> pl.DataFrame:
     """row, candidate_id, url, caption of some rows of one shard."""
-    numbered = pl.scan_parquet(path).select(_present(path)).with_row_index("row").cast({"row": pl.Int64})
-    table = numbered.filter(pl.col("row").is_in(pl.Series(rows).implode())).collect(engine="streaming").sort("row")
-    return _with_ids(table, path)
+    return _with_ids(read_metadata(path, _present(path), rows=rows))
 
 
-def _with_ids(table: pl.DataFrame, path: Path) -> pl.DataFrame:
+def _with_ids(table: pl.DataFrame) -> pl.DataFrame:
     """All of COLUMNS, an id made of the URL where clip-retrieval's metadata has none."""
     missing = [name for name in COLUMNS if name not in table.columns]
     table = table.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in missing)
     if "candidate_id" in missing:
-        ids = [sha256((url or "").encode()).hexdigest() for url in table["url"]]
-        table = table.with_columns(candidate_id=pl.Series(ids, dtype=pl.String))
-    return table.select(*(["row"] if "row" in table.columns else []), *COLUMNS)
+        table = table.with_columns(make_ids(table["url"]))
+    return table.select("row", *COLUMNS)

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-from relaionet.manifests.errors import BadInput, Unavailable, nearest_name
+from relaionet.manifests.errors import BadInput, Unavailable
+from relaionet.manifests.places import LOCAL, check_place, local_path, scheme_of
+from relaionet.manifests.urls import holds_secret, show_url
 from relaionet.pipeline.sources.servers import file_system
 
 Kind = Literal["parquet", "tsv", "csv", "jsonl"]
@@ -23,9 +25,7 @@ KINDS: dict[str, Kind] = {
     ".ndjson": "jsonl",
 }  # fmt: skip
 PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
-SCHEMES = ("file", "http", "https", "s3", "hf")
 GLOB = re.compile(r"[*?\[]")
-SECRET = re.compile(r"(?i)(sig(nature)?|token|secret|password|credential|access_?key(id)?|api_?key)$")
 READ_AHEAD_BYTES = 4 << 20
 # packages whose errors are those of what they read
 READERS = ("pyarrow", "polars", "_csv", "zlib")
@@ -154,12 +154,11 @@ def short_names(files: Sequence[SourceFile]) -> list[str]:
 
 
 def _expand(place: str) -> list[SourceFile]:
-    scheme, colon, rest = place.partition("://")
-    if not colon or scheme == "file":
-        return _local(rest if colon else place)
-    if scheme not in SCHEMES:
-        raise BadInput(f"{place}: addresses of the kind {scheme}:// are not known.{nearest_name(scheme, SCHEMES)}")
+    scheme = check_place(place, "tables")
+    if scheme == LOCAL:
+        return _local(str(local_path(place)) if "://" in place else place)
     check_address(place)
+    rest = place.partition("://")[2]
     with explain_errors(place):
         if scheme in ("http", "https"):
             return [_remote(scheme, place, file_system(scheme).info(place))]
@@ -172,11 +171,10 @@ def check_address(place: str) -> None:
     Raises:
         BadInput: it has one; the message does not show it.
     """
-    parts = urlsplit(place)
-    if parts.username or parts.password or any(SECRET.search(key) for key, _ in parse_qsl(parts.query)):
+    if scheme_of(place) != LOCAL and holds_secret(place):
         raise BadInput(
-            f"{parts.scheme}://{parts.hostname or ''}{parts.path}: the address holds a secret, which would be written "
-            f"down with the run; give an address without one and credentials in the environment."
+            f"{show_url(place)}: the address holds a secret, which would be written down with the run; give an address "
+            "without one and credentials in the environment."
         )
 
 

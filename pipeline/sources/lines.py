@@ -1,7 +1,7 @@
 """The lines of a text table: unpacked, in UTF-8, of bounded length, whichever way they end.
 
-Lines end with LF, CR LF or CR, in any mixture; in tab-separated tables, whose fields may hold a lone CR, with CR alone
-only where the file has no LF at its start.
+Lines of JSON end with LF, CR LF or CR, in any mixture. In other tables a field may hold a lone CR (Python's own writer
+puts no quotes around one), so there it ends lines only where the file has no LF at its start.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ import codecs
 import io
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import IO, Any
 
+from relaionet.manifests.containers.limits import PACKED
+from relaionet.manifests.containers.packed import open_packed
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.sources.files import SourceFile
 
@@ -22,6 +25,9 @@ PARQUET = b"PAR1"
 PACKED_STARTS = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"\xfd7zXZ")
 UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+# a table of texts that repeat packs far better than pictures do; it is read line by line and never held
+LIMITS = replace(PACKED, ratio=2_000, floor_bytes=1 << 30)
+UNKNOWN_BYTES = 1 << 40  # where a server does not say
 NO_TEXT = b"\xff"  # what no UTF-8 holds
 
 
@@ -53,16 +59,15 @@ def read_lines(raw: Any, file: SourceFile) -> Iterator[bytes | None]:
         blocks = _recode(blocks, encoding)
         first = first.replace(b"\x00", b"")
     is_cr = b"\r" in first and b"\n" not in first
-    return _split(_without_mark(blocks), _any_ends if file.kind != "tsv" or is_cr else _line_feeds)
+    return _split(_without_mark(blocks), _any_ends if file.kind == "jsonl" or is_cr else _line_feeds)
 
 
 def _unpack(raw: Any, file: SourceFile) -> IO[bytes]:
     """A buffered stream of the unpacked bytes."""
     if file.packing is None:
         return io.BufferedReader(raw, BLOCK_BYTES)
-    import pyarrow as pa
-
-    return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(raw, "r"), file.packing), BLOCK_BYTES)
+    stream: IO[bytes] = open_packed(raw, file.packing, file.bytes_count or UNKNOWN_BYTES, LIMITS)
+    return stream
 
 
 def _utf16(first: bytes) -> str | None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from relaionet.manifests.containers.limits import STREAM
+from relaionet.manifests.containers.parquet import open_parquet
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.sources.arrow_values import is_number_like, is_text_like, read_numbers, read_texts
 from relaionet.pipeline.sources.columns import find_schema, nested_numbers, nested_text
@@ -23,10 +25,10 @@ from relaionet.pipeline.sources.schemas import REQUIRED, SourceSchema
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyarrow.parquet import FileMetaData, ParquetFile
+    from pyarrow.parquet import FileMetaData
 
 LOCAL_BUFFER_BYTES, REMOTE_BUFFER_BYTES = 1 << 20, 8 << 20
-BATCH_BYTES = 64 << 20
+LIMITS = replace(STREAM, max_batch_bytes=64 << 20)
 FOOTER_TAIL_BYTES = 8
 # indices into a dictionary take no more than this per row; texts written out take more
 INDEX_BYTES = 5
@@ -40,7 +42,6 @@ class ParquetTable:
         schema: of its columns.
         columns: our name -> the table's.
         group_rows: rows of each row group.
-        row_bytes: bytes of the columns that are used, per row of the row group with the longest rows.
         repeating: columns whose texts repeat so often that they are stored as indices into a dictionary.
         footer_sha256: of the footer, which holds sizes, places and smallest and largest values of all parts.
         notes: what is there and is not read, in words.
@@ -49,7 +50,6 @@ class ParquetTable:
     schema: SourceSchema
     columns: Mapping[str, str]
     group_rows: tuple[int, ...]
-    row_bytes: float
     repeating: tuple[str, ...]
     footer_sha256: str
     notes: tuple[str, ...] = ()
@@ -72,20 +72,18 @@ def look_at_parquet(file: SourceFile, schema: str | None, columns: Mapping[str, 
         BadInput: it is no parquet file, is cut short, or fits no schema.
         Unavailable: its server does not answer.
     """
-    from pyarrow.parquet import ParquetFile
-
-    with closing(file.open()) as raw, explain_errors(file.shown, file.kind):
-        parquet = ParquetFile(raw)
-        found, resolved = find_schema(parquet.schema_arrow.names, schema, columns)
-        used, notes = _leave_nested(resolved, parquet.schema_arrow)
+    raw = file.open()
+    with explain_errors(file.shown, file.kind), open_parquet(raw, LIMITS) as parquet:
+        found, resolved = find_schema(parquet.schema.names, schema, columns)
+        used, notes = _leave_nested(resolved, parquet.schema)
         footer = parquet.metadata
         raw.seek(-FOOTER_TAIL_BYTES, 2)
         length = int.from_bytes(raw.read(FOOTER_TAIL_BYTES)[:4], "little")
         raw.seek(-FOOTER_TAIL_BYTES - length, 2)
         sha256 = hashlib.sha256(raw.read(length)).hexdigest()
-    row_bytes, repeating = _sizes(footer, set(used.values()))
+        repeating = _find_repeating(footer, set(used.values()))
     return ParquetTable(
-        schema=found, columns=used, row_bytes=row_bytes, repeating=repeating, footer_sha256=sha256, notes=notes,
+        schema=found, columns=used, repeating=repeating, footer_sha256=sha256, notes=notes,
         group_rows=tuple(footer.row_group(number).num_rows for number in range(footer.num_row_groups)),
     )  # fmt: skip
 
@@ -108,20 +106,17 @@ def _leave_nested(resolved: Mapping[str, str], schema: pa.Schema) -> tuple[dict[
     return used, tuple(notes)
 
 
-def _sizes(footer: FileMetaData, wanted: set[str]) -> tuple[float, tuple[str, ...]]:
-    """Bytes per row, and the columns that are stored as indices."""
-    row_bytes, repeating = 1.0, set()
-    for number in range(footer.num_row_groups):
+def _find_repeating(footer: FileMetaData, wanted: set[str]) -> tuple[str, ...]:
+    """The columns of texts that are stored as indices."""
+    repeating = set()
+    for number, place in itertools.product(range(footer.num_row_groups), range(footer.num_columns)):
         group = footer.row_group(number)
-        parts = [group.column(place) for place in range(group.num_columns)]
-        parts = [part for part in parts if part.path_in_schema in wanted]
-        row_bytes = max(row_bytes, sum(part.total_uncompressed_size for part in parts) / max(group.num_rows, 1))
-        for part in parts:
-            if part.has_dictionary_page and part.physical_type == "BYTE_ARRAY":
-                index_bytes = part.total_compressed_size - (part.data_page_offset - part.dictionary_page_offset)
-                if index_bytes <= INDEX_BYTES * group.num_rows:
-                    repeating.add(part.path_in_schema)
-    return row_bytes, tuple(sorted(repeating))
+        part = group.column(place)
+        if part.path_in_schema in wanted and part.has_dictionary_page and part.physical_type == "BYTE_ARRAY":
+            index_bytes = part.total_compressed_size - (part.data_page_offset - part.dictionary_page_offset)
+            if index_bytes <= INDEX_BYTES * group.num_rows:
+                repeating.add(part.path_in_schema)
+    return tuple(sorted(repeating))
 
 
 def read_parquet(
@@ -144,37 +139,25 @@ def read_parquet(
         BadInput: it is damaged.
         Unavailable: its server does not answer.
     """
-    from pyarrow.parquet import ParquetFile
-
     ends = list(itertools.accumulate(table.group_rows))
     first = next((number for number, end in enumerate(ends) if end > start_row), len(ends))
     skip = start_row - (ends[first] - table.group_rows[first]) if first < len(ends) else 0
-    rows = max(1, min(batch_rows, int(BATCH_BYTES / table.row_bytes)))
-    with closing(_open(file)) as raw, explain_errors(file.shown, file.kind):
-        buffer_bytes = LOCAL_BUFFER_BYTES if file.scheme == "file" else REMOTE_BUFFER_BYTES
-        parquet: ParquetFile = ParquetFile(
-            raw, read_dictionary=list(table.repeating), buffer_size=buffer_bytes, pre_buffer=False
-        )
-        wanted = list(dict.fromkeys(table.columns.values()))
-        groups = list(range(first, len(ends)))
+    wanted = list(dict.fromkeys(table.columns.values()))
+    buffer_bytes = LOCAL_BUFFER_BYTES if file.scheme == "file" else REMOTE_BUFFER_BYTES
+    # a local file is read without Python in between, whose buffers would stay with each reading thread
+    place = Path(file.path) if file.scheme == "file" else file.open()
+    with (
+        explain_errors(file.shown, file.kind),
+        open_parquet(place, LIMITS, dictionaries=table.repeating, buffer_bytes=buffer_bytes) as parquet,
+    ):
         left = (ends[-1] if ends else 0) - start_row
-        for batch in parquet.iter_batches(rows, row_groups=groups, columns=wanted) if groups else ():
+        for batch in parquet.batches(batch_rows, wanted, range(first, len(ends))):
             part, skip = batch.slice(min(skip, batch.num_rows)), max(0, skip - batch.num_rows)
             left -= part.num_rows
             if part.num_rows:
                 yield _frame(part, table.columns, max_chars)
         if left > 0:
             raise BadInput(f"{file.shown}: {left:,} rows fewer than its footer says; it is damaged.")
-
-
-def _open(file: SourceFile) -> Any:
-    """The file, a local one without Python in between, whose buffers would stay with each reading thread."""
-    import pyarrow as pa
-
-    if file.scheme != "file":
-        return file.open()
-    with explain_errors(file.shown, file.kind):
-        return pa.OSFile(file.path)
 
 
 def _frame(batch: pa.RecordBatch, columns: Mapping[str, str], max_chars: int) -> pl.DataFrame:

@@ -9,7 +9,8 @@ no record, and those after it are read by themselves:
   row that is swallowed;
 - it takes at most 1,000 lines and 4 MiB.
 
-A quote within a field that none opens stands for itself.
+A quote within a field that none opens stands for itself, and so does a CR, unless two of the parts it makes of a line
+look like rows by themselves: some of the lines of such a file end with CR, others with LF.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from relaionet.pipeline.sources.lines import MAX_LINE_BYTES
 
 MAX_FIELD_LINES = 1000
 QUOTE = '"'
+LONE_CR = "\udc0d"  # no bytes are decoded to it
 FAULT_LINE, FAULT_QUOTE = "line", "quote"
 
 
@@ -64,10 +66,10 @@ def _alone(line: str, separator: str) -> list[str]:
         return []
 
 
-def split_tabs(lines: Iterator[bytes | None]) -> Iterator[list[str] | str]:
+def split_tabs(lines: Iterator[bytes | None], shape: RowShape) -> Iterator[list[str] | str]:
     """Records of a table that knows no quotes: one per line; the fault of a line that is none."""
-    for line in lines:
-        yield FAULT_LINE if line is None else _decode(line).rstrip("\r\n").split("\t")
+    for line in _decode(lines, shape):
+        yield FAULT_LINE if line is None else line.rstrip("\r\n").split("\t")
 
 
 def split_quoted(lines: Iterator[bytes | None], shape: RowShape) -> Iterator[list[str] | str]:
@@ -82,7 +84,7 @@ def split_quoted(lines: Iterator[bytes | None], shape: RowShape) -> Iterator[lis
         Bytes that are not UTF-8 are lone surrogates.
     """
     csv.field_size_limit(MAX_LINE_BYTES)
-    reader = _QuotedReader(lines, shape)
+    reader = _QuotedReader(_decode(lines, shape), shape)
     while (record := reader.next_record()) is not None:
         yield record
 
@@ -90,7 +92,7 @@ def split_quoted(lines: Iterator[bytes | None], shape: RowShape) -> Iterator[lis
 class _QuotedReader:
     """Reads record after record; lines that were looked at in vain come again."""
 
-    def __init__(self, lines: Iterator[bytes | None], shape: RowShape) -> None:
+    def __init__(self, lines: Iterator[str | None], shape: RowShape) -> None:
         self._lines, self._shape = lines, shape
         self._again: deque[str | None] = deque()
 
@@ -103,31 +105,52 @@ class _QuotedReader:
             return line.rstrip("\r\n").split(self._shape.separator) if line else None
         taken: list[str | None] = []
         try:
-            return next(csv.reader(self._feed(line, taken), delimiter=self._shape.separator, strict=True))
+            fields = next(csv.reader(self._feed(line, taken), delimiter=self._shape.separator, strict=True))
         except (csv.Error, StopIteration):
             self._again.extendleft(reversed(taken))
             return FAULT_QUOTE
+        return [field.replace(LONE_CR, "\r") if LONE_CR in field else field for field in fields]
 
     def _next_line(self) -> str | None:
         """Empty at the end, which no line is."""
         if self._again:
             return self._again.popleft()
-        line = next(self._lines, b"")
-        return None if line is None else _decode(line)
+        return next(self._lines, "")
 
     def _feed(self, first: str, taken: list[str | None]) -> Iterator[str]:
         """Lines of one record, as long as they may be; those behind the first are noted."""
-        yield first
+        yield _hide_lone(first)
         rows_count, chars = int(self._shape.fits(first)), len(first)
         while line := self._next_line():
             taken.append(line)
             rows_count, chars = rows_count + self._shape.fits(line), chars + len(line)
             if rows_count > 1 or chars > MAX_LINE_BYTES or len(taken) >= MAX_FIELD_LINES:
                 return
-            yield line
+            yield _hide_lone(line)
         if line is None:
             taken.append(line)
 
 
-def _decode(line: bytes) -> str:
-    return line.decode("utf-8", "surrogateescape")
+def _hide_lone(line: str) -> str:
+    """A line whose CRs that do not end it are marks: the csv module knows them as ends only."""
+    if "\r" not in line:
+        return line
+    body = line.rstrip("\r\n")
+    return body.replace("\r", LONE_CR) + ("\r\n" if line.endswith("\r\n") else line[len(body) :])
+
+
+def _decode(lines: Iterator[bytes | None], shape: RowShape) -> Iterator[str | None]:
+    """Lines as text; a line that is several, ended by CR, as these."""
+    for line in lines:
+        if line is None:
+            yield None
+            continue
+        text = line.decode("utf-8", "surrogateescape")
+        body = text.rstrip("\r\n")
+        if "\r" in body:
+            *parts, last = body.split("\r")
+            parts = [*(f"{part}\r" for part in parts), last + text[len(body) :]]
+            if sum(map(shape.fits, parts)) > 1:
+                yield from parts
+                continue
+        yield text

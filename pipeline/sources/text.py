@@ -206,7 +206,7 @@ def _frame(batch: Sequence[TextRow]) -> pl.DataFrame:
 
 
 def _records(lines: Iterator[bytes | None], table: TextTable) -> Iterator[list[str] | str]:
-    return split_quoted(lines, table.shape) if table.has_quotes else split_tabs(lines)
+    return split_quoted(lines, table.shape) if table.has_quotes else split_tabs(lines, table.shape)
 
 
 def _rows(lines: Iterator[bytes | None], table: TextTable, max_chars: int) -> Iterator[TextRow]:
