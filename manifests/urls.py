@@ -40,12 +40,11 @@ def show_url(url: str) -> str:
         return url
     start, authority, path = found["start"] or "", found["authority"], found["path"]
     query, fragment = found["query"] or "", found["fragment"] or ""
-    if "@" in authority:
+    if "@" in authority and (start or ":" in authority):
         authority = f"{HIDDEN}@" + authority[authority.rindex("@") + 1 :]
-    elif PORT.fullmatch(authority) is None and "@" in url:
-        # a password with a slash or the like in it, which ends the host for a parser
-        return f"{start}{HIDDEN}@{url[url.rindex('@') + 1 :]}"
-    elif PORT.fullmatch(authority) is None and start:
+    elif start and PORT.fullmatch(authority) is None:
+        if "@" in url:  # a password with a slash or the like in it, which ends the host for a parser
+            return f"{start}{HIDDEN}@{url[url.rindex('@') + 1 :]}"
         authority = f"{authority.partition(':')[0]}:{HIDDEN}"  # what may be a password that was cut off
     return start + authority + path + _hide_values(query) + _hide_values(fragment)
 

@@ -23,7 +23,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_URL_CHARS, MAX_HOST_CHARS, MAX_NAME_CHARS, MAX_LABEL_CHARS = 65_536, 1024, 253, 63
 # what the rest of a URL may hold as it is; everything else is percent-encoded
 URL_SAFE = "%:/?#[]@!$&'()*+,;=-._~|"
+ASCII = "".join(map(chr, range(0x80)))
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+ABSOLUTE = re.compile(rf"{SCHEME.pattern}:")
 NAME = re.compile(r"[a-z0-9_.-]+")
 NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 # control characters and blanks at the ends are dropped, tabs and line ends anywhere, as browsers do
@@ -70,16 +72,22 @@ class WebAddress:
         """The URL; reading it gives the same address."""
         return f"{self.scheme}://{self.netloc}{self.target}"
 
-    def join(self, reference: str) -> WebAddress:
+    def join(self, reference: str | bytes) -> WebAddress:
         """Where a reference found here, such as a redirect's, leads.
+
+        Args:
+            reference: a URL, or part of one; bytes are as a header brought them.
 
         Raises:
             RefusedUrl: nowhere.
         """
-        try:
-            return parse_url(urljoin(self.text, reference.strip(EDGES).translate(DROPPED)))
-        except ValueError:
-            raise RefusedUrl("not a URL: it cannot be read") from None
+        text = reference if isinstance(reference, str) else quote(reference, safe=ASCII)
+        text = text.strip(EDGES).translate(DROPPED)
+        if ABSOLUTE.match(text):
+            return parse_url(text)
+        if text.startswith("//"):
+            return parse_url(f"{self.scheme}:{text}")
+        return parse_url(urljoin(self.text, text))  # a path: whatever is in it, the host stays
 
 
 def parse_url(text: str) -> WebAddress:

@@ -66,11 +66,12 @@ class AddressedRequest(urllib.request.Request):
     Args:
         address: asked for.
         headers: sent with it.
+        hops: URLs of the redirects that led here, in order.
     """
 
-    def __init__(self, address: WebAddress, headers: Mapping[str, str]) -> None:
+    def __init__(self, address: WebAddress, headers: Mapping[str, str], hops: tuple[str, ...] = ()) -> None:
         super().__init__(address.text, headers=dict(headers))
-        self.address = address
+        self.address, self.hops = address, hops
 
 
 class Connector:

@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
-from typing import IO, Any
+from typing import Any
 
 from relaionet.pipeline.addresses.parse import RefusedUrl, WebAddress
 from relaionet.pipeline.addresses.proxies import web_proxies
@@ -30,6 +30,7 @@ from relaionet.pipeline.downloads.web_rules import (
     TooManyBytes,
     explain_failure,
     forbidding_directive,
+    judge_address,
     judge_url,
     read_retry_after,
 )
@@ -140,22 +141,24 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         self._allow_private, self._note_code = limits.allow_private, note_code
 
     def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
-        fp.read = lambda *_: b""  # urllib would read a redirect's body to its end, however long
+        """Follow a redirect; urllib's own reading of where it leads is not asked."""
         self._note_code(code)
-        return super().http_error_302(req, fp, code, msg, headers)
-
-    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302  # type: ignore[assignment]
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> AddressedRequest:
+        told = headers.get("Location") or headers.get("URI")
+        if not told:
+            return None
         try:
-            address = judge_url(newurl, allow_private=self._allow_private)
+            # the header's bytes, which came as Latin-1
+            address = judge_address(req.address.join(told.encode("latin-1", "replace")), self._allow_private)
         except RefusedUrl as error:
             raise RefusedUrl(f"redirected to where {error}") from None
+        if len(req.hops) >= self.max_redirections or req.hops.count(address.text) >= self.max_repeats:
+            raise urllib.error.HTTPError(req.full_url, code, self.inf_msg + msg, headers, fp)
+        fp.close()  # its body is not read, however long it is
         # the password for a proxy is the proxy's alone; where this leads may be asked without one
-        headers = {name: value for name, value in req.headers.items() if name.lower() != "proxy-authorization"}
-        return AddressedRequest(address, headers)
+        kept = {name: value for name, value in req.headers.items() if name.lower() != "proxy-authorization"}
+        return self.parent.open(AddressedRequest(address, kept, (*req.hops, address.text)), timeout=req.timeout)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302  # type: ignore[assignment]
 
 
 class _Thread(threading.local):

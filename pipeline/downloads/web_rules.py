@@ -92,7 +92,15 @@ def judge_url(url: str, *, allow_private: bool) -> WebAddress:
     Raises:
         RefusedUrl: it may not, or there is none; with the reason.
     """
-    address = parse_url(url)
+    return judge_address(parse_url(url), allow_private)
+
+
+def judge_address(address: WebAddress, allow_private: bool) -> WebAddress:
+    """The same address, where it may be asked.
+
+    Raises:
+        RefusedUrl: it may not; with the reason.
+    """
     why = refuse_address(address, allow_private=allow_private)
     if why is not None:
         raise RefusedUrl(why)
@@ -174,10 +182,9 @@ def _line(text: str) -> str:
 
 
 def _explain_code(error: urllib.error.HTTPError) -> Failure:
-    forbidden = 300 <= error.code < 400 and "not allowed" in error.msg
-    status = "refused" if forbidden or error.code in REFUSING_CODES else "gone"
+    status = "refused" if error.code in REFUSING_CODES else "gone"
     text = error.msg
-    if error.code in (301, 302, 303, 307, 308) and not forbidden:
+    if error.code in (301, 302, 303, 307, 308):
         text = "redirects without end" if "infinite loop" in error.msg else "redirects to nowhere"
     passing = error.code in PASSING_CODES or (error.code >= 500 and error.code not in LASTING_CODES)
     return Failure(status=status, reason=_line(f"HTTP {error.code} {text}"), may_come_back=passing)

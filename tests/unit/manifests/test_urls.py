@@ -40,7 +40,7 @@ SHOWN = {
 PLAIN = [
     "http://h.example/photos/123@N00/1.jpg", "http://h.example:80/a:b@c", "https://h/@me/x", "http://[::1]:80/@x",
     "https://h/?w=100&keyword=x&author=me&design=2&assign=1", "C:\\x@y", "C:/x@y", "/home/me@x/y",
-    "no url: a=b; token=x",
+    "no url: a=b; token=x", "data@v2/x.parquet",
     "", "http://host:port", "ray://host:port", "http(s)://host[:port][/path]", "file:///tmp/x", "https://h/?token=",
 ]  # fmt: skip
 

@@ -58,7 +58,7 @@ FAULTS = {
     "/big/x": ("broken", "more than 1000000 bytes"),
     "/bomb/x": ("broken", "more than 4000000 pixels"),
     "/hop/http:~~127.0.0.1~x": ("refused", "private address"),
-    "/hop/file:~~~etc~passwd": ("refused", "not allowed"),
+    "/hop/file:~~~etc~passwd": ("refused", "redirected to where scheme 'file' is not http(s)"),
     "/loop/x": ("gone", "redirects without end"),
     "/drip/x": ("slow", "timed out after 1.5 s"),
     "/dripheaders/x": ("slow", "timed out after 1.5 s"),

@@ -176,3 +176,41 @@ def test_other_schemes_are_refused(names) -> None:
     for url in ("file:///etc/passwd", "ftp://example.org/x", "data:text/plain,x"):
         with pytest.raises(RefusedUrl):
             ask(guard(), url)
+
+
+def test_a_proxys_password_goes_to_the_proxy_alone(names, fault_server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger behind the proxy redirects to a host that is asked without one."""
+    seen: list[dict[str, str]] = []
+    real = urllib.request.AbstractHTTPHandler.do_open
+
+    def do_open(self, kind, request, **more):
+        seen.append({name.lower(): value for name, value in request.header_items()} | {"host": request.host})
+        return real(self, kind, request, **more)
+
+    monkeypatch.setattr(urllib.request.AbstractHTTPHandler, "do_open", do_open)
+    port = fault_server.server_address[1]
+    monkeypatch.setenv("http_proxy", fault_server.url.replace("://", "://me:hush@"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    fault_server.files["/a.jpg"] = b"bytes"
+    assert ask(guard(allow_private=True), f"http://pictures.invalid/hop/http:~~127.0.0.1:{port}~a.jpg") == b"bytes"
+    assert [one["host"] for one in seen] == [f"127.0.0.1:{port}"] * 2  # the proxy, then the same server asked directly
+    assert ["proxy-authorization" in one for one in seen] == [True, False]
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTP_PROXY"])
+def test_every_way_to_name_a_proxy_is_heard(name: str, names, fault_server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, fault_server.url)
+    fault_server.files["/a.jpg"] = b"bytes"
+    assert ask(guard(), "http://pictures.invalid/a.jpg") == b"bytes"
+
+
+def test_all_spellings_of_a_host_wait_for_one_turn(names, fault_server) -> None:
+    fault_server.files["/a.jpg"] = b"bytes"
+    port = fault_server.server_address[1]
+    opener = guard(allow_private=True)
+    entered: list[str] = []
+    real = opener.gate.enter
+    opener.gate.enter = lambda name: (entered.append(name), real(name))[1]  # type: ignore[method-assign]
+    for host in ("127.0.0.1", "127.1", "0x7f.1", "%31%32%37.0.0.1", "2130706433", "127.0.0.1.", "[::ffff:127.0.0.1]"):
+        assert ask(opener, f"http://{host}:{port}/a.jpg") == b"bytes"
+    assert entered == ["127.0.0.1"] * 7
