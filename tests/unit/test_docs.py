@@ -41,7 +41,8 @@ def without_code(text: str) -> str:
 
 
 def links(page: Path) -> Iterator[str]:
-    for match in LINK.finditer(without_code(page.read_text(encoding="utf-8"))):
+    text = re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "code", without_code(page.read_text(encoding="utf-8")))
+    for match in LINK.finditer(text):
         yield match[1] or match[2]
 
 
