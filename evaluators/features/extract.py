@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -104,7 +105,7 @@ def _extract_all(
     names = state["arrays"] if done else ()
     if not all((folder / f"{name}{GROWING}").is_file() for name in names):
         done, names = 0, ()
-    arrays = {name: np.load(folder / f"{name}{GROWING}", mmap_mode="r+") for name in names}
+    arrays: dict[str, Any] = {name: np.load(folder / f"{name}{GROWING}", mmap_mode="r+") for name in names}
     _drop_growing(folder, names)
     if progress is not None and done:
         progress(done)
@@ -126,7 +127,7 @@ def _extract_all(
     point.unlink(missing_ok=True)
 
 
-def _extract_batch(images: np.ndarray, extractor: Extractor, batch_count: int) -> dict[str, np.ndarray]:
+def _extract_batch(images: np.ndarray, extractor: Extractor, batch_count: int) -> dict[str, Any]:
     """One forward pass over exactly `batch_count` images; the last image is repeated where there are fewer."""
     short = batch_count - len(images)
     if short:
@@ -135,9 +136,9 @@ def _extract_batch(images: np.ndarray, extractor: Extractor, batch_count: int) -
     return {name: np.asarray(rows, dtype=np.float32) for name, rows in found.items()}
 
 
-def _open_growing(folder: Path, found: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+def _open_growing(folder: Path, found: Mapping[str, np.ndarray], count: int) -> dict[str, Any]:
     """Empty arrays on disk, all of whose room is taken now: a full disk met later would end the process."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     try:
         for name, rows in found.items():
             path = folder / f"{name}{GROWING}"

@@ -41,7 +41,7 @@ class ErrorsAsText(click.Group):
             echo("\nStopped. Nothing half-written is left; the same command continues from here.", err=True)
             ctx.exit(EXIT_STOPPED)
         except click.ClickException as error:
-            error.message = shown(error.message)
+            error.message = shown(error.message)  # type: ignore[misc]  # final for users of click, and shown by it
             raise
         except Exception as error:
             text = _prefect_error(error)
