@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from relaionet.manifests.errors import BadInput, nearest_name
-from relaionet.manifests.files import EXPLAINS
+from relaionet.manifests.files import EXPLAINS, LATER
 from relaionet.pipeline.declared import find_declared
 
 GROUP = "relaionet.protocols"
 Filter = Literal["bicubic", "lanczos", "bilinear", "box"]
 Fit = Literal["squash", "crop", "adm"]
+Decode = Literal["as shown", "as published"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,8 @@ class Protocol:
         meaning: one line for people; part of no digest.
         version: changes when any choice or any arithmetic behind it changes.
         size_px: side of the square uint8 RGB image every extractor is given.
+        decode: how files of the split's own images become pixels: `as shown` upright, in sRGB, on white where they are
+            transparent; `as published` as stored, by Pillow's conversion to RGB, which published code uses.
         real: how the split's own images are resized.
         generated: how generated images of another size are resized.
         fd_extractor: whose `features` the Fréchet and kernel distances compare.
@@ -69,6 +72,7 @@ class Protocol:
     meaning: str = field(default="", metadata=EXPLAINS)
     version: str = "1"
     size_px: int = 256
+    decode: Decode = field(default="as published", metadata=LATER)
     real: Resize = Resize()
     generated: Resize = Resize(filter="lanczos")
     fd_extractor: str = "inception"
@@ -99,6 +103,7 @@ PROTOCOLS = {
             name="miniature",
             meaning="the built-in miniature's own models; needs no download, says nothing about reLAIONet",
             size_px=32,
+            decode="as shown",
             generated=Resize(filter="bicubic"),
             fd_extractor="miniature",
             fd_name="FD",
@@ -146,6 +151,7 @@ PROTOCOLS = {
             name="ours",
             meaning="aspect kept, one antialiased resize, never rounded, KID for images made for given classes",
             size_px=299,
+            decode="as shown",
             real=Resize(fit="crop", is_float=True),
             generated=Resize(fit="crop", is_float=True),
             kd_by_class=True,

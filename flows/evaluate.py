@@ -17,6 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from relaionet.evaluators.features.feature_sets import FeatureSet, count_passes, extract_set
 from relaionet.evaluators.features.images import FileImages
 from relaionet.evaluators.features.models import Models, load_models
+from relaionet.evaluators.features.oddities import describe_oddities
 from relaionet.evaluators.features.raters import Rater
 from relaionet.evaluators.generators.protocol import GeneratorDied, Request
 from relaionet.evaluators.generators.requests import check_classes, make_requests
@@ -200,11 +201,13 @@ def score_sets(work: EvaluateWork) -> Evaluation:
 def extract_reference(run: Run, rows: pl.DataFrame, models: Models) -> FeatureSet:
     """Features of the split's own images."""
     protocol = models.protocol
+    paths, folder = [Path(path) for path in rows["path"]], run.root / "reference"
     images = FileImages(
-        [Path(path) for path in rows["path"]], protocol.size_px, protocol.real, hashes=rows["image_sha256"].to_list()
+        paths, protocol.size_px, protocol.real, hashes=rows["image_sha256"].to_list(), decode=protocol.decode
     )
     with run.reporter.bar("real images", rows.height * count_passes(models)) as advance:
-        return extract_set(images, rows, models, run.root / "reference", advance)
+        found = extract_set(images, rows, models, folder, advance)
+    return replace(found, notes=describe_oddities(paths, protocol, images.digest, folder))
 
 
 @task(cache_policy=NO_CACHE)

@@ -21,7 +21,8 @@ from relaionet.evaluators.protocols import Resize
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import find_label
-from relaionet.pipeline.images.picture import FOR_SAMPLES, shape_picture
+from relaionet.manifests.places import local_path
+from relaionet.pipeline.images.picture import show_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -89,7 +90,10 @@ def match_images(
     Raises:
         BadInput: it cannot be told which row an image answers, or none answers any.
     """
-    held = _from_place(Path(images), labels, name) if isinstance(images, str | Path) else _hold(images, labels, name)
+    if isinstance(images, str | Path):
+        held = _from_place(local_path(images, "images"), labels, name)
+    else:
+        held = _hold(images, labels, name)
     count = len(held.named) or sum(map(len, held.places.values()))
     if -1 in held.places and not held.named and count != rows.height:
         raise BadInput(f"{name}: {count} images without labels, and {rows.height} rows of the split. {HOW}")
@@ -114,7 +118,7 @@ def _from_place(place: Path, labels: Labels | None, name: str) -> SampleImages:
     if labels is not None and not isinstance(labels, str | Path):
         raise BadInput(f"{name}: labels of a folder or tar are a CSV file, got a {type(labels).__name__}. {HOW}")
     try:
-        table = str(Path(labels).absolute()) if labels is not None else ""
+        table = str(local_path(labels, "labels").absolute()) if labels is not None else ""
         return make_samples(name=name, path=str(place.absolute()), labels=table)
     except BadInput as error:
         raise BadInput(f"{error} {HOW}") from None
@@ -156,7 +160,7 @@ def _read_labels(labels: Labels | None, count: int, name: str) -> list[int]:
 def _as_array(image: Any, where: str) -> NDArray[np.uint8]:
     """One image as [H, W, 3] uint8 RGB."""
     if hasattr(image, "convert"):
-        image = shape_picture(image, FOR_SAMPLES)
+        image = show_picture(image)
     array = np.asarray(image)
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
         raise BadInput(f"{where} is {list(array.shape)} {array.dtype}; expected [H, W, 3] uint8 RGB, or a PIL image.")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from relaionet.manifests.places import local_path
+
 if TYPE_CHECKING:
     from relaionet.evaluators.features.models import Models
     from relaionet.evaluators.protocols import Protocol
@@ -63,7 +65,8 @@ def score(
     settings, loaded = find_protocol(protocol), load_split(split) if isinstance(split, str | Path) else split
     given = _match(images, loaded, settings, labels, name)
     with TemporaryDirectory(prefix="relaionet-score-") as kept_nowhere:
-        return _show(_score(given, loaded, _load(settings, device, extras, weights), Path(out or kept_nowhere), name))
+        folder = local_path(out or kept_nowhere, "out")
+        return _show(_score(given, loaded, _load(settings, device, extras, weights), folder, name))
 
 
 def _match(images: Images, split: Split, protocol: Protocol, labels: Labels | None, name: str) -> GivenImages:
@@ -90,7 +93,7 @@ def _score(given: GivenImages, split: Split, models: Models, folder: Path, name:
 
     protocol, rows = models.protocol, split.rows
     paths, hashes = [Path(path) for path in rows["path"]], rows["image_sha256"].to_list()
-    real = FileImages(paths, protocol.size_px, protocol.real, hashes=hashes)
+    real = FileImages(paths, protocol.size_px, protocol.real, hashes=hashes, decode=protocol.decode)
     reference = extract_set(real, rows, models, folder / "reference")
     samples = extract_set(given, given.rows, models, folder / "samples")
     return score_generator(samples, reference, generator=name, split=split.name)

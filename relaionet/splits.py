@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.places import local_path
 
 if TYPE_CHECKING:
     import datasets
@@ -154,16 +155,16 @@ def load_split(folder: str | Path) -> Split:
     from relaionet.manifests.tables import SPLIT
     from relaionet.pipeline.splits.build import read_split
 
-    place = Path(folder).absolute()
+    place = local_path(folder, "folder").absolute()
     rows, about = read_split(place)
     return Split(folder=place, rows=rows, all_rows=Store(place).read(SPLIT), about=about)
 
 
 def _open_picture(path: Path) -> Image:
     """A picture as it is shown: upright, in sRGB, over white, 8 bits, the first frame."""
-    from relaionet.pipeline.images.picture import AS_SHOWN, read_picture
+    from relaionet.pipeline.images.picture import read_picture
 
     try:
-        return read_picture(path, AS_SHOWN)
+        return read_picture(path)
     except (ValueError, OSError) as error:
         raise BadInput(f"{path} cannot be read as a picture: {error}. Build the split again.") from None

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import HEX_64
 from relaionet.manifests.replacing import replacing
-from relaionet.pipeline.images.picture import FOR_REVIEW, OWN, read_picture
+from relaionet.pipeline.images.picture import read_picture
 
 if TYPE_CHECKING:
     from PIL import Image
 
-VERSION = "2"
+VERSION = "3"
 SUFFIX = ".jpg"
 _LONGEST_PX = 2048
 _QUALITY = 92
@@ -81,7 +81,7 @@ def encode_image(source: Path) -> bytes:
         BadInput: it cannot be decoded.
     """
     try:
-        shown = read_picture(source, FOR_REVIEW, reduced_side_px=_LONGEST_PX)
+        shown = read_picture(source, reduced_side_px=_LONGEST_PX)
         shown.thumbnail((_LONGEST_PX, _LONGEST_PX))
         return _as_jpeg(shown)
     except (OSError, ValueError) as error:
@@ -130,6 +130,6 @@ def make_strip(pictures: Sequence[Path]) -> bytes:
     step = (width + 4) // STRIP_COUNT
     strip = Image.new("RGB", STRIP_PX, "white")
     for place, picture in enumerate(pictures[:STRIP_COUNT]):
-        image = read_picture(encode_image(picture), OWN)
+        image = read_picture(encode_image(picture))
         strip.paste(ImageOps.fit(image, (step - 4, height)), (place * step, 0))
     return _as_jpeg(strip)

@@ -40,6 +40,7 @@ class FeatureSet:
         extra_names: extra metrics asked for, those of the protocol's own features included.
         ratings: preference metric -> [N] float64.
         made_with: digest (12 digits) of protocol and models; "" -> of the protocol's own metrics, and of each extra's.
+        notes: sentences a reader of any number made with the set should know.
     """
 
     protocol: Protocol
@@ -54,6 +55,7 @@ class FeatureSet:
     extra_names: tuple[str, ...] = ()
     ratings: Mapping[str, np.ndarray] = field(default_factory=dict)
     made_with: Mapping[str, str] = field(default_factory=lambda: {"": ""})
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of images."""

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from relaionet.evaluators.protocols import Resize
+from relaionet.evaluators.protocols import Decode, Resize
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import CHUNK_BYTES, digest_of, file_sha256
-from relaionet.pipeline.images.picture import FOR_EVALUATION, TooLarge, read_picture
+from relaionet.pipeline.images.decode import BrokenImage
+from relaionet.pipeline.images.picture import VERSION as PICTURE_VERSION
+from relaionet.pipeline.images.picture import read_as_published, read_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -118,28 +120,34 @@ class ArrayImages:
         return np.stack(done) if done else np.zeros((0, self._size_px, self._size_px, 3), np.uint8)
 
 
+READERS = {"as shown": read_picture, "as published": read_as_published}
+
+
 class FileImages:
-    """Images in files of any format Pillow reads.
+    """Images in files.
 
     Args:
         paths: one file per image.
         size_px: side the images are given out at.
         resize: how.
         hashes: sha256 of each file's bytes where they are known (a split has them); else every file is read for it.
+        decode: how their pixels are read; of a protocol.
 
     Raises:
         BadInput: a file is missing; the message names the first.
     """
 
     def __init__(
-        self, paths: Sequence[Path], size_px: int, resize: Resize, *, hashes: Sequence[str] | None = None
-    ) -> None:
+        self, paths: Sequence[Path], size_px: int, resize: Resize, *, hashes: Sequence[str] | None = None,
+        decode: Decode = "as shown",
+    ) -> None:  # fmt: skip
         missing = next((path for path in paths if not path.is_file()), None)
         if missing is not None:
             raise BadInput(f"{missing} does not exist; build the split again.")
-        self._paths, self._size_px, self._resize = list(paths), size_px, resize
+        self._paths, self._size_px, self._resize, self._read = list(paths), size_px, resize, READERS[decode]
         content = list(hashes) if hashes is not None else [file_sha256(path) for path in paths]
-        self.digest = digest_of("images", content, size_px, asdict(resize))
+        shown = () if decode == "as published" else ("shown", PICTURE_VERSION)
+        self.digest = digest_of("images", content, size_px, asdict(resize), *shown)
 
     def __len__(self) -> int:
         """Number of images."""
@@ -156,11 +164,8 @@ class FileImages:
 
     def _read_one(self, path: Path) -> np.ndarray:
         try:
-            picture = read_picture(path, FOR_EVALUATION)
-            return resize_image(picture, self._size_px, self._resize)
-        except TooLarge as error:
-            raise BadInput(f"{path} has {error}; at most {FOR_EVALUATION.max_pixels} are read.") from None
-        except (OSError, SyntaxError, ValueError) as error:
+            return resize_image(self._read(path), self._size_px, self._resize)
+        except (OSError, BrokenImage) as error:
             raise BadInput(f"{path} cannot be decoded as an image: {error}. Build the split again.") from None
 
 

@@ -61,7 +61,7 @@ def load_hpsv2(device: str, weights: str = "") -> tuple[str, Score]:
     model, _, preprocess = create_model_and_transforms(
         "ViT-H-14", None, precision="amp", device=device, output_dict=True, light_augmentation=True
     )
-    model.load_state_dict(torch.load(weights, map_location=device, weights_only=True)["state_dict"])
+    model.load_state_dict(read_weights(Path(weights), device)["state_dict"])
     model.eval()
     tokenizer, kind = get_tokenizer("ViT-H-14"), device.partition(":")[0]
 
@@ -112,14 +112,14 @@ def load_aesthetic(device: str, weights: str, encoder_name: str) -> tuple[str, S
     import torch
 
     from relaionet.pipeline.embeddings.encoders import load_encoder
-    from relaionet.pipeline.images.picture import FOR_RATERS, read_picture
+    from relaionet.pipeline.images.picture import read_picture
 
-    layers = torch.load(weights, weights_only=True, map_location="cpu")
+    layers = read_weights(Path(weights))
     names = sorted((name for name in layers if name.endswith(".weight")), key=lambda name: int(name.split(".")[1]))
     encoder = load_encoder(encoder_name, device)
 
     def score(image: str, text: str) -> float:
-        batch = torch.stack([encoder.preprocess(read_picture(Path(image), FOR_RATERS))])
+        batch = torch.stack([encoder.preprocess(read_picture(Path(image)))])
         rows = torch.from_numpy(np.asarray(encoder.encode_images(batch), np.float32))
         for name in names:  # the published network has no activations between its layers
             rows = torch.nn.functional.linear(rows, layers[name], layers[name.removesuffix("weight") + "bias"])

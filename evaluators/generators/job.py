@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from relaionet.evaluators.generators.protocol import Request, Settings
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import write_atomic, write_json
-from relaionet.pipeline.images.decode import BrokenImage
-from relaionet.pipeline.images.picture import FOR_SAMPLES, TooLarge, read_picture
+from relaionet.pipeline.images.decode import BrokenImage, TooLarge
+from relaionet.pipeline.images.picture import read_picture
 
 SCHEMA = 1
+MAX_SIDE_PX = 4096
 META_LIMIT_BYTES = 64 << 20
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -105,12 +106,18 @@ def read_image(data: bytes | Path) -> NDArray[np.uint8]:
         ValueError: it is no image, or larger than 4096 pixels a side.
     """
     try:
-        return np.asarray(read_picture(data, FOR_SAMPLES))
+        image = read_picture(data, max_pixels=MAX_SIDE_PX**2)
     except TooLarge as error:
-        limit = FOR_SAMPLES.max_side_px
-        raise ValueError(f"{error.width_px} x {error.height_px} pixels; the limit is {limit} a side") from None
+        raise ValueError(_too_large(error.width_px, error.height_px)) from None
     except (OSError, BrokenImage) as error:
         raise ValueError(f"no image that can be read: {error}") from None
+    if max(image.size) > MAX_SIDE_PX:
+        raise ValueError(_too_large(*image.size))
+    return np.asarray(image)
+
+
+def _too_large(width_px: int, height_px: int) -> str:
+    return f"{width_px} x {height_px} pixels; the limit is {MAX_SIDE_PX} a side"
 
 
 def read_made(folder: Path, wanted: Iterable[str], where: str) -> Made:

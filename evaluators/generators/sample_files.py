@@ -14,10 +14,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from relaionet.evaluators.generators.job import read_image
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import HEX_64, digest_of, file_sha256
 from relaionet.manifests.labels import find_label, labels_by_wnid
-from relaionet.pipeline.images.picture import FOR_SAMPLES, TooLarge, read_picture
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 SAMPLE_ID = re.compile(HEX_64 + r"(-\d+)?")
@@ -25,10 +25,9 @@ SAMPLE_ID = re.compile(HEX_64 + r"(-\d+)?")
 
 def _decode(data: bytes | Path, shown: str) -> NDArray[np.uint8]:
     try:
-        return np.asarray(read_picture(data, FOR_SAMPLES))
-    except TooLarge as error:
-        sides, limit = f"{error.width_px} x {error.height_px}", FOR_SAMPLES.max_side_px
-        raise ValueError(f"{shown} is {sides} pixels; the limit is {limit} a side") from None
+        return read_image(data)
+    except ValueError as error:
+        raise ValueError(f"{shown} is {error}") from None
 
 
 def _row_of(images: NDArray[np.uint8], row: str) -> NDArray[np.uint8]:

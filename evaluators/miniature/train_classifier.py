@@ -22,7 +22,7 @@ from torch.nn import functional
 from relaionet.evaluators.miniature.classifier import Classifier
 from relaionet.evaluators.miniature.pictures import HELD_OUT_SEED, TRAIN_SEED, draw_pool
 from relaionet.manifests.files import write_json
-from relaionet.pipeline.images.picture import OWN, read_picture
+from relaionet.pipeline.images.picture import read_picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ def degrade(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     if rng.random() < 0.6:
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=int(rng.integers(35, 96)))
-        image = read_picture(buffer.getvalue(), OWN)
+        image = read_picture(buffer.getvalue())
     return np.asarray(image)
 
 

@@ -33,7 +33,7 @@ def find_warnings(samples: FeatureSet, reference: FeatureSet) -> list[str]:
     Returns:
         Plain sentences; none where nothing is odd.
     """
-    return [*_doubt_number(samples), *_doubt_balance(samples), *_doubt_copies(samples, reference)]
+    return [*reference.notes, *_doubt_number(samples), *_doubt_balance(samples), *_doubt_copies(samples, reference)]
 
 
 def _doubt_number(samples: FeatureSet) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.images.decode import BrokenImage
 from relaionet.pipeline.images.files import stored_path
-from relaionet.pipeline.images.picture import FOR_EVALUATION_PAGES, FOR_PAGES, read_picture
+from relaionet.pipeline.images.picture import read_picture
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -77,11 +77,8 @@ def make_thumbnail(image: np.ndarray | Path, size_px: int) -> str:
     from PIL import Image
 
     try:
-        if isinstance(image, Path):
-            picture = read_picture(image, FOR_EVALUATION_PAGES)
-        else:
-            picture = Image.fromarray(image).convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
+        picture = read_picture(image) if isinstance(image, Path) else Image.fromarray(image).convert("RGB")
+    except (OSError, ValueError) as error:
         raise BadInput(f"the report cannot show {image}: {error}.") from None
     small = max(picture.size) <= KEPT_PX
     picture.thumbnail((size_px, size_px), Image.Resampling.LANCZOS)
@@ -107,7 +104,7 @@ def show_stored(
         return None
     try:
         place = stored_path(folder, path)
-        picture = read_picture(place, FOR_PAGES, max_pixels=max_pixels, reduced_side_px=size_px)
+        picture = read_picture(place, max_pixels=max_pixels, reduced_side_px=size_px)
     except (OSError, BrokenImage, BadInput):
         return None
     picture.thumbnail((size_px, size_px))

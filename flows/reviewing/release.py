@@ -87,11 +87,11 @@ def make_manifest(run: Run) -> pl.DataFrame:
     for table, columns in (
         (CANDIDATES, ["url", "caption", "source", "source_row"]),
         (DOWNLOADS, ["image_sha256", "bytes_count", "width_px", "height_px", "format", "fetched_at"]),
-        (EMBEDDINGS, ["phash", "thumbprint"]),
+        (EMBEDDINGS, ["phash", "thumbprint", "fingerprint_version"]),
     ):
         about = alive(run.store.read_all(table))
         # a run that was curated before a column was there
-        later = [pl.lit(None, pl.String).alias(name) for name in LATER_COLUMNS if name not in about.columns]
+        later = [pl.lit(None, kind).alias(name) for name, kind in LATER_COLUMNS.items() if name not in about.columns]
         about = about.with_columns(later).select("candidate_id", *columns)
         rows = rows.join(about, on="candidate_id", how="left")
     rows = rows.join(_proposed_scores(run), on=["candidate_id", "wnid"], how="left")

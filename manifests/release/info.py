@@ -24,7 +24,7 @@ from relaionet.manifests.files import HEX_64
 
 FORMAT = 2
 # the first version of this package that reads FORMAT
-NEEDS_RELAIONET = "0.2.0"
+NEEDS_RELAIONET = "0.1.0"
 INFO_FILE = "release.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")

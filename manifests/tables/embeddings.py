@@ -36,7 +36,7 @@ DOWNLOADS = Table(
         """
     candidate_id        str   key
     url                 str   address asked for
-    final_url           str   where its redirects led; null where nothing answered
+    final_url           str   where its redirects led, passwords and signatures as ***; null where nothing answered
     http_code           i32   of the last answer; null where none came
     tries_count         i32   requests made for the row, in all fetches of it
     seconds             f64   they took, without waiting for the host's turn
@@ -72,6 +72,8 @@ EMBEDDINGS = Table(
     row                 i64   row of the shard's `img_emb_N.npy`; null where the image was not embedded
     phash               str   64-bit perceptual hash (DCT) of the decoded image, 16 hex digits
     thumbprint          str   16 × 16 grey values and 2 × 8 × 8 colour values of it, 768 hex digits
+    fingerprint_version i32   of phash and thumbprint; null means 1
+    note                str   what was left out of the decode; null where nothing
     """
         + STATUS
     ),

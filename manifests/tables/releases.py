@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from relaionet.manifests.tables.schema import Table, columns
 
+# of phash and thumbprint; `pipeline.images.fingerprints` says what each is
+FINGERPRINT_VERSIONS = (1, 2)
+
 MANIFEST = Table(
     name="manifest",
     columns=columns(
@@ -14,6 +17,7 @@ MANIFEST = Table(
     image_sha256        str   of the bytes as served, hex
     phash               str   64-bit perceptual hash (DCT), 16 hex digits
     thumbprint          str   16 × 16 grey values and 2 × 8 × 8 colour values, 768 hex digits; null where not taken
+    fingerprint_version i32   of phash and thumbprint; null means 1
     bytes_count         i64   length of the bytes
     width_px            i32   measured
     height_px           i32   measured

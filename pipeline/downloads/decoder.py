@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from relaionet.pipeline.child_process import ChildProcess, start_child
-from relaionet.pipeline.images.decode import TOO_MUCH_MEMORY, BrokenImage, ImageFacts, facts_of
+from relaionet.pipeline.images.decode import TOO_MUCH_MEMORY, BrokenImage, ImageFacts
+from relaionet.pipeline.images.fingerprints import take_fingerprints
 from relaionet.pipeline.images.perceptual_hash import phash_hex
-from relaionet.pipeline.images.picture import AS_STORED, open_picture
 
 # of decoded pixels (4 bytes), a copy turned upright, one in grey, and what a decoder holds besides
 BYTES_PER_PIXEL, BASE_BYTES = 24, 1 << 30
@@ -41,8 +41,8 @@ def read_picture(data: bytes, max_pixels: int) -> DecodedPicture:
     Raises:
         BrokenImage: no picture within the limits.
     """
-    with open_picture(data, AS_STORED, max_pixels) as image:
-        return DecodedPicture(facts=facts_of(image, data), phash=phash_hex(image))
+    found = take_fingerprints(data, max_pixels)
+    return DecodedPicture(facts=found.facts, phash=found.phash)
 
 
 class Decoder:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.embeddings.encoders import Encoder
+from relaionet.pipeline.images.fingerprints import Fingerprints
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,14 +35,12 @@ class Decoded:
     Attributes:
         pixels: [3, H, W] float32; None where it could not be decoded.
         reason: why not; None where it could.
-        phash: 16 hex digits, where asked for.
-        thumbprint: 768 hex digits, where asked for.
+        prints: its fingerprints, where asked for.
     """
 
     pixels: torch.Tensor | None
     reason: str | None = None
-    phash: str | None = None
-    thumbprint: str | None = None
+    prints: Fingerprints | None = None
 
 
 @dataclass(frozen=True)
@@ -187,7 +186,7 @@ def _stack(decoded: list[Decoded], size: int) -> torch.Tensor | None:
 def _encode(items: list[T], decoded: list[Decoded], pixels: torch.Tensor | None, encoder: Encoder) -> Embedded[T]:
     import numpy as np
 
-    light = [Decoded(None, item.reason, item.phash, item.thumbprint) for item in decoded]
+    light = [Decoded(None, item.reason, item.prints) for item in decoded]
     count = sum(item.pixels is not None for item in decoded)
     if pixels is None:
         empty = np.zeros((0, encoder.dim), dtype=np.float32)

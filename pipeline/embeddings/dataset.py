@@ -22,7 +22,7 @@ from relaionet.pipeline.images.webdataset import MAX_BYTES, Sample, Shard, read_
 if TYPE_CHECKING:
     import numpy as np
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,16 +14,16 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import EMBEDDINGS, shape_table
 from relaionet.pipeline.embeddings.batches import Decoded, embed_batches, usable_cores
 from relaionet.pipeline.embeddings.encoders import Encoder
-from relaionet.pipeline.images.decode import BrokenImage
+from relaionet.pipeline.images.decode import BrokenImage, open_image
 from relaionet.pipeline.images.files import stored_path
-from relaionet.pipeline.images.perceptual_hash import phash_hex
-from relaionet.pipeline.images.picture import FOR_ENCODER, open_picture, shape_picture
-from relaionet.pipeline.images.thumbnail_hash import thumbprint_hex
+from relaionet.pipeline.images.fingerprints import VERSION as FINGERPRINT_VERSION
+from relaionet.pipeline.images.fingerprints import Fingerprints, take_fingerprints
+from relaionet.pipeline.images.picture import show_picture
 
 if TYPE_CHECKING:
     import numpy as np
 
-VERSION = "2"
+VERSION = "3"
 MAX_ASPECT = 50  # resizing the short side of a thinner picture would need memory without bound
 
 
@@ -116,12 +116,18 @@ def _table(rows: pl.DataFrame, decoded: Sequence[Decoded], reasons: Sequence[str
     ok = pl.Series("ok", [reason is None for reason in reasons], dtype=pl.Boolean)
     table = rows.select("candidate_id").with_columns(
         row=pl.when(ok).then(ok.cum_sum().cast(pl.Int64) - 1),
-        phash=pl.Series("phash", [item.phash for item in decoded], dtype=pl.String),
-        thumbprint=pl.Series("thumbprint", [item.thumbprint for item in decoded], dtype=pl.String),
+        phash=_taken(decoded, lambda prints: prints.phash),
+        thumbprint=_taken(decoded, lambda prints: prints.thumbprint),
+        fingerprint_version=pl.when(ok).then(pl.lit(FINGERPRINT_VERSION, dtype=pl.Int32)),
+        note=_taken(decoded, lambda prints: "; ".join(prints.notes) or None),
         status=pl.when(ok).then(pl.lit("ok")).otherwise(pl.lit("broken")),
         reason=pl.Series("reason", list(reasons), dtype=pl.String),
     )
     return shape_table(table, EMBEDDINGS)
+
+
+def _taken(decoded: Sequence[Decoded], pick: Callable[[Fingerprints], str | None]) -> pl.Series:
+    return pl.Series([pick(one.prints) if one.prints else None for one in decoded], dtype=pl.String)
 
 
 def _read_picture(path: Path, encoder: Encoder | None, max_pixels: int) -> Decoded:
@@ -143,19 +149,18 @@ def decode_picture(
         data: bytes from anywhere.
         encoder: whose preprocessing is applied; None only takes the hashes.
         max_pixels: largest picture decoded, width × height.
-        hashes: also take the perceptual hash and the thumbnail hash.
+        hashes: also take its fingerprints.
         reduced_side_px: decode a JPEG at a half, a quarter or an eighth of its size where its short side stays at
-            least this long; None always decodes it whole. Hashes are those of the whole picture, so it is left whole
-            where they are taken.
+            least this long; None always decodes it whole.
     """
     try:
-        image = open_picture(data, FOR_ENCODER, max_pixels, None if hashes else reduced_side_px)
+        stored = open_image(data, max_pixels, reduced_side_px)
+        prints = take_fingerprints(data, max_pixels) if hashes else None
     except BrokenImage as error:
         return Decoded(None, str(error))
-    if max(image.size) > MAX_ASPECT * min(image.size):
+    if max(stored.image.size) > MAX_ASPECT * min(stored.image.size):
         return Decoded(None, f"one side is more than {MAX_ASPECT} times the other")
-    pixels = encoder.preprocess(shape_picture(image, FOR_ENCODER)) if encoder is not None else None
-    return Decoded(pixels, None, phash_hex(image), thumbprint_hex(image)) if hashes else Decoded(pixels)
+    return Decoded(encoder.preprocess(show_picture(stored)) if encoder is not None else None, None, prints)
 
 
 def input_side_px(encoder: Encoder) -> int:

@@ -18,13 +18,12 @@ import polars as pl
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables.adoption import PICTURES
 from relaionet.manifests.tables.schema import ALIVE, shape_table
-from relaionet.pipeline.images.decode import FORMATS, BrokenImage
+from relaionet.pipeline.images.decode import BrokenImage
+from relaionet.pipeline.images.fingerprints import VERSION as FINGERPRINT_VERSION
+from relaionet.pipeline.images.fingerprints import take_fingerprints
 from relaionet.pipeline.images.parquet import PARQUET, batched, count_parquet_rows, in_parquet, read_parquet_bytes
-from relaionet.pipeline.images.perceptual_hash import phash_hex
-from relaionet.pipeline.images.picture import AS_STORED, open_picture
-from relaionet.pipeline.images.thumbnail_hash import thumbprint_hex
 
-VERSION = "1"
+VERSION = "2"
 # pictures taken from a parquet file at a time: its row groups are unpacked once per batch
 PARQUET_BATCH = 256
 # what people keep beside images; never opened as one
@@ -119,8 +118,9 @@ def _walk(folder: Path, *, top: bool) -> Iterator[os.DirEntry[str]]:
 
 
 def read_pictures(
-    folder: Path, places: Sequence[str], limits: PictureLimits, progress: Callable[[int], None] | None = None
-) -> pl.DataFrame:
+    folder: Path, places: Sequence[str], limits: PictureLimits, progress: Callable[[int], None] | None = None,
+    version: int = FINGERPRINT_VERSION,
+) -> pl.DataFrame:  # fmt: skip
     """Read and measure pictures, one file per thread in memory at a time.
 
     Args:
@@ -128,6 +128,7 @@ def read_pictures(
         places: paths from `list_pictures`.
         limits: of each file.
         progress: called with the number of pictures done since the last call.
+        version: of the fingerprints.
 
     Returns:
         PICTURES, one row per path, in order; a file that is no picture has status `broken` and a reason.
@@ -137,14 +138,16 @@ def read_pictures(
     with ThreadPoolExecutor(threads) as pool:
         for some in batched(places, PARQUET_BATCH if any(map(in_parquet, places)) else 4 * threads):
             inside = read_parquet_bytes(folder, [path for path in some if in_parquet(path)])
-            for found in pool.map(lambda path: _measure(folder, path, limits, inside), some):  # noqa: B023  used at once
+            for found in pool.map(lambda path: _measure(folder, path, limits, inside, version), some):  # noqa: B023  used at once
                 rows.append(found)
                 if progress is not None:
                     progress(1)
     return shape_table(pl.DataFrame(rows, schema=dict(PICTURES.schema)), PICTURES)
 
 
-def _measure(folder: Path, path: str, limits: PictureLimits, inside: Mapping[str, bytes | None]) -> dict[str, Any]:
+def _measure(
+    folder: Path, path: str, limits: PictureLimits, inside: Mapping[str, bytes | None], version: int
+) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(PICTURES.columns) | {"path": path, "status": "broken"}
     try:
         data = inside[path] if path in inside else read_file(folder / path, limits.max_bytes)
@@ -156,11 +159,12 @@ def _measure(folder: Path, path: str, limits: PictureLimits, inside: Mapping[str
         return row | {"reason": f"cannot be read: {error.strerror}"}
     row |= {"bytes_count": len(data), "image_sha256": hashlib.sha256(data).hexdigest()}
     try:
-        with open_picture(data, AS_STORED, limits.max_pixels) as image:
-            measured = {"format": FORMATS[str(image.format)], "width_px": image.width, "height_px": image.height}
-            return row | measured | {"phash": phash_hex(image), "thumbprint": thumbprint_hex(image), "status": ALIVE}
+        found = take_fingerprints(data, limits.max_pixels, version)
     except BrokenImage as error:
         return row | {"reason": str(error)}
+    facts = {name: getattr(found.facts, name) for name in ("format", "width_px", "height_px")}
+    prints = {"phash": found.phash, "thumbprint": found.thumbprint, "fingerprint_version": version}
+    return row | facts | prints | {"note": "; ".join(found.notes) or None, "status": ALIVE}
 
 
 def read_file(file: Path, max_bytes: int) -> bytes:

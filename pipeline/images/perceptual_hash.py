@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relaionet.pipeline.images.picture import FOR_PHASH, shape_picture
-
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -16,7 +14,7 @@ def phash_hex(image: Image.Image) -> str:
     """Perceptual hash of a picture.
 
     Args:
-        image: any size, at least 1 × 1, any mode; only its grey values count, as it is shown.
+        image: any size, at least 1 × 1, any mode, as `picture.show_picture` gives it; only its grey values count.
 
     Returns:
         16 hex digits: the signs of the 8 × 8 lowest DCT coefficients of the 32 × 32 grey picture against their median.
@@ -25,7 +23,7 @@ def phash_hex(image: Image.Image) -> str:
     """
     import imagehash
 
-    return str(imagehash.phash(shape_picture(image, FOR_PHASH)))
+    return str(imagehash.phash(image))
 
 
 def phash_distance(left: str, right: str) -> int:

@@ -1,232 +1,215 @@
-"""How every consumer gets its pictures: one function that reads them, and one value per consumer that says how.
+"""The picture as shown: one way in which every consumer gets its pictures.
 
-What a consumer sees of a file (turned upright or as stored, transparent parts on white or not at all, colours as they
-stand or in sRGB) is said here and nowhere else. A picture is always the first frame of its file.
+A picture is the first frame of its file, decoded within limits, in sRGB, on white where it is transparent, 8 bits a
+channel, upright. Encoders, hashes, screens, reviewers, pages, exports and evaluations all see those pixels.
+
+The one other way is `read_as_published`: how published evaluation code reads files, for protocols that repeat it.
 """
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from relaionet.pipeline.images.decode import BrokenImage, open_any, open_image, scale_wide_grey
+from relaionet.pipeline.images.colour import to_srgb
+from relaionet.pipeline.images.decode import DECODE_ERRORS, StoredPicture, explain_failure, open_image
 
 if TYPE_CHECKING:
     from PIL import Image
 
+# a new one where any picture's pixels change; results made of pictures hold it in their digests
+VERSION = "2"
 ORIENTATION_TAG = 0x0112
-
-Alpha = Literal["as stored", "dropped", "pasted on white", "laid over white"]
-Mode = Literal["as stored", "RGB", "L"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How one consumer reads pictures.
-
-    Attributes:
-        is_guarded: only formats of `decode.FORMATS`, whole, with a stated number of pixels at most; else whatever
-            Pillow opens, as it opens it.
-        scales_wide_grey: grey values of 16 or 32 bits are scaled to 8; else Pillow cuts them off at 255.
-        is_upright: the EXIF orientation is applied.
-        is_in_srgb: the ICC profile in the file is applied.
-        alpha: what becomes of transparency. Dropped, the colours beneath it appear. The two ways onto white differ
-            in rounding, and in what they take for transparent.
-        mode: Pillow's mode of the result.
-        max_pixels: width × height at most; None where the caller states it, or Pillow's own limit holds.
-        max_side_px: of the longer side; None has no limit.
-        reduced_side_px: decode a JPEG at a half, a quarter or an eighth of its size where its sides stay at least this
-            long; None decodes it whole, unless the caller says otherwise.
-    """
-
-    is_guarded: bool
-    scales_wide_grey: bool
-    is_upright: bool = False
-    is_in_srgb: bool = False
-    alpha: Alpha = "as stored"
-    mode: Mode = "as stored"
-    max_pixels: int | None = None
-    max_side_px: int | None = None
-    reduced_side_px: int | None = None
-
-
-# facts (format, sides), and what several of the readings below are then shaped from
-AS_STORED = Reading(is_guarded=True, scales_wide_grey=True)
-FOR_ENCODER = Reading(is_guarded=True, scales_wide_grey=True, alpha="dropped", mode="RGB")
-FOR_PHASH = Reading(is_guarded=True, scales_wide_grey=True, is_upright=True)
-FOR_THUMBNAIL_HASH = Reading(is_guarded=True, scales_wide_grey=True, is_upright=True, alpha="dropped", mode="RGB")
-# small grey prints, by which duplicates and references are laid over each other
-FOR_PRINTS = Reading(is_guarded=True, scales_wide_grey=True, is_upright=True, alpha="dropped", mode="L")
-FOR_SCREENS = Reading(is_guarded=True, scales_wide_grey=True, is_upright=True, alpha="pasted on white", mode="RGB")
-FOR_TEXT_READING = Reading(is_guarded=True, scales_wide_grey=True, is_upright=True, alpha="dropped", mode="RGB")
-FOR_PAGES = Reading(is_guarded=True, scales_wide_grey=True, is_upright=True, alpha="dropped", mode="RGB")
-FOR_EVALUATION_PAGES = Reading(is_guarded=False, scales_wide_grey=False, alpha="dropped", mode="RGB")
-FOR_REVIEW = Reading(
-    is_guarded=False, scales_wide_grey=False, is_upright=True, is_in_srgb=True, alpha="laid over white", mode="RGB",
-)  # fmt: skip
-# the picture as it is shown, for notebooks (`relaionet.Split`)
-AS_SHOWN = Reading(
-    is_guarded=True, scales_wide_grey=True, is_upright=True, is_in_srgb=True, alpha="laid over white", mode="RGB",
-    max_pixels=200_000_000,
-)  # fmt: skip
-FOR_EVALUATION = Reading(
-    is_guarded=False, scales_wide_grey=False, alpha="dropped", mode="RGB", max_pixels=200_000_000
-)  # fmt: skip
-# pictures that generators made
-FOR_SAMPLES = Reading(is_guarded=False, scales_wide_grey=False, alpha="dropped", mode="RGB", max_side_px=4096)
-FOR_RATERS = Reading(is_guarded=False, scales_wide_grey=False, alpha="dropped", mode="RGB")
-# bytes this project encoded itself a moment ago
-OWN = Reading(is_guarded=False, scales_wide_grey=False)
-
-
-class TooLarge(BrokenImage):
-    """A picture with more pixels than its reading allows.
-
-    Attributes:
-        width_px: as stored.
-        height_px: as stored.
-    """
-
-    def __init__(self, width_px: int, height_px: int) -> None:
-        super().__init__(f"{width_px} × {height_px} pixels")
-        self.width_px, self.height_px = width_px, height_px
+# where nobody says otherwise: more than any camera's, little enough for memory
+MAX_PIXELS = 200_000_000
+# ways in which a file's stored pixels differ from what is shown
+Oddity = Literal["turned", "transparent", "wide", "managed"]
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE",
+    8: "ROTATE_90",
+}  # fmt: skip
 
 
 def read_picture(
-    source: bytes | Path, reading: Reading, *, max_pixels: int | None = None, reduced_side_px: int | None = None
+    source: bytes | Path, *, max_pixels: int = MAX_PIXELS, reduced_side_px: int | None = None
 ) -> Image.Image:
-    """Decode a picture as a consumer gets it.
+    """Decode a picture as it is shown.
 
     Args:
         source: bytes from anywhere, or a file.
-        reading: of the consumer.
-        max_pixels: width × height at most, instead of the reading's; guarded readings that state none need it.
-        reduced_side_px: instead of the reading's.
+        max_pixels: width × height at most.
+        reduced_side_px: decode a JPEG at a half, a quarter or an eighth of its size where its sides stay at least this
+            long; None decodes it whole.
 
-    Raises:
-        BrokenImage: no picture within the limits; `TooLarge` where its sides are known and a reading without a guard
-            limits them.
-        OSError: the file cannot be read; without a guard also what Pillow says of bytes that are no picture, as it
-            does by SyntaxError and ValueError.
-    """
-    if reading.is_guarded:
-        return shape_picture(open_picture(source, reading, max_pixels, reduced_side_px), reading)
-    with open_any(source) as image:
-        _check_sides(image, reading, max_pixels)
-        side = reduced_side_px or reading.reduced_side_px
-        if side is not None and image.format == "JPEG":
-            image.draft(None, (side, side))  # decodes a huge one at a fraction of its size
-        image.load()
-        return shape_picture(scale_wide_grey(image) if reading.scales_wide_grey else image, reading)
-
-
-def open_picture(
-    source: bytes | Path, reading: Reading, max_pixels: int | None = None, reduced_side_px: int | None = None
-) -> Image.Image:
-    """Decode a picture as a guarded reading does, but not shaped yet, for whoever shapes it in more than one way.
-
-    Args:
-        source: bytes from anywhere, or a file.
-        reading: a guarded one.
-        max_pixels: width × height at most, instead of the reading's.
-        reduced_side_px: instead of the reading's.
+    Returns:
+        RGB, upright, without metadata.
 
     Raises:
         BrokenImage: no picture within the limits.
         OSError: the file cannot be read.
-        ValueError: nobody states a number of pixels.
     """
-    limit = max_pixels or reading.max_pixels
-    if limit is None:
-        raise ValueError("a guarded reading needs max_pixels.")
-    data = source.read_bytes() if isinstance(source, Path) else source
-    return open_image(
-        data, limit, reduced_side_px or reading.reduced_side_px, scales_wide_grey=reading.scales_wide_grey
-    )
+    return show_picture(open_image(source, max_pixels, reduced_side_px))
 
 
-def _check_sides(image: Image.Image, reading: Reading, max_pixels: int | None) -> None:
-    limit = max_pixels or reading.max_pixels
-    too_many = limit is not None and image.width * image.height > limit
-    if too_many or (reading.max_side_px is not None and max(image.size) > reading.max_side_px):
-        raise TooLarge(image.width, image.height)
+def read_as_published(source: bytes | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode a picture as published evaluation code does: as it is stored, by Pillow's own conversion to RGB.
 
-
-def shape_picture(image: Image.Image, reading: Reading) -> Image.Image:
-    """A decoded picture as a consumer gets it.
+    It is not turned upright, its colour profile is ignored, its transparency dropped (the colours beneath it appear),
+    and grey values of 16 bits are cut off at 255.
 
     Args:
-        image: any mode; it may have been shaped before.
-        reading: of the consumer.
+        source: bytes from anywhere, or a file.
+        max_pixels: width × height at most.
+
+    Returns:
+        RGB.
+
+    Raises:
+        BrokenImage: no picture within the limits.
+        OSError: the file cannot be read.
+
+    Source: `Image.open(file).convert("RGB")` of torch-fidelity 0.4, clean-fid 0.1 and pytorch-fid 0.3.
     """
-    if reading.is_upright:
-        image = make_upright(image)
-    if reading.is_in_srgb:
-        image = _in_srgb(image)
-    if reading.alpha == "laid over white":
-        image = _lay_over_white(image)
-    elif reading.alpha == "pasted on white":
-        image = _paste_on_white(image)
-    return image if reading.mode == "as stored" else image.convert(reading.mode)
+    image = open_image(source, max_pixels).image
+    try:
+        return image.convert("RGB")
+    except DECODE_ERRORS as error:
+        raise explain_failure(error) from None
 
 
-def make_upright(image: Image.Image) -> Image.Image:
-    """The picture as it is shown: its EXIF orientation applied, which servers that re-encode do for good.
+def find_oddities(source: bytes | Path, *, max_pixels: int = MAX_PIXELS) -> frozenset[Oddity]:
+    """Ways in which a picture as it is shown differs from its file as it is stored, from what the file says ahead.
 
     Args:
-        image: decoded, any mode; returned as it is where it has no orientation.
+        source: bytes from anywhere, or a file.
+        max_pixels: width × height at most.
+
+    Raises:
+        BrokenImage: no picture within the limits.
+        OSError: the file cannot be read.
     """
-    from PIL import ImageOps
+    image = open_image(source, max_pixels, is_decoded=False).image
+    found: dict[Oddity, bool] = {
+        "turned": _orientation(image) in _TURNS,
+        "transparent": image.has_transparency_data,
+        "wide": image.mode.startswith("I") or image.mode == "F",
+        "managed": bool(image.info.get("icc_profile")) or image.mode in ("CMYK", "LAB"),
+    }
+    return frozenset(name for name, is_so in found.items() if is_so)
 
+
+def show_picture(picture: StoredPicture | Image.Image) -> Image.Image:
+    """A decoded picture as it is shown.
+
+    Args:
+        picture: from `open_image`, or any picture of Pillow's. One that is shown already stays as it is.
+
+    Returns:
+        RGB, upright.
+
+    Raises:
+        BrokenImage: its colours, its palette or its transparency make no sense.
+    """
+    image, is_deep = (picture.image, picture.is_deep) if isinstance(picture, StoredPicture) else (picture, False)
     try:
-        turned = image.getexif().get(ORIENTATION_TAG, 1) != 1
-    except (OSError, SyntaxError, ValueError, LookupError, TypeError):  # EXIF data that is none
-        return image
-    return ImageOps.exif_transpose(image) if turned else image
+        return _show(image, is_deep)
+    except DECODE_ERRORS as error:
+        raise explain_failure(error) from None
 
 
-def _in_srgb(image: Image.Image) -> Image.Image:
-    from PIL import ImageCms
+def _show(image: Image.Image, is_deep: bool) -> Image.Image:
+    image.load()  # Pillow itself turns a TIFF upright, and says so no sooner
+    turn = _TURNS.get(_orientation(image))
+    colours, alpha = _split_alpha(image, is_deep)
+    gamma = None if "srgb" in image.info else image.info.get("gamma")
+    shown = _lay_on_white(to_srgb(colours, image.info.get("icc_profile"), gamma), alpha)
+    if turn is not None:
+        from PIL import Image
 
-    profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
-        return image
+        shown = shown.transpose(Image.Transpose[turn])
+    if shown is not image:
+        shown.info = {}  # what was applied must not be applied again
+    return shown
+
+
+def measure_clear(picture: StoredPicture) -> float:
+    """Which share of a picture's pixels is transparent rather than not, 0 to 1.
+
+    Args:
+        picture: from `open_image`.
+    """
+    _, alpha = _split_alpha(picture.image, picture.is_deep)
+    return 0.0 if alpha is None else sum(alpha.histogram()[:128]) / (alpha.width * alpha.height)
+
+
+def _orientation(image: Image.Image) -> int:
     try:
-        mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        made = ImageCms.profileToProfile(image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image
-    return made or image
+        return int(image.getexif().get(ORIENTATION_TAG, 1))
+    except (OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError):
+        return 1  # EXIF data that is none
 
 
-def _lay_over_white(image: Image.Image) -> Image.Image:
+def _split_alpha(image: Image.Image, is_deep: bool) -> tuple[Image.Image, Image.Image | None]:
+    """Colours (L, 1, RGB, CMYK, LAB, YCbCr or HSV) and opacity (L; None where nothing is transparent)."""
+    clear = image.info.get("transparency")
+    if image.mode.startswith("I") or image.mode == "F":
+        return scale_wide_grey(image, clear if isinstance(clear, int) else None)
+    if image.mode in ("RGB", "L") and clear is not None and not isinstance(clear, bytes):
+        return image, _find_clear(image, clear, is_deep)
+    if image.mode in ("LA", "La"):
+        grey, alpha = image.convert("LA").split()
+        return grey, _unless_opaque(alpha)
+    if image.mode in ("RGBA", "RGBa", "PA") or (image.mode == "P" and image.has_transparency_data):
+        *colours, alpha = image.convert("RGBA").split()
+        from PIL import Image
+
+        return Image.merge("RGB", colours), _unless_opaque(alpha)
+    return (image.convert("RGB") if image.mode in ("P", "RGBX") else image), None
+
+
+def scale_wide_grey(image: Image.Image, clear: int | None = None) -> tuple[Image.Image, Image.Image | None]:
+    """Grey values of 16 or 32 bits or floating point in 8, which Pillow's own conversion would cut off at 255.
+
+    Args:
+        image: mode I, I;16 or F; floating point means 0 to 1 where nothing is brighter.
+        clear: the value that stands for transparency.
+
+    Returns:
+        The picture in L, and its opacity (L; None where nothing is transparent).
+    """
+    import numpy as np
     from PIL import Image
 
-    if not image.has_transparency_data:
-        return image
-    layer = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    values = np.asarray(image)  # [H, W]
+    alpha = None if clear is None else Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8))
+    if image.mode == "F":
+        values = np.nan_to_num(values.astype(np.float64))
+        values = values * (255 if values.max(initial=0) <= 1 else 1)
+    values = values.astype(np.int64)
+    highest = values.max(initial=0)
+    if image.mode.startswith("I;16") or highest > 255:
+        values = values >> (8 if highest <= 0xFFFF else 24)
+    return Image.fromarray(values.clip(0, 255).astype(np.uint8)), alpha
 
 
-def find_alpha(image: Image.Image) -> Image.Image | None:
-    """The opacity of each pixel, mode L; None where the picture has no transparency.
-
-    Args:
-        image: decoded, any mode.
-    """
-    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
-        return None
-    return image.convert("RGBA").getchannel("A")
-
-
-def _paste_on_white(image: Image.Image) -> Image.Image:
+def _find_clear(image: Image.Image, clear: int | tuple[int, ...], is_deep: bool) -> Image.Image:
+    """Opacity of a picture that has one transparent colour."""
+    import numpy as np
     from PIL import Image
 
-    alpha = find_alpha(image)
+    colour = np.atleast_1d(np.asarray(clear))
+    colour = colour >> (8 if is_deep or colour.max() > 255 else 0)
+    values = np.asarray(image).reshape(image.height, image.width, -1)
+    return Image.fromarray(np.where((values == colour).all(axis=-1), 0, 255).astype(np.uint8))
+
+
+def _unless_opaque(alpha: Image.Image) -> Image.Image | None:
+    return None if alpha.getextrema() == (255, 255) else alpha
+
+
+def _lay_on_white(image: Image.Image, alpha: Image.Image | None) -> Image.Image:
+    from PIL import Image
+
     if alpha is None:
         return image
-    ground = Image.new("RGB", image.size, (255, 255, 255))
-    ground.paste(image.convert("RGBA").convert("RGB"), mask=alpha)
-    return ground
+    return Image.composite(image, Image.new("RGB", image.size, (255, 255, 255)), alpha)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relaionet.pipeline.images.picture import FOR_THUMBNAIL_HASH, shape_picture
-
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
@@ -20,14 +18,14 @@ def thumbprint_hex(image: Image.Image) -> str:
     """ThumbnailHash of a picture.
 
     Args:
-        image: any size, at least 1 × 1, any mode.
+        image: any size, at least 1 × 1, any mode, as `picture.show_picture` gives it.
 
     Returns:
         768 hex digits: 16 × 16 bytes of luma, then 8 × 8 of Cb and of Cr (JPEG's YCbCr), row by row.
     """
     from PIL import Image
 
-    luma, *chroma = shape_picture(image, FOR_THUMBNAIL_HASH).convert("YCbCr").split()
+    luma, *chroma = image.convert("RGB").convert("YCbCr").split()
     sides = (LUMA_SIDE, CHROMA_SIDE, CHROMA_SIDE)
     small = [
         plane.resize((side, side), Image.Resampling.HAMMING) for plane, side in zip((luma, *chroma), sides, strict=True)

@@ -9,7 +9,7 @@ from random import Random
 from PIL import Image
 
 from relaionet.manifests.labels import find_label
-from relaionet.pipeline.images.picture import OWN, read_picture
+from relaionet.pipeline.images.picture import read_picture
 from relaionet.pipeline.miniature.drawings.pictures import (
     CLASSES,
     draw_clutter,
@@ -41,7 +41,7 @@ def encode_picture(image: Image.Image, rng: Random) -> bytes:
 
 def copy_picture(data: bytes, size_px: int, rng: Random) -> bytes:
     """The same picture with other bytes: rescaled to `size_px` on its longer side and re-encoded as JPEG."""
-    image = read_picture(data, OWN)
+    image = read_picture(data)
     factor = size_px / max(image.size)
     sides = max(1, round(image.width * factor)), max(1, round(image.height * factor))
     buffer = io.BytesIO()

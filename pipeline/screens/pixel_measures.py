@@ -12,10 +12,10 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import shape_table
-from relaionet.pipeline.images.decode import BrokenImage
+from relaionet.pipeline.images.decode import BrokenImage, StoredPicture, open_image
 from relaionet.pipeline.images.files import stored_path
 from relaionet.pipeline.images.perceptual_hash import phash_hex
-from relaionet.pipeline.images.picture import FOR_PHASH, FOR_SCREENS, find_alpha, open_picture, shape_picture
+from relaionet.pipeline.images.picture import measure_clear, show_picture
 from relaionet.pipeline.screens.config import ScreenConfig
 from relaionet.pipeline.screens.plan import SetScreen, further_screens, measured_evidence, measured_table
 from relaionet.pipeline.screens.registration import take_print
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-VERSION = "1"
+VERSION = "2"
 CONTRAST_SIDE_PX = 64
 STATISTICS_SIDE_PX = 128
 PALETTE_COLOURS = 8
@@ -57,32 +57,27 @@ class Measures:
     clear_frac: float
 
 
-def measure_picture(image: Image.Image) -> Measures:
+def measure_picture(picture: StoredPicture, shown: Image.Image | None = None) -> Measures:
     """Measure a decoded picture.
 
     Args:
-        image: any size, at least 1 × 1, any mode; taken as it is shown, transparent parts on white.
+        picture: from `open_image`.
+        shown: the same as it is shown, where that is known already.
     """
     from PIL import Image, ImageOps, ImageStat
 
-    shown = shape_picture(image, FOR_SCREENS)
+    shown = shown or show_picture(picture)
     grey = shown.convert("L")
     grey.thumbnail((CONTRAST_SIDE_PX, CONTRAST_SIDE_PX))
     small = shown.copy()
     small.thumbnail((STATISTICS_SIDE_PX, STATISTICS_SIDE_PX), Image.Resampling.BOX)
     return Measures(
-        phash_mirrored=phash_hex(ImageOps.mirror(shape_picture(image, FOR_PHASH))),
-        print=take_print(image).hex(),
+        phash_mirrored=phash_hex(ImageOps.mirror(shown)),
+        print=take_print(shown).hex(),
         contrast=ImageStat.Stat(grey).stddev[0],
-        clear_frac=_clear_frac(image),
+        clear_frac=measure_clear(picture),
         **_foreground_statistics(small),
     )
-
-
-def _clear_frac(image: Image.Image) -> float:
-    """Which share of a picture is transparent."""
-    alpha = find_alpha(image)
-    return 0.0 if alpha is None else sum(alpha.histogram()[:128]) / (image.width * image.height)
 
 
 def _foreground_statistics(image: Image.Image) -> dict[str, float]:
@@ -158,15 +153,15 @@ def _measure_all(
 ) -> list[dict[str, Any]]:
     def measure(path: Path) -> dict[str, Any]:
         try:
-            image = open_picture(path, FOR_SCREENS, config.max_pixels)
-            found = vars(measure_picture(image))
+            picture = open_image(path, config.max_pixels)
+            shown = show_picture(picture)
+            found = vars(measure_picture(picture, shown))
         except (FileNotFoundError, BrokenImage) as error:
             raise Corrupt(f"{path} was embedded and cannot be read now: {error}; fetch it again.") from error
         except OSError as error:
             raise BadInput(f"{path} cannot be read: {error.strerror}; check its permissions.") from error
         if not further:
             return found
-        shown = shape_picture(image, FOR_SCREENS)
         return found | {name: value for one in further for name, value in one.measure(shown, path).items()}
 
     found = []

@@ -29,7 +29,7 @@ from relaionet.pipeline.embeddings.batches import usable_cores
 from relaionet.pipeline.embeddings.embed import EmbedConfig, embed_images
 from relaionet.pipeline.embeddings.encoders import Encoder
 from relaionet.pipeline.images.decode import FORMATS, BrokenImage
-from relaionet.pipeline.images.picture import FOR_PRINTS, open_picture
+from relaionet.pipeline.images.picture import read_picture
 from relaionet.pipeline.screens import pixel_measures as picture_measures
 from relaionet.pipeline.screens.registration import PRINT_BYTES, take_print
 from relaionet.pipeline.screens.same_pictures import Pictures
@@ -275,6 +275,6 @@ def _make_shard(
 
 def _print_of(path: Path, max_pixels: int) -> bytes:
     try:
-        return take_print(open_picture(path, FOR_PRINTS, max_pixels))
+        return take_print(read_picture(path, max_pixels=max_pixels))
     except (OSError, BrokenImage) as error:
         raise Corrupt(f"{path} changed while it was added: {error}; add the reference set again.") from error

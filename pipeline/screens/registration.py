@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from relaionet.pipeline.images.picture import FOR_PRINTS, shape_picture
-
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
@@ -53,12 +51,11 @@ def take_print(image: Image.Image) -> bytes:
     """The picture as 32 × 32 grey values, row by row.
 
     Args:
-        image: any size, at least 1 × 1, any mode, taken as it is shown.
+        image: any size, at least 1 × 1, any mode, as `picture.show_picture` gives it.
     """
     from PIL import Image
 
-    grey = shape_picture(image, FOR_PRINTS)
-    return grey.resize((PRINT_SIDE, PRINT_SIDE), Image.Resampling.HAMMING).tobytes()
+    return image.convert("L").resize((PRINT_SIDE, PRINT_SIDE), Image.Resampling.HAMMING).tobytes()
 
 
 def match_prints(left: np.ndarray, right: np.ndarray, min_coarse: float = 0.7) -> Matches:

@@ -20,12 +20,12 @@ from relaionet.manifests.tables import shape_table
 from relaionet.manifests.tables.screens import TEXTS_READ
 from relaionet.pipeline.images.decode import BrokenImage
 from relaionet.pipeline.images.files import stored_path
-from relaionet.pipeline.images.picture import FOR_TEXT_READING, read_picture
+from relaionet.pipeline.images.picture import read_picture
 
 if TYPE_CHECKING:
     from PIL import Image
 
-VERSION = "1"
+VERSION = "2"
 MAX_LINES = 64
 MAX_LINE_CHARS = 200
 
@@ -216,7 +216,7 @@ def _known_lines(earlier: pl.DataFrame | None, fingerprint: str) -> dict[str, li
 
 def _read_file(path: Path, reader: TextReader, max_pixels: int) -> list[TextLine]:
     try:
-        image = read_picture(path, FOR_TEXT_READING, max_pixels=max_pixels)
+        image = read_picture(path, max_pixels=max_pixels)
     except (OSError, BrokenImage) as error:
         raise Corrupt(f"{path} was embedded and cannot be read now: {error}; fetch it again.") from error
     lines: Sequence[TextLine] = reader.read(image)

@@ -78,13 +78,13 @@ class Attempts:
         """What is known of each row of the manifest, in its order.
 
         Returns:
-            candidate_id, url, wnid, class_index, expected_sha256, expected_phash, expected_thumbprint; of the last
-            attempt image_sha256, bytes_count, width_px, height_px, format, fetched_path, http_code, may_come_back,
-            fetch_status and fetch_reason; null where there was none.
+            candidate_id, url, wnid, class_index, and expected_sha256, expected_phash, expected_thumbprint and
+            expected_version of the manifest; of the last attempt image_sha256, bytes_count, width_px, height_px,
+            format, fetched_path, http_code, may_come_back, fetch_status and fetch_reason; null where there was none.
         """
         expected = self._release.manifest.select(
             "candidate_id", "url", "wnid", "class_index",
-            pl.col("image_sha256", "phash", "thumbprint").name.map(lambda name: _EXPECTED[name]),
+            pl.col("image_sha256", "phash", "thumbprint", "fingerprint_version").name.map(lambda name: _EXPECTED[name]),
         )  # fmt: skip
         last = self._read(self.shards()).unique("candidate_id", keep="last")
         told = last.select(
@@ -167,7 +167,10 @@ class Attempts:
         return told
 
 
-_EXPECTED = {"image_sha256": "expected_sha256", "phash": "expected_phash", "thumbprint": "expected_thumbprint"}
+_EXPECTED = {
+    "image_sha256": "expected_sha256", "phash": "expected_phash", "thumbprint": "expected_thumbprint",
+    "fingerprint_version": "expected_version",
+}  # fmt: skip
 
 
 def _attempt(shard: str) -> tuple[str, str]:

@@ -67,7 +67,8 @@ def collect_images(
     if not left.is_empty():
         claimed = set((rows if manifest is None else manifest)["image_sha256"])
         others = tuple(path for sha256, path in by_sha256.items() if sha256 not in claimed)
-        near = _find_near(left, _read_others(folder, others, tuple(places), max_pixels))
+        for (version,), part in left.group_by(pl.col("fingerprint_version").fill_null(1)):
+            near |= _find_near(part, _read_others(folder, others, tuple(places), max_pixels, int(version)))
     taken = [_take(row, found, near, len(places), folder) for row in named]
     _copy_all(taken, folder, images, progress)
     return shape_table(pl.DataFrame(taken, schema=dict(DOWNLOADS.schema)), DOWNLOADS)
@@ -104,10 +105,12 @@ def _hash_files(folder: Path, places: tuple[Place, ...]) -> Mapping[str, str]:
     return found
 
 
-@lru_cache(maxsize=1)
-def _read_others(folder: Path, paths: tuple[str, ...], _places: tuple[Place, ...], max_pixels: int) -> pl.DataFrame:
+@lru_cache(maxsize=2)
+def _read_others(
+    folder: Path, paths: tuple[str, ...], _places: tuple[Place, ...], max_pixels: int, version: int
+) -> pl.DataFrame:
     """PICTURES of the files that are no row's; remembered as `_hash_files` is, until a file changes."""
-    return read_pictures(folder, paths, PictureLimits(max_pixels=max_pixels))
+    return read_pictures(folder, paths, PictureLimits(max_pixels=max_pixels), version=version)
 
 
 def _find_near(rows: pl.DataFrame, pictures: pl.DataFrame) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ policy or threshold needs neither the network nor a picture.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,9 @@ import polars as pl
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables import COMPARISONS, shape_table
 from relaionet.pipeline.images.decode import BrokenImage
-from relaionet.pipeline.images.perceptual_hash import HASH_BITS, phash_distance, phash_hex
-from relaionet.pipeline.images.picture import AS_STORED, open_picture
-from relaionet.pipeline.images.thumbnail_hash import thumbprint_contrast, thumbprint_distances, thumbprint_hex
+from relaionet.pipeline.images.fingerprints import take_fingerprints
+from relaionet.pipeline.images.perceptual_hash import HASH_BITS, phash_distance
+from relaionet.pipeline.images.thumbnail_hash import thumbprint_contrast, thumbprint_distances
 
 if TYPE_CHECKING:
     from relaionet.pipeline.splits.vectors import PictureVectors
@@ -67,8 +68,8 @@ def compare_pictures(
     """Measure how far the pictures now served are from those the reviewers saw.
 
     Args:
-        rows: candidate_id, expected_sha256, expected_phash and expected_thumbprint (of the manifest), image_sha256 and
-            `place` (of the picture now served, relative to `folder`; null where no bytes came).
+        rows: candidate_id, expected_sha256, expected_phash, expected_thumbprint and expected_version (of the manifest),
+            image_sha256 and `place` (of the picture now served, relative to `folder`; null where no bytes came).
         folder: of the places.
         max_pixels: largest picture decoded, width × height.
         vectors: embeddings the release holds and the encoder that made them; None compares none.
@@ -84,7 +85,7 @@ def compare_pictures(
     def measure(row: dict[str, Any]) -> dict[str, Any]:
         if row["image_sha256"] == row["expected_sha256"]:
             return {"phash_distance": 0, "luma_distance": 0.0, "chroma_distance": 0.0}
-        return _measure(folder / row["place"], row["expected_phash"], row["expected_thumbprint"], max_pixels)
+        return _measure(folder / row["place"], row, max_pixels)
 
     with ThreadPoolExecutor(DECODE_THREADS) as pool:
         found = list(pool.map(measure, there.iter_rows(named=True)))
@@ -98,16 +99,17 @@ def compare_pictures(
     return shape_table(table, COMPARISONS)
 
 
-def _measure(path: Path, phash: str, thumbprint: str | None, max_pixels: int) -> dict[str, Any]:
+def _measure(path: Path, expected: Mapping[str, Any], max_pixels: int) -> dict[str, Any]:
+    # a row is held against the fingerprints it was released with, whatever is taken today
     try:
-        with open_picture(path, AS_STORED, max_pixels) as image:
-            now, thumbprint_now = phash_hex(image), thumbprint_hex(image)
+        now = take_fingerprints(path, max_pixels, expected["expected_version"] or 1)
     except BrokenImage:  # fetched as a whole picture, so the stored bytes are not those
         raise Corrupt(f"{path} is no longer the picture that was fetched; delete it and run again.") from None
-    luma, chroma = thumbprint_distances(thumbprint, thumbprint_now) if thumbprint is not None else (None, None)
+    thumbprint = expected["expected_thumbprint"]
+    luma, chroma = thumbprint_distances(thumbprint, now.thumbprint) if thumbprint is not None else (None, None)
     return {
-        "phash_distance": phash_distance(phash, now), "luma_distance": luma, "chroma_distance": chroma,
-        "contrast": thumbprint_contrast(thumbprint_now),
+        "phash_distance": phash_distance(expected["expected_phash"], now.phash), "luma_distance": luma,
+        "chroma_distance": chroma, "contrast": thumbprint_contrast(now.thumbprint),
     }  # fmt: skip
 
 

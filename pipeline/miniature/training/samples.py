@@ -13,7 +13,7 @@ from PIL import Image
 
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import find_label
-from relaionet.pipeline.images.picture import OWN, read_picture
+from relaionet.pipeline.images.picture import read_picture
 from relaionet.pipeline.miniature.drawings.pictures import (
     CLASSES,
     ENCODER_SEEDS,
@@ -66,7 +66,7 @@ def _degrade(image: Image.Image, rng: Random) -> NDArray[np.uint8]:
     if rng.random() < 0.6:
         buffer = io.BytesIO()
         image.save(buffer, format="JPEG", quality=rng.randint(30, 92))
-        image = read_picture(buffer.getvalue(), OWN)
+        image = read_picture(buffer.getvalue())
     if rng.random() < 0.05:
         image = image.convert("L")
     return np.asarray(image.convert("RGB").resize((SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC))

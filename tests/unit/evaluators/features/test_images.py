@@ -1,4 +1,4 @@
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from relaionet.evaluators.features import images
 from relaionet.evaluators.features.images import ArrayImages, FileImages, resize_image
 from relaionet.evaluators.protocols import Resize
 from relaionet.manifests.errors import BadInput
+from relaionet.pipeline.images.picture import read_picture
 
 
 def picture(width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -69,11 +70,10 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
 
 
 def test_too_many_pixels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = replace(images.FOR_EVALUATION, max_pixels=100)
-    monkeypatch.setattr(images, "FOR_EVALUATION", small)
+    monkeypatch.setitem(images.READERS, "as shown", partial(read_picture, max_pixels=100))
     path = tmp_path / "a.png"
     Image.fromarray(picture(20, 20)).save(path)
-    with pytest.raises(BadInput, match="at most 100"):
+    with pytest.raises(BadInput, match="more than 100 pixels"):
         FileImages([path], 16, Resize()).read(0, 1)
 
 

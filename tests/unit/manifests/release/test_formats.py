@@ -21,10 +21,12 @@ FROZEN = Path(__file__).parent / "frozen"
 SHA256 = {
     "format-0": "2410ef565e86a7e525670c27144bfe794a33e800db9b50affecbdf8ff4827f8f",
     "format-1": "e79f78a37345e631aa156a7a07746c21e669d0f8f7a133ab65c54779866a7fbd",
+    "format-2": "ecc7bbaf702b5bc6f6863328f40f7a28bebac06a5227aa5ca90078ddd903da5c",
 }
 DIGESTS = {
     "format-0": "74495cc8a3be4b92bd6ace481cd085caec0f5d195d49f33fe8ec17a6cfcfcd78",
     "format-1": "728366972054c66649c1b67d0de633ee6209253bab81518c1efacfcf2ec5f59d",
+    "format-2": "b56303ab631efb6c0bc39f30926a4c827815237ced8922182529e2b49b5f3781",
 }
 
 
@@ -59,6 +61,8 @@ def test_a_frozen_release_is_read_for_ever(name: str, tmp_path: Path) -> None:
     assert rows[999]["caption"] == "tissue \u2028"
     assert rows[999]["fetched_at"].isoformat() == "2025-01-02T03:04:09.004000+00:00"
     assert (release.decisions is None) == (name == "format-0")
+    # what fingerprints there are: none says 1, and nothing older than format 2 says otherwise
+    assert release.manifest["fingerprint_version"].drop_nulls().to_list() == ([2] * (release.manifest.height // 2) if name == "format-2" else [])
 
     # the same content again is the same release, whatever format it was written in
     shutil.copytree(FROZEN / name, tmp_path / "again")

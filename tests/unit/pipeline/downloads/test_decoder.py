@@ -17,12 +17,14 @@ from relaionet.pipeline.downloads.decoder import Decoder, read_picture
 from relaionet.pipeline.images.decode import BrokenImage
 from tests.fakes.web.pictures import jpeg, many_scans_jpeg, png_claiming
 
-MAX_PIXELS = 4_000_000
+MAX_PIXELS = 64_000_000
+# as long as one may be that is not refused ahead: seconds of decoding
+SLOW = many_scans_jpeg(44, 8000)
 
 
 @pytest.fixture
 def decoder() -> Iterator[Decoder]:
-    decoder = Decoder(MAX_PIXELS, 1.0)
+    decoder = Decoder(MAX_PIXELS, 60)
     yield decoder
     decoder.close()
 
@@ -41,10 +43,18 @@ def test_it_tells_the_same_as_decoding_here(decoder: Decoder, tmp_path: Path) ->
         decoder.read(stored(tmp_path, png_claiming(9999, 9999)))
 
 
-def test_a_picture_that_takes_too_long_ends_and_the_next_is_read(decoder: Decoder, tmp_path: Path) -> None:
-    with pytest.raises(BrokenImage, match="decoding takes more than 1 s"):
-        decoder.read(stored(tmp_path, many_scans_jpeg(20_000, 2000)))
+def test_a_picture_that_takes_too_long_ends_and_the_next_is_read(tmp_path: Path) -> None:
+    decoder = Decoder(MAX_PIXELS, 0.3)
+    with pytest.raises(BrokenImage, match=r"decoding takes more than 0\.3 s"):
+        decoder.read(stored(tmp_path, SLOW))
+    decoder._timeout_s = 60
+    decoder.close()
     assert decoder.read(stored(tmp_path, jpeg())).facts.format == "jpeg"
+
+
+def test_a_jpeg_of_thousands_of_scans_is_not_even_begun(decoder: Decoder, tmp_path: Path) -> None:
+    with pytest.raises(BrokenImage, match="20006 scans, which takes minutes"):
+        decoder.read(stored(tmp_path, many_scans_jpeg(20_000, 2000)))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +68,7 @@ def test_a_decoder_that_dies_is_a_broken_picture_and_a_new_decoder(
     killer = threading.Timer(0.2, os.kill, (decoder._child.pid, number))
     killer.start()
     with pytest.raises(BrokenImage, match=words):
-        decoder.read(stored(tmp_path, many_scans_jpeg(20_000, 2000)))
+        decoder.read(stored(tmp_path, SLOW))
     assert decoder.read(stored(tmp_path, jpeg())).facts.format == "jpeg"
 
 

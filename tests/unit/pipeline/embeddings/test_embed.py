@@ -22,7 +22,9 @@ from relaionet.pipeline.embeddings.batches import Decoded, embed_batches
 from relaionet.pipeline.embeddings.class_texts import embed_labels
 from relaionet.pipeline.embeddings.embed import EmbedConfig, decode_picture, embed_images, input_side_px
 from relaionet.pipeline.images.decode import BrokenImage, open_image
+from relaionet.pipeline.images.fingerprints import take_fingerprints
 from relaionet.pipeline.images.perceptual_hash import phash_hex
+from relaionet.pipeline.images.picture import read_picture
 from tests.depth import deep
 
 
@@ -106,7 +108,7 @@ def test_order_batch_threads_and_shards_change_nothing(
         table, vectors = embed_images(rows, Pixels(), images, config)
         return {
             name: (phash, status, reason, None if row is None else vectors[row].tobytes())
-            for name, row, phash, _, status, reason in table.iter_rows()
+            for name, row, phash, _, _, _, status, reason in table.iter_rows()
         }
 
     rows, config = frame(images), EmbedConfig(batch_size=batch_size, threads=threads)
@@ -208,13 +210,13 @@ def test_a_reduced_jpeg_is_as_large_as_asked_for_and_almost_the_same(images: Pat
     write_picture(tmp_path / "large.png", 1, (1000, 700))
     data = (tmp_path / "large.jpg").read_bytes()
     for side, size in ((351, (1000, 700)), (350, (500, 350)), (175, (250, 175)), (1, (125, 88)), (5000, (1000, 700))):
-        assert open_image(data, 10**6, side).size == size
-    assert open_image((tmp_path / "large.png").read_bytes(), 10**6, 10).size == (1000, 700)
+        assert open_image(data, 10**6, side).image.size == size
+    assert open_image((tmp_path / "large.png").read_bytes(), 10**6, 10).image.size == (1000, 700)
     with pytest.raises(BrokenImage, match="more than"):
         open_image(data, 699_999, 10)  # what counts is the whole picture
-    whole = decode_picture(data, Pixels(), 10**6, reduced_side_px=8)
-    assert whole.phash == phash_hex(open_image(data, 10**6))  # hashes are the whole picture's
-    assert torch.equal(whole.pixels, Pixels().preprocess(open_image(data, 10**6)))
+    whole = decode_picture(data, Pixels(), 10**6)
+    assert whole.prints == take_fingerprints(data, 10**6)
+    assert torch.equal(whole.pixels, Pixels().preprocess(read_picture(data)))
     reduced = decode_picture(data, Pixels(), 10**6, hashes=False, reduced_side_px=8)
     rows = [Pixels().encode_images(item.pixels[None])[0] for item in (whole, reduced)]
     assert not torch.equal(whole.pixels, reduced.pixels)

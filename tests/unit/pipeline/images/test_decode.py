@@ -8,8 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from relaionet.pipeline.images.decode import FORMATS, BrokenImage, ImageFacts, open_image, read_facts
+from relaionet.manifests.tables.releases import FINGERPRINT_VERSIONS
+from relaionet.pipeline.images.decode import FORMATS, BrokenImage, ImageFacts, read_facts
+from relaionet.pipeline.images.fingerprints import take_fingerprints
+from relaionet.pipeline.images.picture import read_picture
 from tests.depth import deep
+from tests.unit.pipeline.images.odd_files import odd_files
 
 LIMIT_PIXELS = 1_000_000
 
@@ -37,8 +41,7 @@ def test_an_animation_counts_as_its_first_frame() -> None:
     assert read_facts(out.getvalue(), LIMIT_PIXELS) == ImageFacts(
         format="gif", width_px=8, height_px=8, is_animated=True
     )
-    with open_image(out.getvalue(), LIMIT_PIXELS) as image:
-        assert image.convert("RGB").getpixel((0, 0)) == frames[0].getpixel((0, 0))
+    assert read_picture(out.getvalue()).getpixel((0, 0)) == frames[0].getpixel((0, 0))
 
 
 @pytest.mark.parametrize(("format", "dtype"), [("PNG", np.uint16), ("TIFF", np.uint16), ("TIFF", np.int32)])
@@ -47,10 +50,8 @@ def test_grey_of_more_than_8_bits_keeps_its_greys(format: str, dtype: type) -> N
     wide = (grey.astype(np.int64) * (257 if dtype == np.uint16 else 2**23)).astype(dtype)
     out = io.BytesIO()
     Image.fromarray(wide).save(out, format)
-    with open_image(out.getvalue(), LIMIT_PIXELS) as image:
-        assert (
-            np.abs(np.asarray(image.convert("L")).astype(int) - (grey if dtype == np.uint16 else grey // 2)).max() <= 1
-        )
+    shown = np.asarray(read_picture(out.getvalue()).convert("L")).astype(int)
+    assert np.abs(shown - (grey if dtype == np.uint16 else grey // 2)).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,7 @@ def test_what_is_no_image_says_why(data: bytes, why: str) -> None:
 
 
 GOOD = [encode(format=format) for format in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")]
+GOOD += [one.data for one in odd_files() if len(one.data) < 30_000]
 
 
 @settings(max_examples=deep(150), deadline=None)
@@ -84,13 +86,16 @@ GOOD = [encode(format=format) for format in ("JPEG", "PNG", "WEBP", "GIF", "BMP"
     st.sampled_from(GOOD),
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=12),
     st.integers(0, 5000),
+    st.sampled_from(FINGERPRINT_VERSIONS),
 )
-def test_damaged_bytes_are_facts_or_broken_never_a_crash(data: bytes, hits: list[tuple[int, int]], length: int) -> None:
+def test_damaged_bytes_are_facts_or_broken_never_a_crash(
+    data: bytes, hits: list[tuple[int, int]], length: int, version: int
+) -> None:
     damaged = bytearray(data)
     for place, value in hits:
         damaged[place % len(damaged)] = value
     try:
-        facts = read_facts(bytes(damaged[: max(1, length)]), LIMIT_PIXELS)
+        facts = take_fingerprints(bytes(damaged[: max(1, length)]), LIMIT_PIXELS, version).facts
     except BrokenImage:
         return
     assert facts.format in FORMATS.values()

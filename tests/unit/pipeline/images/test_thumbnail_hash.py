@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from relaionet.pipeline.images.perceptual_hash import phash_hex
-from relaionet.pipeline.images.picture import make_upright
+from relaionet.pipeline.images.picture import show_picture
 from relaionet.pipeline.images.thumbnail_hash import (
     HEX_DIGITS,
     thumbprint_contrast,
@@ -55,10 +55,10 @@ def test_orientation_is_applied_as_servers_apply_it() -> None:
     turned.info["exif"] = exif.tobytes()
     turned._exif = exif  # type: ignore[attr-defined]
     shown = image.transpose(Image.Transpose.ROTATE_270)
-    assert make_upright(turned).size == shown.size
-    assert thumbprint_hex(turned) == thumbprint_hex(shown)
-    assert phash_hex(turned) == phash_hex(shown)
-    assert make_upright(image) is image
+    assert show_picture(turned).size == shown.size
+    assert thumbprint_hex(show_picture(turned)) == thumbprint_hex(shown)
+    assert phash_hex(show_picture(turned)) == phash_hex(shown)
+    assert show_picture(image) is image
 
 
 @pytest.mark.parametrize("wrong", ["", "00", "zz" * 384, "00" * 383])

@@ -100,6 +100,7 @@ def rows_of(before: list[Image.Image], after: list[Image.Image], folder: Path) -
             "expected_sha256": "a", "image_sha256": "b",
             "expected_phash": [phash_hex(image) for image in before],
             "expected_thumbprint": [thumbprint_hex(image) for image in before],
+            "expected_version": None,
             "place": [f"{number}.png" for number in range(len(after))],
             "fetch_status": "ok", "fetch_reason": "",
         }
