@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relaionet.manifests.tables.releases import FINGERPRINT_VERSIONS
-from relaionet.pipeline.images.decode import ImageFacts, StoredPicture, open_image
+from relaionet.pipeline.images.decode import DECODE_ERRORS, ImageFacts, StoredPicture, explain_failure, open_image
 from relaionet.pipeline.images.perceptual_hash import phash_hex
 from relaionet.pipeline.images.picture import ORIENTATION_TAG, scale_wide_grey, show_picture
 from relaionet.pipeline.images.thumbnail_hash import thumbprint_hex
@@ -59,10 +59,12 @@ def take_fingerprints(source: bytes | Path, max_pixels: int, version: int = VERS
     if version not in FINGERPRINT_VERSIONS:
         raise ValueError(f"fingerprints of version {version}: expected one of {FINGERPRINT_VERSIONS}.")
     stored = open_image(source, max_pixels, REDUCED_SIDE_PX if version > 1 else None)
-    shown = _show(stored, version)
-    return Fingerprints(
-        facts=stored.facts, phash=phash_hex(shown), thumbprint=thumbprint_hex(shown), notes=stored.notes
-    )
+    try:
+        shown = _show(stored, version)
+        phash, thumbprint = phash_hex(shown), thumbprint_hex(shown)
+    except DECODE_ERRORS as error:
+        raise explain_failure(error) from None
+    return Fingerprints(facts=stored.facts, phash=phash, thumbprint=thumbprint, notes=stored.notes)
 
 
 def _show(stored: StoredPicture, version: int) -> Image.Image:
