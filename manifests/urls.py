@@ -25,7 +25,7 @@ PARTS = re.compile(
     r"(?P<query>\?[^#]*)?(?P<fragment>#.*)?"
 )
 # a host with a port, also the word of a hint that says what is expected
-PORT = re.compile(r"(?i)(\[[^\]]*\]|[^:]*)(:([\d.…*\[\]]*|port\]?))?")
+PORT = re.compile(r"(?i)(\[[^\]]*\]|[^:]*)(:([\d.…*\[\]]+|port\]?))?")
 PAIR = re.compile(r"(?P<name>[^&;=]*)=(?P<value>[^&;]*)")
 
 
@@ -45,7 +45,8 @@ def show_url(url: str) -> str:
     elif start and PORT.fullmatch(authority) is None:
         if "@" in url:  # a password with a slash or the like in it, which ends the host for a parser
             return f"{start}{HIDDEN}@{url[url.rindex('@') + 1 :]}"
-        authority = f"{authority.partition(':')[0]}:{HIDDEN}"  # what may be a password that was cut off
+        if not authority.endswith(":"):
+            authority = f"{authority.partition(':')[0]}:{HIDDEN}"  # what may be a password that was cut off
     return start + authority + path + _hide_values(query) + _hide_values(fragment)
 
 

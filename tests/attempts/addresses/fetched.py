@@ -75,7 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _serving(targets: Sequence[str]) -> Iterator[_Server]:
+def serving(targets: Sequence[str]) -> Iterator[_Server]:
+    """A server that redirects `/hop/N` to the Nth target, while the block lasts."""
     with _Server(targets) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
@@ -104,7 +105,7 @@ def _fetch(urls: Sequence[str], targets: Sequence[str], *, by_proxy: bool) -> Fe
     ids = [hashlib.sha256(f"{number} {url}".encode()).hexdigest() for number, url in enumerate(asked)]
     folder = Path(tempfile.mkdtemp(prefix="relaionet-addresses-"))
     try:
-        with _serving(targets) as server, stub_network(folder / "stub", NAMES, server.server_address[1]) as network:
+        with serving(targets) as server, stub_network(folder / "stub", NAMES, server.server_address[1]) as network:
             config = DownloadConfig(
                 proxy=f"http://127.0.0.1:{server.server_address[1]}" if by_proxy else None, retries=0, host_failures=999
             )

@@ -14,6 +14,7 @@ SHOWN = {
     "http://me:SE/CRET@h.example/x": "http://***@h.example/x",
     "http://me:SE?CRET@h.example/x": "http://***@h.example/x",
     "http://me:SE#CRET@h.example/x": "http://***@h.example/x",
+    "http://me:#SECRET@h.example/x": "http://***@h.example/x",
     "http://me:SE@CRET@h.example/x": "http://***@h.example/x",
     "http:\\\\me:SECRET@h.example/": "http:\\\\***@h.example/",
     "HTTPS://SECRET@h.example": "HTTPS://***@h.example",
@@ -40,7 +41,7 @@ SHOWN = {
 PLAIN = [
     "http://h.example/photos/123@N00/1.jpg", "http://h.example:80/a:b@c", "https://h/@me/x", "http://[::1]:80/@x",
     "https://h/?w=100&keyword=x&author=me&design=2&assign=1", "C:\\x@y", "C:/x@y", "/home/me@x/y",
-    "no url: a=b; token=x", "data@v2/x.parquet",
+    "no url: a=b; token=x", "data@v2/x.parquet", "http://h:/x",
     "", "http://host:port", "ray://host:port", "http(s)://host[:port][/path]", "file:///tmp/x", "https://h/?token=",
 ]  # fmt: skip
 
