@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relaionet.flows.curation.choice import choose_all, match_shard, read_all_candidates
-from relaionet.flows.curation.downloads import download_shard, finish_downloads
+from relaionet.flows.curation.downloads import download_shard, finish_downloads, stop_without_images
 from relaionet.flows.curation.embeddings import embed_shard, find_all_published
 from relaionet.flows.curation.neighbours import search_all_neighbours
 from relaionet.flows.curation.proposals import calibrate_proposals, make_review_tasks, propose_shard, route_all
@@ -140,6 +140,7 @@ def run_stages(run: Run, recipe: CurateRecipe, *, retry: bool = False) -> None:
     write_missing_report(run, recipe.name, recipe.choose, recipe.published_counts)
     run_shards(run, DOWNLOADS, download_shard, shards, rows_count, recipe.download, retry)
     finish_downloads(run)
+    stop_without_images(run)
     find_all_published(run, models, recipe.published, shards, recipe.embed)
     embedding = (models, recipe.published, recipe.embed, workers)
     run_shards(run, EMBEDDINGS, embed_shard, shards, rows_count, *embedding, gpu=models.wants_gpu)

@@ -14,6 +14,7 @@ from relaionet.manifests.store import write_parquet
 from relaionet.manifests.tables import CANDIDATES, CHOSEN, DOWNLOADS, alive
 from relaionet.pipeline.downloads import fetch as download
 from relaionet.pipeline.downloads.fetch import WORK_PREFIX, DownloadConfig
+from relaionet.pipeline.downloads.no_images import explain_no_images
 
 # rows fetched once that no shard holds at the moment, by the shard that held them
 SET_ASIDE = "downloads_earlier"
@@ -104,3 +105,20 @@ def finish_downloads(run: Run) -> None:
     count = sum(int(table["may_come_back"].sum()) for table in tables)
     if count:
         run.reporter.say(f"  {'':<12}{count:>7,} that failed may come back: run again with --retry to ask for them")
+
+
+def stop_without_images(run: Run) -> None:
+    """End a run that has no image to go on with.
+
+    Raises:
+        BadInput: no image was fetched; the message says why, and what in the recipe lets them through.
+        Unavailable: none was, and all of them may come back.
+    """
+    columns = ["status", "reason", "may_come_back"]
+    failed = []
+    for shard in run.store.shards(DOWNLOADS):
+        rows = run.store.read(DOWNLOADS, shard, columns=columns)
+        if not alive(rows).is_empty():
+            return
+        failed.append(rows)
+    raise explain_no_images(pl.concat([DOWNLOADS.empty().select(columns), *failed]))

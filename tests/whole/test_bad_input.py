@@ -67,6 +67,15 @@ def test_curate_sources(relaionet: Command, tmp_path: Path) -> None:
           "Did you mean 'candidates'")  # fmt: skip
 
 
+def test_curate_stops_where_nothing_can_be_fetched(relaionet: Command, tmp_path: Path) -> None:
+    (tmp_path / "urls.csv").write_text("url,caption\nhttp://127.0.0.1:9/a.jpg,a goldfish\nhttp://nas/b.jpg,a tench\n")
+    path, out = recipe(tmp_path, 'encoder = "miniature"\nsource = "urls.csv"'), tmp_path / "out"
+    done = relaionet("curate", "--recipe", path, "--out", out)
+    check(done, "none of 2 images", "the host is a private address", "[download] allow_private = true")
+    assert "downloads         2 = 2 refused" in done.stderr
+    assert "embeddings" not in done.stderr
+
+
 def test_rebuild(relaionet: Command, tmp_path: Path) -> None:
     check(relaionet("rebuild", tmp_path / "nothing", "--out", tmp_path / "out"), "nothing", "release")
     (tmp_path / "release").mkdir()
