@@ -12,9 +12,10 @@ from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import find_label
+from relaionet.manifests.places import local_path
 from relaionet.manifests.release.release import make_release
 from relaionet.manifests.release.sentences import plain_text
-from relaionet.manifests.store import Store
+from relaionet.manifests.store import Store, write_parquet
 from relaionet.manifests.tables.adoption import ADOPTED, PICTURES
 from relaionet.manifests.tables.schema import check_table, count_statuses
 from relaionet.pipeline.adoption.adopt import (
@@ -55,7 +56,7 @@ def run_adopt(
     Raises:
         BadInput: folders whose class nobody knows (a mapping file to fill in is written), or nothing to adopt.
     """
-    reporter = reporter or Reporter()
+    reporter, out = reporter or Reporter(), local_path(out, "out")
     adoption = plan_adoption(source, config)
     reporter.headline(f"Adopt {source} as {config.name}")
     reporter.say(f"  layout      {adoption.layout.words}")
@@ -76,10 +77,8 @@ def run_adopt(
             raise BadInput(f"{source}: no picture of it can be adopted; the lines above say why.")
         path = make_release(manifest, out, name=config.name, notes=make_notes(adoption, about or {}))
     report = path.with_name(f"{path.name}.adopted.parquet")
-    part = report.with_name(f".{report.name}.part")
-    adopted.write_parquet(part)
-    part.replace(report)
-    reporter.say(f"\nRelease: {path}\nEvery file: {report}")
+    write_parquet(report, adopted)
+    reporter.say(f"\nRelease: {path}", f"Every file: {report}")
     reporter.say(f"Images:  relaionet rebuild {path} --images {source} --out DIR")
     return path
 

@@ -290,6 +290,6 @@ def serve_miniature(world: Path, *, later: bool) -> None:
     reporter = Reporter()
     open_world(world)
     with serve_world(world, later=later) as server:
-        reporter.say(f"The miniature's web is served by the proxy {server.proxy}\nCtrl-C stops it.")
+        reporter.say(f"The miniature's web is served by the proxy {server.proxy}", "Ctrl-C stops it.")
         while True:
             time.sleep(1)

@@ -100,7 +100,7 @@ def evaluate(recipe: str, out: Path, split: Path | None = None, report: bool = T
             dead = score_sets(work).dead
         if report:
             path = write_evaluation_report([out])
-            work.run.reporter.say(f"\nScores: {out / 'scores.parquet'}\nReport: {path}")
+            work.run.reporter.say(f"\nScores: {out / 'scores.parquet'}", f"Report: {path}")
     if dead:
         slug, why = next(iter(dead.items()))
         raise Unavailable(

@@ -53,9 +53,13 @@ class ErrorsAsText(click.Group):
     def _stop(text: str, error: BaseException, ctx: click.Context) -> None:
         if ctx.find_root().params.get("debug"):
             raise error
-        # a line of a stranger's text does not pass for one of ours
-        echo("relaionet: " + text.replace("\n", "\n  "), err=True)
+        echo(f"relaionet: {_set_in(text)}", err=True)
         ctx.exit(EXIT_BAD)
+
+
+def _set_in(text: str) -> str:
+    """All lines but the first set in, so that a line of a stranger's text does not pass for one of ours."""
+    return text.replace("\n", "\n  ")
 
 
 def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -66,7 +70,7 @@ def show_traceback(kind: type[BaseException], error: BaseException, trace: Trace
         error: itself.
         trace: where it was raised.
     """
-    echo("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)
+    echo(_set_in("".join(traceback.format_exception(kind, error, trace)).rstrip("\n")), err=True)
 
 
 def _kind(error: Exception) -> str:

@@ -81,7 +81,7 @@ def report_run(run: Run, published: Path | None) -> Path:
     recipe = read_run_recipe(run.root)
     stages = [run.count(table) for table in (CANDIDATES, TEXT_MATCHES, CHOSEN)]
     page = write_candidates_report(run, recipe.name, recipe.choose, stages, published or recipe.published_counts)
-    run.reporter.say(f"\nReport: {page}\nPer class: {run.root / TABLE}.csv")
+    run.reporter.say(f"\nReport: {page}", f"Per class: {run.root / TABLE}.csv")
     return page
 
 

@@ -44,9 +44,11 @@ def open_running(root: Path) -> Iterator[StudioClient]:
 def show_invitation(root: Path, *, renew: bool = False) -> None:
     """Print the link by which reviewers sign up themselves."""
     with open_running(root) as client:
-        Reporter().say(
-            f"{invitation_link(client, renew=renew)}\n\nWhoever has this link can sign up and answer. A local server "
-            "is reached from this machine only; `--renew` makes links given out before worthless."
+        reporter = Reporter()
+        reporter.say(invitation_link(client, renew=renew), reveal=True)
+        reporter.say(
+            "\nWhoever has this link can sign up and answer. A local server is reached from this machine only; "
+            "`--renew` makes links given out before worthless."
         )
 
 
@@ -55,7 +57,7 @@ def add_reviewers(root: Path, emails: Sequence[str]) -> None:
     with open_running(root) as client:
         for email in emails:
             made = add_account(client, email)
-            Reporter().say(f"{made.email}  {made.password}  (at {client.url}; shown once, kept nowhere)")
+            Reporter().say(f"{made.email}  {made.password}  (at {client.url}; shown once, kept nowhere)", reveal=True)
 
 
 def show_reviewers(root: Path) -> None:

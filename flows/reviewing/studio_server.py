@@ -31,9 +31,9 @@ def serve_studio(root: Path, port: int | None) -> None:
     with start_studio(folder, port=port) as server:
         if not server.owned:
             raise BadInput(f"a Label Studio for {root} already runs at {server.url}.")
-        reporter.say(f"\nLabel Studio: {server.url}\nLog in as:    {server.email}")
+        reporter.say(f"\nLabel Studio: {server.url}", f"Log in as:    {server.email}")
         if is_new:
-            reporter.say(f"Password:     {server.password}\nAPI token:    {server.token}")
+            reporter.say(f"Password:     {server.password}", f"API token:    {server.token}", reveal=True)
             reporter.say(f"Both are shown this once; they are kept in {folder / 'credentials.json'}.")
         else:
             reporter.say(f"Password:     shown at the first start; kept in {folder / 'credentials.json'}")

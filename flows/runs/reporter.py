@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from relaionet.flows.runs.console import shown
+from relaionet.manifests.escape import show_text
+from relaionet.manifests.urls import hide_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,13 +30,28 @@ class Reporter:
         self.console = console or Console(stderr=True, highlight=False)
         self._progress: Progress | None = None
 
-    def say(self, text: str) -> None:
-        """Print one line."""
-        self.console.print(shown(text), markup=False, emoji=False, soft_wrap=True)
+    def say(self, *lines: str, reveal: bool = False) -> None:
+        """Print lines, each of which stays one, whoever's words are in it.
+
+        Args:
+            *lines: texts; one that begins with a line feed has an empty line before it.
+            reveal: a URL in them is printed with its secret, as that is what was asked for.
+        """
+        for line in lines:
+            self._print(line.removeprefix("\n"), reveal=reveal, empty_before=line.startswith("\n"))
 
     def headline(self, text: str) -> None:
         """Print a line that starts a new part of the story."""
-        self.console.print(shown(f"\n{text}"), style="bold", markup=False, emoji=False)
+        self._print(text, style="bold", empty_before=True, soft_wrap=False)
+
+    def _print(
+        self, line: str, *, style: str | None = None, reveal: bool = False, empty_before: bool = False,
+        soft_wrap: bool = True,
+    ) -> None:  # fmt: skip
+        text = show_text(line if reveal else hide_secrets(line))
+        self.console.print(
+            "\n" * empty_before + text, style=style, markup=False, emoji=False, soft_wrap=soft_wrap
+        )  # fmt: skip
 
     @contextmanager
     def bar(self, text: str, total: int | None) -> Iterator[Advance]:

@@ -14,11 +14,11 @@ def say_summary(run: Run, summary: dict[str, Any], seconds: float) -> None:
     run.reporter.headline(f"Done in {seconds:.0f} s")
     run.reporter.say(
         f"  {summary['released']:,} rows released: precision {summary['precision']:.3f}, recall "
-        f"{summary['recall']:.3f} against the truth of the synthetic world.\n"
-        f"  {summary['split']['kept_count']:,} images rebuilt from it, {summary['scored_sets']} sets scored.\n"
-        f"\nOpen    {run.root / 'index.html'}, {run.root / 'report.html'}\n"
-        f"Numbers {run.root / 'summary.json'}, {run.root / 'scores.parquet'}\n"
-        f"A row   relaionet trace {first_released(run)} --run {run.root}"
+        f"{summary['recall']:.3f} against the truth of the synthetic world.",
+        f"  {summary['split']['kept_count']:,} images rebuilt from it, {summary['scored_sets']} sets scored.",
+        f"\nOpen    {run.root / 'index.html'}, {run.root / 'report.html'}",
+        f"Numbers {run.root / 'summary.json'}, {run.root / 'scores.parquet'}",
+        f"A row   relaionet trace {first_released(run)} --run {run.root}",
     )
 
 

@@ -46,7 +46,7 @@ def say_split(reporter: Reporter, told: dict[str, Any], out: Path) -> None:
         _say_reasons(reporter, status, told["reasons"].get(status, {}))
     _say_classes(reporter, told["classes"])
     images = out / "images" if told["kept_count"] else "none is kept"
-    reporter.say(f"\nImages   {images}\nNumbers  {out / 'split.json'}; every row: {out / 'split'}")
+    reporter.say(f"\nImages   {images}", f"Numbers  {out / 'split.json'}; every row: {out / 'split'}")
     aside = told["verdicts"]["changed"] + told["verdicts"]["same_picture"] * (told["policy"] == "exact")
     if aside:
         reporter.say(f"Aside    {out / 'aside'}: {aside:,} pictures that were fetched but are not kept")
@@ -58,7 +58,7 @@ def say_split(reporter: Reporter, told: dict[str, Any], out: Path) -> None:
             "Retry    none of the rows that are gone is likely to come back; --retry all asks for them once more"
         )
     if told["kept_count"]:
-        reporter.say(f"\nTo cite it:\n{told['citation']}")
+        reporter.say("\nTo cite it:", told["citation"])
 
 
 def _say_reasons(reporter: Reporter, status: str, reasons: dict[str, int]) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.escape import show_text
 from relaionet.manifests.labels import labels_table
 from relaionet.manifests.release.info import NAME
 from relaionet.manifests.release.manifest_check import MAX_PATH_CHARS, NO_PATH, adopted_id
@@ -101,7 +102,7 @@ def plan_adoption(source: Path, config: AdoptConfig) -> Adoption:
 def explain_unclear(adoption: Adoption) -> str:
     """The folders nobody knows the class of, with the classes each fits or is near to."""
     several = [one for one in adoption.unclear if one.fits]
-    lines = [f"  {one}" for one in (*several, *(one for one in adoption.unclear if not one.fits))]
+    lines = [f"  {show_text(str(one))}" for one in (*several, *(one for one in adoption.unclear if not one.fits))]
     rest = len(lines) - UNCLEAR_SHOWN
     shown = lines[:UNCLEAR_SHOWN] + ([f"  … and {rest} more"] if rest > 0 else [])
     return (
