@@ -13,7 +13,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json, write_json
-from relaionet.manifests.replacing import replacing
+from relaionet.manifests.replacing import drop_parts, replacing
 from relaionet.pipeline.miniature.captions import write_caption
 from relaionet.pipeline.miniature.drawings.pictures import (
     CLASSES,
@@ -134,6 +134,7 @@ def make_world(out: Path, config: WorldConfig | None = None, progress: Callable[
             return open_world(out)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out} exists and holds no synthetic world; choose another folder.")
+    drop_parts(out.parent, below=False)
     with replacing(out) as part:
         part.mkdir()
         photos_count = _fill(part, config, progress or (lambda _: None))

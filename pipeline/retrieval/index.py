@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
-from relaionet.manifests.replacing import replacing
+from relaionet.manifests.replacing import drop_parts, replacing
 from relaionet.pipeline.retrieval.exact import Progress
 from relaionet.pipeline.retrieval.index_plan import IndexConfig, IndexPlan
 from relaionet.pipeline.retrieval.ivf import ADD_ROWS, VERSION, Recall, VectorIndex, train_index, tune_index
@@ -54,6 +54,7 @@ def build_index(
         if progress:
             progress(len(base))
         return load_index(folder, base, digests, memory_bytes=config.memory_bytes)
+    drop_parts(folder)
     (folder / RECEIPT_FILE).unlink(missing_ok=True)
     parts = folder / PARTS
     if (parts / "made_from.json").is_file() and read_json(parts / "made_from.json") != [vectors, made_from]:

@@ -19,6 +19,7 @@ import polars as pl
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
 from relaionet.manifests.places import local_path
+from relaionet.manifests.replacing import drop_parts
 from relaionet.manifests.store import Receipt, Store
 from relaionet.pipeline.exports.card import describe_export, write_export_card, write_export_croissant
 from relaionet.pipeline.exports.pictures import ExportedPicture, Positions, read_pictures
@@ -99,6 +100,7 @@ def export_split(
             progress(rows.height)
         return info
     _check_own(out, Path(split), digest)
+    drop_parts(out)
     (out / RECEIPTS).mkdir(parents=True, exist_ok=True)  # from now on the folder is known as an export's
     shards, left_out = _write_shards(rows, config, out, digest, progress)
     rows = rows.filter(~pl.col("candidate_id").is_in([row["candidate_id"] for row in left_out]))
