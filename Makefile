@@ -46,7 +46,7 @@ demo: studio
 	$(BIN)/relaionet demo --out runs/demo
 
 test: studio clip-retrieval flax
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=15 -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --progress --durations=15 -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -57,7 +57,7 @@ check: setup
 
 # what takes longer than a commit should wait: examples, kills and rounds ten times as many, and the lines covered
 nightly: studio clip-retrieval flax
-	RELAIONET_TEST_DEPTH=10 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=30 -n 2 --dist loadfile -o timeout=3000 \
+	RELAIONET_TEST_DEPTH=10 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --progress --durations=30 -n 2 --dist loadfile -o timeout=20000 \
 	  $(foreach room,relaionet $(ROOMS),--cov=$(room)) --cov-report=term:skip-covered --cov-fail-under=90
 
 bench: setup

@@ -9,10 +9,22 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.progress import Progress
+from tests.waiting import WATCHDOG_S
+
 # CI must say the same of the same commit; elsewhere every run looks at other examples
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--progress", action="store_true", help="say every half minute how many tests are done")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--progress") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Progress(config), "progress-lines")
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +38,7 @@ def studio(tmp_path_factory):
         install_studio()
     except Unavailable as error:
         pytest.skip(f"Label Studio cannot be installed here: {error}")
-    with start_studio(tmp_path_factory.mktemp("studio"), timeout_s=240) as server:
+    with start_studio(tmp_path_factory.mktemp("studio"), timeout_s=WATCHDOG_S) as server:
         yield server
 
 

@@ -105,7 +105,7 @@ def _log_tail(log: Path, lines: int = 8) -> str:
 
 
 def start_studio(
-    folder: Path, *, port: int | None = None, timeout_s: float = 120, home: Path | None = None
+    folder: Path, *, port: int | None = None, timeout_s: float = 900, home: Path | None = None
 ) -> StudioServer:
     """Start Label Studio for a folder, or find the one that already runs for it.
 

@@ -12,7 +12,7 @@ from tests.attempts.trial import CPU_S, PEAK_BYTES, try_module
 from tests.docs_tables.pages import stored
 from tests.docs_tables.parts import ATTEMPTS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.mark.parametrize("module", attempt_modules())

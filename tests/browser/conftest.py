@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import WATCHDOG_S
+
 WIDTH_PX, HEIGHT_PX = 1366, 768
 _NUMBERS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowUp": 38, "ArrowDown": 40}
 
@@ -49,7 +51,7 @@ class Page:
 
     @staticmethod
     def _until(ready, seconds: float, message: str):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + 15 * seconds  # as on a machine that has fifteen times as much to do
         while time.monotonic() < end:
             found = ready()
             if found:
@@ -61,7 +63,7 @@ class Page:
         number = next(self.ids)
         self.socket.send(json.dumps({"id": number, "method": method, "params": params}))
         while True:
-            message = json.loads(self.socket.recv(timeout=60))
+            message = json.loads(self.socket.recv(timeout=WATCHDOG_S))
             if message.get("id") == number:
                 assert "error" not in message, message
                 return message["result"]

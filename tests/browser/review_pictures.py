@@ -22,6 +22,7 @@ from relaionet.manifests.labels import read_labels
 from relaionet.pipeline.miniature.drawings.pictures import draw_picture
 from tests.browser.conftest import Page
 from tests.browser.test_review_page import keys, log_in, show_task
+from tests.waiting import WATCHDOG_S
 
 DOCS = Path(__file__).parents[2] / "docs" / "pictures"
 BIRD, MACHINE, FLAMINGO, BALL = "n02012849", "n03126707", "n02007558", "n04254680"
@@ -50,7 +51,7 @@ def main() -> int:
         return 2
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary,
-        start_studio(Path(temporary) / "studio", timeout_s=600) as server,
+        start_studio(Path(temporary) / "studio", timeout_s=WATCHDOG_S) as server,
     ):
         folder = Path(temporary)
         tasks = make_review(folder)

@@ -18,6 +18,7 @@ from relaionet.pipeline.embeddings.store import read_embeddings
 from relaionet.pipeline.images.webdataset import find_shards
 from relaionet.pipeline.miniature.drawings.pictures import CLASSES, draw_picture
 from tests.contract.clip_retrieval_environment import NotHere, environment_variables, install_clip_retrieval
+from tests.waiting import WATCHDOG_S
 
 pytestmark = [pytest.mark.clip_retrieval, pytest.mark.slow]
 
@@ -83,7 +84,8 @@ def ours(root, encoder):
 
 def run(python, *arguments):
     done = subprocess.run(
-        [str(python), str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, check=False, timeout=240,
+        [str(python), str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, check=False,
+        timeout=WATCHDOG_S,
         env=environment_variables(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

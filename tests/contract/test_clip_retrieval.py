@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -28,6 +28,7 @@ from relaionet.pipeline.neighbours.queries import NeighboursConfig, embed_querie
 from relaionet.pipeline.neighbours.service import NoAnswer, RetrievalService
 from relaionet.pipeline.neighbours.service_search import search_service
 from tests.contract.clip_retrieval_environment import NotHere, environment_variables, install_clip_retrieval
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.clip_retrieval, pytest.mark.slow]
 
@@ -97,13 +98,11 @@ class BackEnd:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, env=environment_variables())
 
     def wait(self):
-        for _ in range(600):
-            assert self.process.poll() is None, self.log.read_text()[-3000:]
-            try:
-                return httpx.get(f"{self.url}/indices-list", timeout=1).raise_for_status()
-            except httpx.HTTPError:
-                time.sleep(0.2)
-        raise AssertionError(self.log.read_text()[-3000:])
+        def answer():
+            with suppress(httpx.HTTPError):
+                return httpx.get(f"{self.url}/indices-list", timeout=5, trust_env=False).raise_for_status()
+
+        return wait_until(answer, self.process, every_s=0.2, about=lambda: self.log.read_text()[-3000:])
 
     def kill(self):
         self.process.kill()

@@ -25,6 +25,7 @@ from relaionet.pipeline.splits.export import ExportConfig, export_split
 from relaionet.pipeline.splits.hub_release import fetch_release
 from tests.fakes.hub.server import Hub, serve_hub
 from tests.fakes.hub.splits import make_split
+from tests.waiting import WATCHDOG_S
 
 COUNT = 7
 FORMATS = ("imagefolder", "webdataset", "parquet")
@@ -133,7 +134,7 @@ def test_the_libraries_load_from_it(made: Path, tmp_path: Path) -> None:
                 hub.add("models", f"tiny/{folder.name}", folder)
             hub.add("models", "tiny/clip", WEIGHTS)
             pinned = {name: hub.tag("models", f"tiny/{name}", "v1") for name in ("bert", "clip") if line == "made\n"}
-            out, error = process.communicate("go\n", timeout=200)
+            out, error = process.communicate("go\n", timeout=WATCHDOG_S)
         assert process.returncode == 0, error[-3000:]
     told = json.loads(out.splitlines()[-1])
     truth = read_split(made / "split")[0]

@@ -30,6 +30,7 @@ from relaionet.annotations.tasks.tasks import TasksConfig, make_tasks
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import DECISIONS, check_table
+from tests.waiting import WATCHDOG_S
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 
@@ -337,13 +338,13 @@ def test_everything_is_there_after_a_restart(studio, photos, tmp_path_factory):
     """On a second server, as the session's own must keep running."""
     folder = tmp_path_factory.mktemp("restart")
     tasks, _ = make_review("restart", count=3, controls=0)
-    with start_studio(folder, timeout_s=240) as server:
+    with start_studio(folder, timeout_s=WATCHDOG_S) as server:
         url, token = server.url, server.token
         push(connect_studio(url, token), "restart", tasks, photos, documents=server.documents)
     with pytest.raises(Unavailable):
         connect_studio(url, token)
     assert not (folder / "server.json").exists()
-    with start_studio(folder, timeout_s=240) as server:
+    with start_studio(folder, timeout_s=WATCHDOG_S) as server:
         assert server.token == token
         result = push(connect_studio(server.url, token), "restart", tasks, photos, documents=server.documents)
         assert (result.pushed_count, result.already_there_count) == (0, 3)
@@ -353,14 +354,14 @@ def test_everything_is_there_after_a_restart(studio, photos, tmp_path_factory):
 def test_a_server_is_stopped_upgraded_with_its_database_saved_and_never_downgraded(tmp_path):
     """The same Label Studio stands in for an older one, whose version the folder names."""
     folder = tmp_path / "studio"
-    first = start_studio(folder, timeout_s=240)
+    first = start_studio(folder, timeout_s=WATCHDOG_S)
     assert find_studio(folder) == first.url
     assert stop_studio(folder) == first.url
     assert find_studio(folder) is None
     assert stop_studio(folder) is None
     first.stop()
     note_version(folder, "1.22.0")
-    with start_studio(folder, timeout_s=240) as server:
+    with start_studio(folder, timeout_s=WATCHDOG_S) as server:
         assert server.token == first.token
         assert read_version(folder) == STUDIO_VERSION
     assert len(list((folder / "backups").glob("label_studio-1.22.0-*.sqlite3"))) == 1

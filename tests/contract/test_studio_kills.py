@@ -3,6 +3,7 @@
 It dies once in each of two pushes and two pulls; in `make nightly` many times.
 """
 
+import contextlib
 import hashlib
 import os
 import random
@@ -28,6 +29,7 @@ from relaionet.annotations.tasks.tasks import make_tasks
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.labels import read_labels
 from tests.depth import deep
+from tests.waiting import WATCHDOG_S, wait_until
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 
@@ -42,16 +44,16 @@ class Mortal:
 
     def __init__(self, folder):
         self.folder, self.deaths = folder, 0
-        self.server = start_studio(folder, timeout_s=240)
+        self.server = start_studio(folder, timeout_s=WATCHDOG_S)
         self.url, self.token = self.server.url, self.server.token
 
     def kill(self):
         """Kill it and all it started, then start it again."""
         os.killpg(self.server.pid, signal.SIGKILL)
-        self.server._guard.wait(20)
+        self.server._guard.wait(WATCHDOG_S)
         self.deaths += 1
         port = int(self.url.rpartition(":")[2])
-        self.server = start_studio(self.folder, port=port, timeout_s=240)
+        self.server = start_studio(self.folder, port=port, timeout_s=WATCHDOG_S)
 
 
 @pytest.fixture
@@ -76,13 +78,12 @@ def make(count, photos):
 
 def until_done(work):
     """Do it again for as long as the server is away, as a user would."""
-    end = time.monotonic() + 300
-    while True:
-        try:
-            return work()
-        except Unavailable:
-            assert time.monotonic() < end
-            time.sleep(0.5)
+
+    def again():
+        with contextlib.suppress(Unavailable):
+            return [work()]
+
+    return wait_until(again, every_s=0.5)[0]
 
 
 @pytest.mark.parametrize("patience_s", [120, 0], ids=["waits", "gives_up"])

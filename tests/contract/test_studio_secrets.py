@@ -17,6 +17,7 @@ from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.run_record import write_run_record
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import TASKS
+from tests.waiting import WATCHDOG_S
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 
@@ -57,7 +58,7 @@ def test_no_secret_is_written_said_or_passed_on_a_command_line(studio, tmp_path)
             [str(Path(sys.executable).with_name("relaionet")), "--verbose", "review", command, "--run", str(root)],
             env={**os.environ, "LABEL_STUDIO_URL": studio.url, "LABEL_STUDIO_API_KEY": key, "HOME": str(tmp_path),
                  "PREFECT_HOME": str(tmp_path / "prefect")},
-            capture_output=True, text=True, timeout=300, check=False,
+            capture_output=True, text=True, timeout=WATCHDOG_S, check=False,
         )  # fmt: skip
         said += done.stdout + done.stderr
         assert (done.returncode == 0) == (key == studio.token), done.stderr

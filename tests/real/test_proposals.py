@@ -14,7 +14,6 @@ from tests.measure.proposals import REAL, by_tier, measure_halves, reliability
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.timeout(900),
     pytest.mark.skipif(not REAL.is_dir(), reason="needs the real material at ../shared/real"),
 ]
 

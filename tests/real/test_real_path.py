@@ -62,7 +62,6 @@ ENCODER = f"{REAL / 'encoder' / 'conse.py'}:ConseEncoder"
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.timeout(900),
     pytest.mark.skipif(not REAL.is_dir(), reason="needs the real material at ../shared/real"),
 ]
 

@@ -10,7 +10,6 @@ from tests.measure.texts import REAL, Measured, by_words, measure_texts, score
 pytestmark = [
     pytest.mark.real,
     pytest.mark.slow,
-    pytest.mark.timeout(600),
     pytest.mark.skipif(not (REAL / "rows.parquet").is_file(), reason="needs ../shared/real"),
 ]
 

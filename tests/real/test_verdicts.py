@@ -40,7 +40,6 @@ REPLACED = [name for name in CHANGED if "PREVIEW" not in name and "hue" not in n
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(not PHOTOS.is_dir(), reason="needs ../shared/real"),
 ]
 

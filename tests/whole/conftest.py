@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from relaionet.pipeline.miniature.server import serve_world
 from relaionet.pipeline.miniature.world import WorldConfig, make_world
+from tests.waiting import children_s, run_to_end
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -37,18 +37,16 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def relaionet(prefect_home: Path) -> Command:
     """Run `relaionet …` and give back its exit code and output."""
 
-    def run(*arguments: object, timeout_s: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command_line(*arguments), capture_output=True, text=True, timeout=timeout_s, check=False,
-            env=clean_environment(PREFECT_HOME=str(prefect_home), **environment),
-        )  # fmt: skip
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        settings = clean_environment(PREFECT_HOME=str(prefect_home), **environment)
+        return run_to_end(command_line(*arguments), env=settings)
 
     return run
 
 
 @dataclass(frozen=True)
 class FinishedDemo:
-    """A demo that ran, what it printed, and how long it took."""
+    """A demo that ran, what it printed, and seconds of processor time it took."""
 
     folder: Path
     printed: str
@@ -58,10 +56,10 @@ class FinishedDemo:
 @pytest.fixture(scope="session")
 def demo(relaionet: Command, tmp_path_factory: pytest.TempPathFactory) -> FinishedDemo:
     folder = tmp_path_factory.mktemp("demo") / "run"
-    started = time.monotonic()
-    done = relaionet("demo", "--out", folder, timeout_s=900)
+    before = children_s()
+    done = relaionet("demo", "--out", folder)
     assert done.returncode == 0, done.stderr[-3000:]
-    return FinishedDemo(folder, done.stderr, time.monotonic() - started)
+    return FinishedDemo(folder, done.stderr, children_s() - before)
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +81,6 @@ def source_recipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def a_run(relaionet: Command, source_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A curated run whose tasks were not pushed yet."""
     folder = tmp_path_factory.mktemp("run") / "small"
-    done = relaionet("curate", "--recipe", source_recipe, "--out", folder, "--no-push", timeout_s=300)
+    done = relaionet("curate", "--recipe", source_recipe, "--out", folder, "--no-push")
     assert done.returncode == 0, done.stderr[-3000:]
     return folder

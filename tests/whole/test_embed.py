@@ -13,7 +13,7 @@ from relaionet.pipeline.miniature.drawings.pictures import CLASSES, draw_picture
 from tests.unit.pipeline.embeddings.test_dataset import sample, write_shard
 from tests.whole.conftest import Command
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow]
 
 
 def test_embed_continues_and_keeps_encoders_apart(relaionet: Command, tmp_path: Path) -> None:
@@ -24,14 +24,14 @@ def test_embed_continues_and_keeps_encoders_apart(relaionet: Command, tmp_path: 
     arguments = ("embed", shards, "--encoder", "miniature", "--out", store)
     whole = (shards / "00001.tar").read_bytes()
     (shards / "00001.tar").write_bytes(whole[: len(whole) // 2])
-    done = relaionet(*arguments, timeout_s=400)
+    done = relaionet(*arguments)
     assert done.returncode == 2, done.stderr[-2000:]
     assert "00001.tar is damaged" in done.stderr
     assert "Traceback" not in done.stderr
     assert len(read_embeddings(store)[0]) == 8  # the others are done nevertheless
     before = {path: path.stat().st_mtime_ns for path in store.glob("img_emb/*")}
     (shards / "00001.tar").write_bytes(whole)
-    done = relaionet(*arguments, timeout_s=400)
+    done = relaionet(*arguments)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "12 = 12 ok" in done.stderr
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
@@ -45,9 +45,7 @@ def test_embed_continues_and_keeps_encoders_apart(relaionet: Command, tmp_path: 
         "from relaionet.pipeline.embeddings.encoders import load_encoder\n"
         "def make():\n    e = load_encoder('miniature')\n    e.fingerprint = 'another'\n    return e\n"
     )
-    done = relaionet(
-        "embed", tmp_path / "photos", "--encoder", f"{tmp_path}/other.py:make", "--out", store, timeout_s=400
-    )
+    done = relaionet("embed", tmp_path / "photos", "--encoder", f"{tmp_path}/other.py:make", "--out", store)
     assert done.returncode == 2
     assert "needs a folder of its own" in done.stderr
     assert len(read_embeddings(store)[0]) == 12
@@ -55,10 +53,10 @@ def test_embed_continues_and_keeps_encoders_apart(relaionet: Command, tmp_path: 
 
 
 def test_encoders_are_listed_and_shown(relaionet: Command) -> None:
-    listed = relaionet("encoders", "list", "siglip2", timeout_s=400)
+    listed = relaionet("encoders", "list", "siglip2")
     assert "ViT-B-16-SigLIP2/webli" in listed.stdout.splitlines()
-    shown = relaionet("encoders", "show", "miniature", timeout_s=400)
+    shown = relaionet("encoders", "show", "miniature")
     assert "softmax" in shown.stdout
-    wrong = relaionet("encoders", "show", "miniatur", timeout_s=400)
+    wrong = relaionet("encoders", "show", "miniatur")
     assert wrong.returncode == 2
     assert "Did you mean 'miniature'" in wrong.stderr

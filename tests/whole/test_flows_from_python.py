@@ -9,9 +9,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.waiting import run_to_end
 from tests.whole.conftest import clean_environment
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow]
 # what a notebook or a deployment does: a name, plain values, no object of ours
 PROGRAM = """
 import sys
@@ -30,10 +31,7 @@ print("made:", curate(recipe=recipe, out=Path(out), push=False))
 
 def call(tmp_path: Path, prefect_home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     environment = clean_environment(PREFECT_HOME=str(prefect_home), OMP_NUM_THREADS="1")
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *map(str, arguments)], cwd=tmp_path, env=environment, capture_output=True,
-        text=True, timeout=400, check=False,
-    )  # fmt: skip
+    return run_to_end([sys.executable, "-c", PROGRAM, *arguments], cwd=tmp_path, env=environment)
 
 
 def tables(run: Path) -> dict[str, bytes]:

@@ -29,13 +29,13 @@ class GreenRun:
 @pytest.fixture(scope="module")
 def green(relaionet: Command, source_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GreenRun]:
     folder = tmp_path_factory.mktemp("green") / "run"
-    done = relaionet("curate", "--recipe", source_recipe, "--out", folder, "--no-push", timeout_s=240)
+    done = relaionet("curate", "--recipe", source_recipe, "--out", folder, "--no-push")
     assert done.returncode == 0, done.stderr[-2000:]
     before = dict(Store(folder).read(SCREENED).select("candidate_id", "status").iter_rows())
     recipe = source_recipe.with_name("green.toml")
     recipe.write_text(source_recipe.read_text() + ON)
     with toy_installed(tmp_path_factory.mktemp("toy")):
-        done = relaionet("curate", "--recipe", recipe, "--out", folder, "--no-push", timeout_s=240)
+        done = relaionet("curate", "--recipe", recipe, "--out", folder, "--no-push")
         assert done.returncode == 0, done.stderr[-2000:]
         yield GreenRun(folder, before, done.stderr + done.stdout)
 
@@ -71,9 +71,9 @@ def test_a_second_run_with_it_makes_nothing_and_one_without_it_is_as_before(
     paths = [path for table in (MEASURED, COMPARED, SCREENED) for path in (green.folder / table.name).iterdir()]
     times = {path: path.stat().st_mtime_ns for path in paths}
     recipe = source_recipe.with_name("green.toml")
-    assert relaionet("curate", "--recipe", recipe, "--out", green.folder, "--no-push", timeout_s=240).returncode == 0
+    assert relaionet("curate", "--recipe", recipe, "--out", green.folder, "--no-push").returncode == 0
     assert {path: path.stat().st_mtime_ns for path in paths} == times
-    done = relaionet("curate", "--recipe", source_recipe, "--out", green.folder, "--no-push", timeout_s=240)
+    done = relaionet("curate", "--recipe", source_recipe, "--out", green.folder, "--no-push")
     assert done.returncode == 0
     table = Store(green.folder).read(SCREENED)
     assert table.columns == list(SCREENED.columns)

@@ -23,7 +23,7 @@ from polars.testing import assert_frame_equal
 
 from tests.whole.conftest import Command
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 ARCHIVE = Path(__file__).parents[1] / "fixtures" / "made_by_57e12d1.tar.xz"
 RELEASE_DIGEST = "a3c1f1ae0b7888527fd6cb8ae674e51ae7475d34dd6ce796ffcc5c46e9a6a1ef"
 SPLIT_DIGEST = "567749a9c7f22336cf4ede49ecd2b036d58c779a0d953341f5af0093d2d93898"

@@ -196,7 +196,6 @@ def starter(web: tuple[Web, Path]) -> Iterator[Starter]:
     made.close()
 
 
-@pytest.mark.timeout(240)
 def test_killed_at_twenty_random_moments_it_ends_like_one_left_alone(
     web: tuple[Web, Path], starter: Starter, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from relaionet.annotations.label_studio.server import start_studio
 from relaionet.annotations.label_studio.server_settings import read_credentials
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.machine import find_home
+from tests.waiting import WATCHDOG_S, wait_until
 
 
 def test_credentials_are_random_private_and_kept(tmp_path):
@@ -69,27 +70,19 @@ def start_guard(tmp_path, stdin=subprocess.PIPE):
         [sys.executable, "-m", "relaionet.pipeline.child_process", sys.executable, "-c", child],
         stdin=stdin, start_new_session=True,
     )  # fmt: skip
-    for _ in range(400):
-        if note.exists() and note.read_text():
-            break
-        time.sleep(0.05)
+    wait_until(lambda: note.exists() and note.read_text(), guard)
     return guard, int(note.read_text())
 
 
-def gone(pid, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.05)
-    return False
+def gone(pid):
+    return wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
 def test_the_guard_ends_the_server_when_told(tmp_path):
     guard, child = start_guard(tmp_path)
     assert psutil.pid_exists(child)
     guard.stdin.close()
-    guard.wait(20)
+    guard.wait(WATCHDOG_S)
     assert gone(child)
 
 

@@ -3,7 +3,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from relaionet.evaluators.protocols import Resize, find_protocol
 from relaionet.evaluators.scoring.measure import measure_set
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import read_labels
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[4]
 PROTOCOL = dataclasses.replace(find_protocol("miniature"), batch_count=8)
@@ -118,17 +118,18 @@ def test_an_extraction_killed_for_good_goes_on_and_gives_the_same_bytes(tmp_path
     """SIGKILL in the middle, three times over, each time after some more points were saved."""
     whole = extract_features(make_images(301), ids(301), Means(), PROTOCOL, tmp_path / "whole")
     done = 0
+
+    def done_count() -> int:
+        points = list((tmp_path / "part").glob("*/progress.json"))
+        return json.loads(points[0].read_text())["done_count"] if points else 0
+
     for _ in range(3):
         process = subprocess.Popen([sys.executable, "-c", SLOW, str(tmp_path / "part")], cwd=ROOT)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            points = list((tmp_path / "part").glob("*/progress.json"))
-            if points and json.loads(points[0].read_text())["done_count"] > done:
-                break
-            time.sleep(0.01)
+        before = done
+        wait_until(lambda: done_count() > before, process, every_s=0.01)  # noqa: B023  called within this round
         process.kill()
         assert process.wait() == -signal.SIGKILL
-        before, done = done, json.loads(points[0].read_text())["done_count"]
+        done = done_count()
         assert before < done < 301
     rest = Means()
     found = extract_features(make_images(301), ids(301), rest, PROTOCOL, tmp_path / "part")

@@ -18,6 +18,7 @@ from relaionet.evaluators.features.images import ArrayImages
 from relaionet.evaluators.features.raters import Rater, rate_images
 from relaionet.evaluators.protocols import Resize
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
+from tests.waiting import WATCHDOG_S
 
 # answers a batch of three in reverse order, after talk that is no JSON
 GOOD = """
@@ -121,7 +122,7 @@ def test_a_command_run_as_a_file_finds_the_standard_library(tmp_path: Path) -> N
     command = [sys.executable, rater_commands.__file__, "imagereward", "--weights", "weights.pt"]
     found = subprocess.run(
         command, input='{"id": "a", "image": "x.png", "text": "a crane"}\n', capture_output=True, text=True, check=True,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)}, timeout=60,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)}, timeout=WATCHDOG_S,
     )  # fmt: skip
     assert [json.loads(line) for line in found.stdout.splitlines()] == [
         {"name": "imagereward", "version": "1.0"},

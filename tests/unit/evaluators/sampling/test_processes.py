@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import SAMPLES
 from tests.unit.evaluators.sampling.test_sample import Odd, split_of
+from tests.waiting import wait_until
 
 MODEL = """
 import os, time
@@ -114,9 +114,7 @@ def test_killed_in_two_processes_and_gone_on_with_in_one_gives_the_same_bytes(tm
     def done() -> int:
         return len(list((killed / "samples").glob("*.receipt.json")))
 
-    deadline = time.monotonic() + 120
-    while done() < 3 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(lambda: done() >= 3, process, every_s=0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     at_the_kill = done()

@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import polars as pl
@@ -25,6 +24,7 @@ from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import SAMPLES, check_table
 from tests.depth import deep
+from tests.waiting import wait_until
 
 LABELS = read_labels()
 
@@ -250,9 +250,8 @@ def test_sigkill_then_resume_gives_the_same_bytes(tmp_path):
 
     code = SLOW.format(tests=str(Path(__file__).parent), out=str(tmp_path / "killed"))
     process = subprocess.Popen([sys.executable, "-c", code])
-    deadline = time.monotonic() + 60
-    while len(list((tmp_path / "killed" / "samples").glob("*.receipt.json"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    folder = tmp_path / "killed" / "samples"
+    wait_until(lambda: len(list(folder.glob("*.receipt.json"))) >= 2, process, every_s=0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     done = len(list((tmp_path / "killed" / "samples").glob("*.receipt.json")))

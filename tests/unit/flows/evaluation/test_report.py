@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from relaionet.pipeline.images.files import PictureLimits, read_pictures
 from relaionet.pipeline.miniature.drawings.pictures import CLASSES
 from relaionet.pipeline.splits.build import build_split
 from relaionet.pipeline.splits.plan import SplitConfig
+from tests.waiting import run_to_end, wait_until
 
 USED = tuple(CLASSES)[:5]
 EACH = 5
@@ -187,19 +187,19 @@ def test_a_server_of_the_users_own_shows_the_leaderboard(made: Path, tmp_path: P
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        _wait_for(f"{address}/health")
+        wait_until(lambda: _answers(f"{address}/health"), server)
         code = (
             "import sys; from pathlib import Path; from relaionet.flows.evaluation.publishing import publish_scores; "
             "publish_scores(Path(sys.argv[1]))"
         )
         settings = os.environ | quiet | {"PREFECT_API_URL": address}
         command = [sys.executable, "-c", code, str(made / "one")]
-        done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=120)
+        done = run_to_end(command, env=settings)
         assert done.returncode == 0, done.stderr
         request = urllib.request.Request(
             f"{address}/artifacts/filter", data=b"{}", headers={"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request) as answer:
             found = {one["key"]: one for one in json.load(answer)}
     finally:
         server.terminate()
@@ -211,12 +211,9 @@ def test_a_server_of_the_users_own_shows_the_leaderboard(made: Path, tmp_path: P
     assert "| generator |" in found["relaionet-leaderboard-set-a-v1-miniature"]["data"]
 
 
-def _wait_for(address: str) -> None:
-    end = time.monotonic() + 90
-    while time.monotonic() < end:
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.3)
-    raise AssertionError(f"{address} did not answer")
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5):
+            return True
+    except OSError:
+        return False

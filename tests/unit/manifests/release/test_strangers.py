@@ -272,7 +272,7 @@ def mutate(data: bytes, edits: list[tuple[str, int, int]]) -> bytes:
     return bytes(changed)
 
 
-@settings(max_examples=deep(250), deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=deep(250), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(EDITS, st.booleans())
 def test_mutated_parquet_is_refused_or_good(good: Path, edits: list[tuple[str, int, int]], tail: bool) -> None:
     """Near the end lie the lengths and places of everything else, so half of the edits go there."""
@@ -289,7 +289,7 @@ def test_mutated_parquet_is_refused_or_good(good: Path, edits: list[tuple[str, i
         (good / "release.json").write_bytes(info)
 
 
-@settings(max_examples=deep(150), deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=deep(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(EDITS)
 def test_mutated_release_json_is_refused_or_good(good: Path, edits: list[tuple[str, int, int]]) -> None:
     info = (good / "release.json").read_bytes()

@@ -21,6 +21,7 @@ from relaionet.manifests.tables import DOWNLOADS, check_table
 from relaionet.pipeline.downloads.fetch import DownloadConfig, _check_complete, fetch_images
 from relaionet.pipeline.downloads.web_rules import NO_NAME
 from relaionet.pipeline.images.perceptual_hash import phash_hex
+from tests.waiting import WATCHDOG_S
 
 HOST = "http://pictures.invalid"
 
@@ -60,8 +61,8 @@ FAULTS = {
     "/hop/http:~~127.0.0.1~x": ("refused", "private address"),
     "/hop/file:~~~etc~passwd": ("refused", "redirected to where scheme 'file' is not http(s)"),
     "/loop/x": ("gone", "redirects without end"),
-    "/drip/x": ("slow", "timed out after 1.5 s"),
-    "/dripheaders/x": ("slow", "timed out after 1.5 s"),
+    "/drip/x": ("slow", "timed out after 4 s"),
+    "/dripheaders/x": ("slow", "timed out after 4 s"),
 }
 BAD_URLS = {
     "http://dead.invalid/x": ("gone", "HTTP 502"),
@@ -81,7 +82,7 @@ def test_every_fault_gets_its_status_and_bytes_are_kept_as_served(fault_server, 
     fine = [HOST + path for path in (*good, "/flaky/x", "/hop/~a.jpg")]
     expected = {HOST + path: verdict for path, verdict in FAULTS.items()} | BAD_URLS
     rows = make_rows([*fine, *expected])
-    config = DownloadConfig(timeout_s=1.5, proxy=fault_server.url, max_bytes=1_000_000, max_pixels=4_000_000)
+    config = DownloadConfig(timeout_s=4, proxy=fault_server.url, max_bytes=1_000_000, max_pixels=4_000_000)
     parts: list[int] = []
     table = fetch_images(rows, config, tmp_path, parts.append)
 
@@ -160,7 +161,7 @@ def test_a_killed_fetch_continues_and_leaves_no_process(fault_server, tmp_path: 
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(kill)
-    process.wait(10)
+    process.wait(WATCHDOG_S)
     process.stdout.close()
     time.sleep(0.5)
     asked = sum(fault_server.asked.values())
@@ -196,7 +197,7 @@ def test_a_fetch_killed_again_and_again_ends_with_the_same_bytes(fault_server, t
         process.stdout.readline()  # of a fetch that goes on, at once: what was done before
         time.sleep(moments.uniform(0, 0.4))
         process.kill()
-        process.wait(10)
+        process.wait(WATCHDOG_S)
         process.stdout.close()
     table = fetch_images(rows, DownloadConfig(proxy=fault_server.url, threads=2), images)
     same = ["candidate_id", "status", "reason", "image_sha256", "phash", "path", "final_url", "http_code"]

@@ -165,7 +165,7 @@ def test_a_command_that_hangs_is_ended_with_its_children(make, tmp_path):
     started = time.monotonic()
     with pytest.raises(GeneratorDied, match=r"longer than 1\.5 s"):
         generator.generate(requests_of(2), Settings(steps=1))
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 55  # what it started sleeps for 60
     left = subprocess.run(["pgrep", "-f", "import time; time.sleep(60)"], capture_output=True, text=True, check=False)
     assert left.stdout == ""
 
