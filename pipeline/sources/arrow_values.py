@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 UTF8_BYTES = 4
+LONG_BITS = 64
 BYTES = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view", "fixed_size_binary")
 
 
@@ -108,10 +109,12 @@ def _write_out(values: pa.Array) -> pa.Array:
         values = pc.cast(values, pa.float32())
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+    if pa.types.is_timestamp(values.type):
+        values = pc.cast(values, pa.timestamp(values.type.unit))  # of a zone that may be none: as it is in UTC
     try:
         return pc.cast(values, pa.large_string())
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        return pa.array([None if value is None else str(value) for value in values.to_pylist()], pa.large_string())
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # a span, or a day that no calendar has
+        return pc.cast(values.view(pa.int64() if values.type.bit_width == LONG_BITS else pa.int32()), pa.large_string())
 
 
 def _read_bytes(values: pa.Array, max_chars: int) -> tuple[pl.Series, pl.Series | None]:
