@@ -156,7 +156,10 @@ def connect_studio(url: str, key: str, *, timeout_s: float = 300, patience_s: fl
     from label_studio_sdk import LabelStudio
     from label_studio_sdk.core.api_error import ApiError
 
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadInput(f"'{url}' is no address of a Label Studio; it looks like http://127.0.0.1:8080.")
     if holds_secret(url):

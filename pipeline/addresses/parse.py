@@ -56,10 +56,10 @@ class WebAddress:
     @cached_property
     def ip(self) -> IPv4Address | IPv6Address | None:
         """The host as an IP address; None where it is a name."""
-        try:
-            return ipaddress.ip_address(self.host)
-        except ValueError:
+        # a host that ends in a digit may still be a name, such as cdn1
+        if ":" not in self.host and not NUMBER.fullmatch(self.host.rpartition(".")[2]):
             return None
+        return ipaddress.ip_address(self.host)
 
     @property
     def netloc(self) -> str:

@@ -17,6 +17,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import ALIVE, CHOSEN, shape_table
+from relaionet.pipeline.addresses.parse import RefusedUrl, parse_url
 
 VERSION = "3"
 FULL, FULL_UNNAMED = "its class is full", "enough rows whose class only the image can decide"
@@ -78,12 +79,31 @@ def make_keys(rows: pl.DataFrame, config: ChooseConfig) -> pl.DataFrame:
     digits = rows["candidate_id"].str.head(16).str.to_integer(base=16, dtype=pl.UInt64)
     salt = int.from_bytes(sha256(f"choose {config.seed}".encode()).digest()[:8], "big")
     key = _mix(digits.to_numpy() ^ np.uint64(salt))
-    site = pl.col("url").str.extract(r"(?i)^https?://(?:[^/?#@]*@)?(?:www\.)?([^/?#:]+)", 1).str.to_lowercase()
     caption = pl.col("caption").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
     return rows.select(
-        "candidate_id", "wnid", "cosine", pl.Series("key", key), site.hash(0).alias("site"),
+        "candidate_id", "wnid", "cosine", pl.Series("key", key), site_of(rows["url"]).hash(0).alias("site"),
         caption.hash(0).alias("caption"),
     )  # fmt: skip
+
+
+def site_of(urls: pl.Series) -> pl.Series:
+    """The site of each URL: its host as it is asked, without `www.`; null where it has none.
+
+    Args:
+        urls: of rows, some null.
+    """
+    site = urls.str.extract(r"(?i)^\s*https?://(?:[^/?#@]*@)?(?:www\.)?([^/?#:]+)", 1).str.to_lowercase()
+    # another spelling of a host is no other site; few are spelt so, and most are settled by letters alone
+    odd = site.str.contains(r"[^a-z0-9.-]|\.$|^[0-9.x]+$").fill_null(value=False)
+    hosts = pl.Series(site.name, [_read_site(url) for url in urls.filter(odd)], dtype=pl.String)
+    return site.scatter(odd.arg_true(), hosts) if odd.any() else site
+
+
+def _read_site(url: str) -> str | None:
+    try:
+        return parse_url(url).host.removeprefix("www.")
+    except RefusedUrl:
+        return None
 
 
 def _mix(values: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from relaionet.pipeline.candidates.choice import (
     choose_candidates,
     make_keys,
     share_out,
+    site_of,
 )
 from tests.depth import deep
 
@@ -156,3 +157,19 @@ def test_another_seed_is_another_choice() -> None:
 def test_what_makes_no_sense_is_refused(name: str, value: object) -> None:
     with pytest.raises(BadInput, match=name):
         ChooseConfig(**{name: value})
+
+
+def test_every_spelling_of_a_host_is_one_site() -> None:
+    same = ["http://www.example.org/a", "https://EXAMPLE.org:8080/b?c", "http://example.org./", "http://%65xample.org/",
+            "http://ｅｘａｍｐｌｅ．org/x", " http://example%2Eorg"]  # fmt: skip
+    assert site_of(pl.Series("url", same)).to_list() == ["example.org"] * len(same)
+    other = [
+        "http://127.0.0.1/",
+        "http://127.1/",
+        "http://2130706433/",
+        "http://my_site.example/",
+        "http://a%3A22/",
+        None,
+        "x",
+    ]
+    assert site_of(pl.Series("url", other)).to_list() == ["127.0.0.1"] * 3 + ["my_site.example", None, None, None]
