@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from relaionet.manifests.containers.checkpoints import check_model_folder
+from relaionet.manifests.containers.limits import Refused
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable, nearest_name
 from relaionet.manifests.files import digest_of, file_sha256
 from relaionet.pipeline.factories import call_factory, find_factory, is_factory
+from relaionet.pipeline.tensors import read_weights
 
 if TYPE_CHECKING:
     import torch
@@ -134,6 +137,8 @@ class DinoExtractor:
         if weights is not None and not (weights / "config.json").is_file():
             raise BadInput(f"DINOv2's folder {weights} holds no config.json; put the model's files there.")
         try:
+            if weights is not None:
+                check_model_folder(weights)
             model = Dinov2Model.from_pretrained(str(weights or self.MODEL), use_safetensors=True)
         except (OSError, ValueError, KeyError) as error:
             text = " ".join(str(error).split())[:200]
@@ -251,12 +256,7 @@ def _fetch(download: Callable[..., Any], path: Path) -> None:
 
 def _check_tensors_only(path: Path) -> None:
     """torch-fidelity unpickles the file without a guard, so it must hold nothing but tensors."""
-    import pickle
-
-    import torch
-
     try:
-        torch.load(path, weights_only=True, map_location="cpu")
-    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise BadInput(f"{path} is no file of tensors: {text}. Use {INCEPTION_FILE}.") from None
+        read_weights(path)
+    except Refused as error:
+        raise BadInput(f"{path} is no file of tensors: {error}. Use {INCEPTION_FILE}.") from None

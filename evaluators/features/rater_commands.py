@@ -54,6 +54,8 @@ def load_hpsv2(device: str, weights: str = "") -> tuple[str, Score]:
     from hpsv2.src.open_clip import create_model_and_transforms, get_tokenizer
     from PIL import Image
 
+    from relaionet.pipeline.tensors import read_weights
+
     if not weights:
         from hpsv2 import utils
 
@@ -113,6 +115,7 @@ def load_aesthetic(device: str, weights: str, encoder_name: str) -> tuple[str, S
 
     from relaionet.pipeline.embeddings.encoders import load_encoder
     from relaionet.pipeline.images.picture import read_picture
+    from relaionet.pipeline.tensors import read_weights
 
     layers = read_weights(Path(weights))
     names = sorted((name for name in layers if name.endswith(".weight")), key=lambda name: int(name.split(".")[1]))

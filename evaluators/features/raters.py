@@ -24,10 +24,11 @@ import numpy as np
 
 from relaionet.evaluators.features.extractors import to_pictures
 from relaionet.evaluators.features.images import ImageSource
+from relaionet.manifests.containers.texts import parse_json
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.manifests.store import Store
-from relaionet.pipeline.arrays import npy_bytes
+from relaionet.pipeline.arrays import npy_bytes, read_npy
 from relaionet.pipeline.child_process import read_log, start_child
 
 VERSION = "1"
@@ -133,7 +134,7 @@ class Rater:
             if line is None:
                 raise self._ended()
             try:
-                value = json.loads(line)
+                value = parse_json(line)
             except ValueError:
                 continue
             if isinstance(value, dict):
@@ -178,7 +179,7 @@ def rate_images(
     if store.is_done(name, digest):
         if not path.is_file():
             raise Corrupt(f"{path} is not what its receipt says; delete it and run again.")
-        scores = np.load(io.BytesIO(store.read_artifact(path, name)), allow_pickle=False)
+        scores = read_npy(store.read_artifact(path, name))
         if progress is not None:
             progress(len(ids))
         return np.asarray(scores)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,16 @@ import numpy as np
 
 from relaionet.evaluators.features.feature_sets import FeatureSet
 from relaionet.evaluators.metrics.frechet import Gaussian, fit_gaussian
+from relaionet.manifests.containers.limits import NUMBERS, Refused
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, file_sha256, write_atomic
+from relaionet.pipeline.arrays import read_npz
 
 VERSION = "1"
 OURS = "relaionet-statistics-1"
-MAX_BYTES = 4 << 30
+WANTED = ("mu", "sigma", "mu_s", "sigma_s", "format", "n", "digest", "made_with", "about_keys", "about_values")
+# Inception's 2048 pooled and 2023 spatial features in float64, with room for twice as many of one kind
+LIMITS = replace(NUMBERS, max_bytes=160 << 20)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +117,10 @@ def read_statistics(path: Path, array: str = "") -> Statistics:
     names = ("mu_s", "sigma_s") if array == "sFID" and "format" not in found else ("mu", "sigma")
     if any(name not in found for name in names):
         raise BadInput(f"{path} holds {', '.join(sorted(found)) or 'nothing'}; expected {names[0]} and {names[1]}.")
+    if any(found[name].dtype.kind not in "fiu" for name in names):
+        raise BadInput(f"{path}: {names[0]} and {names[1]} are no numbers.")
     mean, covariance = (np.asarray(found[name], dtype=np.float64) for name in names)
-    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+    if mean.ndim != 1 or not len(mean) or covariance.shape != (len(mean), len(mean)):
         raise BadInput(f"{path}: mean {list(mean.shape)} and covariance {list(covariance.shape)} are no pair.")
     if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
         raise Corrupt(f"{path} holds a value that is not finite.")
@@ -125,8 +130,11 @@ def read_statistics(path: Path, array: str = "") -> Statistics:
     if str(found.get("format", "")) != OURS:
         about = {"file": path.name, "array": array or "pooled features"}
         return Statistics(mean, covariance, 0, file_sha256(path), "", about)
-    about = dict(zip(map(str, found["about_keys"]), map(str, found["about_values"]), strict=True))
-    return Statistics(mean, covariance, int(found["n"]), str(found["digest"]), str(found["made_with"]), about)
+    try:
+        about = dict(zip(map(str, found["about_keys"]), map(str, found["about_values"]), strict=True))
+        return Statistics(mean, covariance, int(found["n"]), str(found["digest"]), str(found["made_with"]), about)
+    except (LookupError, ValueError, TypeError, OverflowError):
+        raise Corrupt(f"{path} does not say how many images it was made of, or of which; make it again.") from None
 
 
 def _write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -139,23 +147,6 @@ def _read_npz(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise BadInput(f"{path} does not exist.")
     try:
-        with zipfile.ZipFile(path) as archive:
-            wanted = {
-                "mu",
-                "sigma",
-                "mu_s",
-                "sigma_s",
-                "format",
-                "n",
-                "digest",
-                "made_with",
-                "about_keys",
-                "about_values",
-            }
-            size = sum(item.file_size for item in archive.infolist() if item.filename.removesuffix(".npy") in wanted)
-        if size > MAX_BYTES:
-            raise BadInput(f"{path} would take {size / 1e9:.1f} GB of memory; statistics take far less.")
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files if name in wanted}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        return dict(read_npz(path, WANTED, LIMITS))
+    except (OSError, Refused) as error:
         raise BadInput(f"{path} is no npz of statistics: {error}.") from None

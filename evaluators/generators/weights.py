@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from relaionet.manifests.containers.limits import Refused
 from relaionet.manifests.errors import Corrupt
+from relaionet.pipeline.tensors import read_weights
 
 
 def read_tensors(path: Path, where: str) -> dict[str, Any]:
@@ -14,17 +16,7 @@ def read_tensors(path: Path, where: str) -> dict[str, Any]:
     Raises:
         Corrupt: it cannot be read so.
     """
-    from pickle import UnpicklingError
-
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        why = " ".join(str(error).split())[:200]
-        raise Corrupt(f"{where}: weights {path} cannot be read: {why}.") from None
-    return state
+        return read_weights(path)
+    except Refused as error:
+        raise Corrupt(f"{where}: weights {path} cannot be read: {error}.") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,15 @@ from relaionet.evaluators.lazy_rows import Names
 from relaionet.evaluators.metrics.estimate import Estimate
 from relaionet.evaluators.protocols import check_comparable
 from relaionet.evaluators.scoring.measure import Measured
+from relaionet.manifests.containers.limits import NUMBERS
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.tables import DIFFERENCES, shape_table
+from relaionet.pipeline.arrays import read_npz
 
 VERSION = "1"
+# an influence of each image on each metric
+LIMITS = replace(NUMBERS, max_bytes=512 << 20)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,15 +86,13 @@ def read_influences(path: Path) -> Influences:
     if not path.is_file():
         raise BadInput(f"{path} does not exist; score the set again.")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            parts = zip(stored["metrics"], stored["values"], stored["influences"], stored["excess"], strict=True)
-            estimates = {
-                str(name): Estimate(float(value), row, excess=float(excess)) for name, value, row, excess in parts
-            }
-            ids, wnids = (Names(pl.Series([name.decode() for name in stored[key]])) for key in ("ids", "wnids"))
-            label, protocol = str(stored["label"]), str(stored["protocol"])
-            return Influences(label, protocol, ids, tuple(map(sys.intern, wnids)), estimates)
-    except (OSError, ValueError, KeyError, EOFError, AttributeError) as error:
+        stored = read_npz(path, limits=LIMITS)
+        parts = zip(stored["metrics"], stored["values"], stored["influences"], stored["excess"], strict=True)
+        estimates = {str(name): Estimate(float(value), row, excess=float(excess)) for name, value, row, excess in parts}
+        ids, wnids = (Names(pl.Series([name.decode() for name in stored[key]])) for key in ("ids", "wnids"))
+        label, protocol = str(stored["label"]), str(stored["protocol"])
+        return Influences(label, protocol, ids, tuple(map(sys.intern, wnids)), estimates)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Corrupt(f"{path} holds no influences ({error}); delete it and run again.") from None
 
 

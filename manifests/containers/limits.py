@@ -50,6 +50,8 @@ class ParquetLimits:
         ratio: times the bytes of the file that it may unpack to, above `floor_bytes`.
         floor_bytes: what it may unpack to however small it is.
         max_batch_bytes: that may come of one read.
+        floor_rows: rows that it may have however small it is.
+        least_row_bytes: bytes of the file that each further row takes at least.
     """
 
     max_rows: int = 5_000_000
@@ -60,10 +62,16 @@ class ParquetLimits:
     ratio: int = 100
     floor_bytes: int = 128 * MIB
     max_batch_bytes: int = 128 * MIB
+    floor_rows: int = 5_000_000
+    least_row_bytes: int = 1
 
     def most(self, packed_bytes: int) -> int:
         """Bytes a file of so many may unpack to."""
         return min(self.max_bytes, self.floor_bytes + self.ratio * packed_bytes)
+
+    def most_rows(self, packed_bytes: int) -> int:
+        """Rows a file of so many bytes may have."""
+        return min(self.max_rows, self.floor_rows + packed_bytes // self.least_row_bytes)
 
 
 JSON = Limits(max_bytes=32 * MIB, max_members=4_000_000, max_depth=64)
@@ -84,7 +92,14 @@ MSGPACK = Limits(max_bytes=1 << 37, max_members=1 << 20, max_depth=32)
 TABLE = ParquetLimits()
 # tables of LAION are read batch by batch and never held
 STREAM = ParquetLimits(
-    max_rows=2_000_000_000, max_columns=2_000, max_row_groups=200_000, max_bytes=1 << 44, floor_bytes=GIB
+    max_rows=2_000_000_000,
+    max_columns=2_000,
+    max_row_groups=200_000,
+    max_bytes=1 << 44,
+    floor_bytes=GIB,
+    floor_rows=2_000_000,
 )
 # pictures stand in rows of a few hundred kilobytes
-PICTURES = ParquetLimits(max_rows=200_000_000, max_bytes=1 << 44, max_values_per_row=10_000)
+PICTURES = ParquetLimits(
+    max_rows=200_000_000, max_bytes=1 << 44, max_values_per_row=10_000, ratio=4, floor_rows=100_000, least_row_bytes=16
+)

@@ -23,6 +23,10 @@ MAX_LISTED = 32_000_000
 # of a dictionary whose pages are seen only as they pass
 PASSING_BYTES = 4 * MIB
 JOINED_BYTES = 32 * MIB
+# texts that pyarrow cannot hand out as indices
+SHARING = "DELTA_BYTE_ARRAY"
+WRITTEN_OUT = (SHARING, "DELTA_LENGTH_BYTE_ARRAY")
+DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}
 # of one value that is no text
 ITEM_BYTES = 16
 
@@ -33,7 +37,7 @@ class GuardedParquet:
     Args:
         source: path of the file, or a file that can be read and sought, such as one of a server.
         limits: how much it may hold.
-        dictionaries: columns whose texts are handed out as indices into a dictionary; True for all that have one.
+        dictionaries: columns whose texts are handed out as indices into a dictionary; True for all that may have one.
         buffer_bytes: read at once of each column.
 
     Attributes:
@@ -78,8 +82,7 @@ class GuardedParquet:
                 raise Refused(f"it holds {fault}; nothing of it was read")
             texts = [] if isinstance(dictionaries, bool) else list(dictionaries)
             if dictionaries is True:
-                columns = map(self.metadata.schema.column, range(self.metadata.num_columns))
-                texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+                texts = _repeating_texts(self.metadata)
             place = pa.OSFile(str(source)) if self._is_local else _Passing(self)
             self._texts = set(texts)
             self._file = pq.ParquetFile(
@@ -135,7 +138,7 @@ class GuardedParquet:
             else ()
         )
 
-    def _walks(self, group: int, columns: Sequence[str]) -> Iterator[tuple[PageWalk, Any, bool]]:
+    def _walks(self, group: int, columns: Sequence[str]) -> Iterator[tuple[PageWalk, Any, Sequence[str]]]:
         """The parts of a row group that are read, with their columns; on this machine their pages are seen at once."""
         about = self.metadata.row_group(group)
         for place in range(about.num_columns):
@@ -160,24 +163,28 @@ class GuardedParquet:
                 walk_pages(walk, self._read_at)
             else:
                 self._passing[start] = walk
-            yield walk, column, "DELTA_BYTE_ARRAY" in chunk.encodings
+            yield walk, column, chunk.encodings
 
     def _read_at(self, place: int, count: int) -> bytes:
         self._raw.seek(place)
         return bytes(self._raw.read(count))
 
-    def _row_bytes(self, walks: list[tuple[PageWalk, Any, bool]], columns: Sequence[str]) -> int:
+    def _row_bytes(self, walks: list[tuple[PageWalk, Any, Sequence[str]]], columns: Sequence[str]) -> int:
         """Bytes that one row can have: of each column its longest value."""
         longest: dict[str, int] = dict.fromkeys(columns, ITEM_BYTES)
-        for walk, column, shares in walks:
+        for walk, column, encodings in walks:
             most = ITEM_BYTES
             if column.physical_type == "FIXED_LEN_BYTE_ARRAY":
                 most = max(most, column.length)
-            elif column.physical_type == "BYTE_ARRAY" and not self._is_local:
-                most = min(PASSING_BYTES, walk.unpacked_bytes)
             elif column.physical_type == "BYTE_ARRAY":
-                most = 0 if column.path in self._texts else walk.dictionary_bytes
-                most = walk.page_bytes if walk.shares or shares else most
+                dictionary, page = (
+                    (walk.dictionary_bytes, walk.page_bytes)
+                    if self._is_local
+                    else (PASSING_BYTES, min(PASSING_BYTES, walk.unpacked_bytes))
+                )
+                has_one = bool(DICTIONARIES & set(encodings))
+                most = dictionary if has_one and column.path not in self._texts else most
+                most = page if walk.shares or SHARING in encodings else most
             longest[column.path] = max(longest.get(column.path, 0), most)
         return sum(longest.values())
 
@@ -224,16 +231,31 @@ def _joined(batches: Iterator[pa.RecordBatch], wanted: int) -> Iterator[pa.Recor
     import pyarrow as pa
 
     waiting: list[pa.RecordBatch] = []
+    rows_count = bytes_count = 0
     for batch in batches:
         if not wanted or any(pa.types.is_dictionary(field.type) or field.type.num_fields for field in batch.schema):
             yield batch
             continue
         waiting.append(batch)
-        if sum(one.num_rows for one in waiting) >= wanted or sum(one.nbytes for one in waiting) >= JOINED_BYTES:
+        rows_count, bytes_count = rows_count + batch.num_rows, bytes_count + batch.nbytes
+        if rows_count >= wanted or bytes_count >= JOINED_BYTES:
             yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
-            waiting = []
+            waiting, rows_count, bytes_count = [], 0, 0
     if waiting:
         yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
+
+
+def _repeating_texts(metadata: Any) -> list[str]:
+    """Columns of texts that may stand once in the file and a million times in the rows."""
+    places = [
+        place for place in range(metadata.num_columns) if metadata.schema.column(place).physical_type == "BYTE_ARRAY"
+    ]
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    return [
+        metadata.schema.column(place).path
+        for place in places
+        if not any(set(WRITTEN_OUT) & set(group.column(place).encodings) for group in groups)
+    ]
 
 
 def _own_bytes(column: pa.Array) -> int:

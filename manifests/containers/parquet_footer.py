@@ -42,8 +42,8 @@ def footer_fault(about: Any, limits: ParquetLimits, size: int) -> str | None:
         return f"{about.num_columns:,} columns; expected at most {limits.max_columns:,}"
     if about.num_row_groups > limits.max_row_groups:
         return f"{about.num_row_groups:,} row groups; expected at most {limits.max_row_groups:,}"
-    if not 0 <= about.num_rows <= limits.max_rows:
-        return f"{about.num_rows:,} rows; expected at most {limits.max_rows:,}"
+    if not 0 <= about.num_rows <= limits.most_rows(size):
+        return f"{about.num_rows:,} rows; expected at most {limits.most_rows(size):,}"
     rows_count = bytes_count = values_count = 0
     for number, place in itertools.product(range(about.num_row_groups), range(about.num_columns)):
         group = about.row_group(number)

@@ -72,7 +72,7 @@ def _read_batches(parquet: GuardedParquet, kept: pa.Schema, file: Path) -> Itera
     for batch in parquet.batches(BATCH_ROWS, kept.names):
         seen_bytes += sum(map(_unpacked_bytes, batch.columns))
         seen_rows += batch.num_rows
-        if seen_bytes > most or seen_rows > limits.max_rows:
+        if seen_bytes > most or seen_rows > limits.most_rows(parquet.size):
             raise BadInput(f"{file} unpacks to more than it says; expected at most {most:,} bytes.")
         batch.validate(full=True)
         columns = [column.cast(field.type) for column, field in zip(batch.columns, kept, strict=True)]

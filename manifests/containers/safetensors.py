@@ -36,7 +36,7 @@ def check_safetensors(path: Path, limits: Limits = SAFETENSORS) -> dict[str, tup
         length = int.from_bytes(file.read(LENGTH_BYTES), "little")
         if size < LENGTH_BYTES or length > min(MAX_HEADER_BYTES, size - LENGTH_BYTES):
             raise Refused("a header that is longer than the file or than any header is")
-        told = parse_json(file.read(length), replace(JSON, max_depth=limits.max_depth))
+        told = parse_json(file.read(length), replace(JSON, max_depth=SAFETENSORS.max_depth))
     if not isinstance(told, dict) or len(told) > limits.max_members:
         raise Refused("a header that names no tensors")
     rest = size - LENGTH_BYTES - length

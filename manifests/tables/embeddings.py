@@ -8,7 +8,7 @@ EMBEDDED = Table(
     name="embedded",
     columns=columns(
         """
-    image_path          str   key: path in the folder, or the sample's key in its archive
+    image_path          str   key: path in the folder, or name of the archive and of the picture in it
     url                 str   where the picture came from; null where nothing says so
     row                 i64   row of the shard's `img_emb_N.npy`; null where the picture was not embedded
     """

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.manifests.errors import Corrupt
 from relaionet.manifests.tables.embeddings import EMBEDDED
 from relaionet.manifests.tables.schema import shape_table
 from relaionet.pipeline.embeddings.batches import Decoded, Embedded, embed_batches
 from relaionet.pipeline.embeddings.embed import decode_picture, input_side_px
 from relaionet.pipeline.embeddings.encoders import Encoder
 from relaionet.pipeline.embeddings.store import write_embeddings
-from relaionet.pipeline.images.webdataset import MAX_BYTES, Sample, Shard, read_samples
+from relaionet.pipeline.images.webdataset import Sample, Shard, read_samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,16 +62,17 @@ def embed_samples(
 
     Raises:
         BadInput: a file cannot be read.
-        Corrupt: the archive is damaged, or names a sample twice.
+        Corrupt: the archive is damaged.
     """
     import numpy as np
 
     side = round(config.reduced_ratio * input_side_px(encoder)) or None
 
     def decode(sample: Sample) -> Decoded:
-        if sample.data is None:
-            return Decoded(None, f"longer than {MAX_BYTES:,} bytes")
-        return decode_picture(sample.data, encoder, config.max_pixels, hashes=False, reduced_side_px=side)
+        data = sample.data
+        if data is None:
+            return Decoded(None, sample.fault)
+        return decode_picture(data, encoder, config.max_pixels, hashes=False, reduced_side_px=side)
 
     vectors: list[np.ndarray] = [np.zeros((0, encoder.dim), dtype=np.float16)]
     rows: list[dict[str, Any]] = []
@@ -84,9 +84,6 @@ def embed_samples(
         if progress:
             progress(len(batch.items))
     table = pl.DataFrame(rows, schema={**EMBEDDED.schema, "caption": pl.String}, infer_schema_length=None)
-    if table["image_path"].is_duplicated().any():
-        twice = table.filter(pl.col("image_path").is_duplicated())["image_path"][0]
-        raise Corrupt(f"{shard.place}: '{twice}' is there twice; write the archive again.")
     ok = pl.col("status") == "ok"
     table = table.with_columns(row=pl.when(ok).then(ok.cum_sum().cast(pl.Int64) - 1))
     write_embeddings(store, int(shard.name), np.concatenate(vectors), table.filter(ok).with_columns(_ids(table, ok)))
@@ -104,6 +101,7 @@ def _about(batch: Embedded[Sample]) -> list[dict[str, Any]]:
 
 
 def _ids(table: pl.DataFrame, ok: pl.Expr) -> pl.Series:
-    """What a row is called elsewhere: the sha256 of its URL, or of its path where it has none."""
-    names = table.filter(ok).select(pl.coalesce("url", "image_path")).to_series()
+    """What a row is called elsewhere: the sha256 of its URL, or of its path where it has none, or shares one."""
+    own = pl.when(pl.col("url").is_first_distinct()).then("url")
+    names = table.filter(ok).select(pl.coalesce(own, "image_path")).to_series()
     return pl.Series("candidate_id", [hashlib.sha256(name.encode()).hexdigest() for name in names], dtype=pl.String)

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from relaionet.manifests.containers.limits import NUMBERS
 from relaionet.manifests.errors import BadInput
+from relaionet.pipeline.arrays import read_npz
 from relaionet.pipeline.embeddings.encoders import Encoder
+from relaionet.pipeline.tensors import read_tensors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,22 +126,16 @@ def load_head(path: Path, encoder: Encoder, *, fingerprint: str | None = None, o
 
 def _read_tensors(path: Path) -> dict[str, np.ndarray]:
     import numpy as np
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
 
     if path.suffix not in FORMATS:
         raise BadInput(f"{path} is no {' or '.join(FORMATS)}; pickled weights are not read, convert them first.")
     if not path.is_file():
         raise BadInput(f"the head {path} is no file.")
     try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as stored:
-                found = {name: stored[name] for name in stored.files}
-        else:
-            found = load_file(path)
-    except (SafetensorError, ValueError, OSError, KeyError, EOFError) as error:
+        found = read_npz(path) if path.suffix == ".npz" else read_tensors(path, NUMBERS)
+        return {name: np.asarray(values, dtype=np.float32) for name, values in found.items()}
+    except (ValueError, OSError, TypeError) as error:
         raise BadInput(f"the head {path} cannot be read: {error}.") from error
-    return {name: np.asarray(values, dtype=np.float32) for name, values in found.items()}
 
 
 def _find(tensors: Mapping[str, np.ndarray], name: str) -> np.ndarray | None:

@@ -24,8 +24,8 @@ FACE = "relaionet"
 # what lies in each room, from the ground up: nothing imports what stands behind it
 ORDER = {
     "manifests": "escape urls errors containers places replacing files labels class_groups tables store release",
-    "pipeline": "addresses arrays hub factories machine child_process settings declared sources images embeddings "
-    "captions candidates retrieval neighbours downloads proposals screens exports splits adoption miniature",
+    "pipeline": "addresses arrays tensors hub factories machine child_process settings declared sources images "
+    "embeddings captions candidates retrieval neighbours downloads proposals screens exports splits adoption miniature",
     "annotations": "tasks label_studio agreement simulated_reviewers",
     "evaluators": "set_labels lazy_rows protocols metrics features generators sampling scoring miniature",
     "flows": "runs curation reviewing pages evaluation terminal "

@@ -6,6 +6,7 @@ a msgpack file `checkpoint`; later an OCDBT store, which tensorstore reads.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relaionet.manifests.containers.limits import MSGPACK, ZIP
 from relaionet.manifests.errors import BadInput, Corrupt
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -25,8 +27,9 @@ CHUNKED = "__msgpack_chunked_array__"
 ELSEWHERE = "PLACEHOLDER://"
 MANIFEST = "manifest.ocdbt"
 ARRAY_FILES = {".zarray": "zarr", "zarr.json": "zarr3"}
-MAX_DEPTH = 32
 MAX_VALUES = 1 << 33  # of one tree, 32 GiB as float32
+MAX_TEXT_BYTES, MAX_DIMENSIONS = 1 << 20, 32
+STORED = ZIP  # numbers that were learnt hardly shrink
 NUMBERED = re.compile(r"(?:checkpoint_)?(\d+)")
 
 
@@ -98,7 +101,14 @@ def _read_msgpack(path: Path, tree: str) -> tuple[dict[str, Any], set[str]]:
     try:
         with path.open("rb") as file:
             unpacker = msgpack.Unpacker(
-                file, raw=False, strict_map_key=False, ext_hook=_unpack, max_buffer_size=2**32 - 1
+                file,
+                raw=False,
+                strict_map_key=False,
+                ext_hook=_unpack,
+                max_buffer_size=2**32 - 1,
+                max_array_len=MSGPACK.max_members,
+                max_map_len=MSGPACK.max_members,
+                max_str_len=MAX_TEXT_BYTES,
             )
             for _ in range(unpacker.read_map_header()):
                 name = str(unpacker.unpack())
@@ -107,7 +117,7 @@ def _read_msgpack(path: Path, tree: str) -> tuple[dict[str, Any], set[str]]:
                     found = dict(_flatten(unpacker.unpack()))
                 else:
                     unpacker.skip()
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, LookupError, RecursionError, OverflowError, msgpack.UnpackException) as error:
         why = " ".join(str(error).split())[:200] or type(error).__name__
         raise Corrupt(f"checkpoint {path} is no msgpack of flax, or is cut short: {why}.") from None
     return found, trees
@@ -119,7 +129,7 @@ def _unpack(code: int, data: bytes) -> Any:
 
     if code not in (NDARRAY, SCALAR):
         return msgpack.ExtType(code, data)
-    shape, kind, values = msgpack.unpackb(data, raw=False)
+    shape, kind, values = msgpack.unpackb(data, raw=False, max_array_len=MAX_DIMENSIONS, max_map_len=0)
     if kind == WIDE:  # the upper half of a float32
         return (np.frombuffer(values, "<u2").astype("<u4") << 16).view("<f4").reshape(shape)
     if kind not in TYPES:
@@ -133,8 +143,8 @@ def _flatten(node: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, A
     elif CHUNKED in node:  # arrays above 1 GiB come in pieces
         shape = [node["shape"][str(place)] for place in range(len(node["shape"]))]
         yield name, np.concatenate([node["chunks"][str(place)] for place in range(len(node["chunks"]))]).reshape(shape)
-    elif depth >= MAX_DEPTH:
-        raise ValueError(f"more than {MAX_DEPTH} levels")
+    elif depth >= MSGPACK.max_depth:
+        raise ValueError(f"more than {MSGPACK.max_depth} levels")
     else:
         for key, value in node.items():
             yield from _flatten(value, f"{name}.{key}" if name else str(key), depth + 1)
@@ -184,6 +194,10 @@ def _read_stores(path: Path, tree: str) -> tuple[dict[str, Any], set[str]]:
 def _read_arrays(path: Path, opening: Mapping[str, Any]) -> dict[str, Any]:
     """All are open before one is read: what a stranger's file claims to hold is bounded first."""
     opened = {name: future.result() for name, future in opening.items()}
-    if sum(int(array.size) for array in opened.values()) > MAX_VALUES:
-        raise Corrupt(f"checkpoint {path} says that it holds more than {MAX_VALUES:,} numbers.")
+    on_disk = sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+    most = min(MAX_VALUES, STORED.most(on_disk))
+    # a part of an array is unpacked whole, and may be larger than the array
+    parts = [math.prod(array.chunk_layout.read_chunk.shape or ()) for array in opened.values()]
+    if max(sum(int(array.size) for array in opened.values()), *parts, 0) > most:
+        raise Corrupt(f"checkpoint {path} says that it holds more than {most:,} numbers.")
     return {name: np.asarray(array.read().result()) for name, array in opened.items()}

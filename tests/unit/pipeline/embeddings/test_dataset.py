@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,8 @@ def test_archives_are_read_as_webdataset_reads_them(shards: Path) -> None:
         one for path in sorted(shards.glob("*.tar")) for one in webdataset.WebDataset(str(path), shardshuffle=False)
     ]
     ours = [one for shard in found for one in read_samples(shard)]
-    assert [one.image_path for one in ours] == [one["__key__"] for one in theirs]
+    assert [one.image_path.partition("/")[2] for one in ours] == [one["__key__"] for one in theirs]
+    assert [one.image_path.partition("/")[0] for one in ours] == ["00000.tar"] * 7 + ["00001.tar"] * 3
     assert [one.data for one in ours] == [one["jpg"] for one in theirs]
     assert [one.caption for one in ours] == [one["txt"].decode() for one in theirs]
     assert [one.url for one in ours] == [json.loads(one["json"])["url"] for one in theirs]
@@ -84,13 +86,13 @@ def test_every_picture_has_a_row_or_a_reason(tmp_path: Path) -> None:
     config = DatasetConfig(batch_size=3, reduced_ratio=0)
     table = embed_samples(shard, Pixels(), config, store, done.append)
     check_table(table, EMBEDDED)
-    assert table["image_path"].to_list() == [*(f"{number:09d}" for number in range(5)), "bare", "odd"]
+    assert table["image_path"].to_list() == [*(f"a.tar/{number:09d}" for number in range(5)), "a.tar/bare", "a.tar/odd"]
     assert table["row"].to_list() == [0, None, 1, None, 2, 3, 4]
     assert "truncated" in table["reason"][1]
     assert "HTML" in table["reason"][3]
     assert sum(done) == 7
     ids, vectors = read_embeddings(store)
-    names = ["http://a/0", "http://a/2", "http://a/4", "bare", "odd"]
+    names = ["http://a/0", "http://a/2", "http://a/4", "a.tar/bare", "a.tar/odd"]
     assert ids == [hashlib.sha256(name.encode()).hexdigest() for name in names]
     for row, data in zip(vectors, [*(picture(i) for i in (0, 2, 4)), picture(9, "PNG"), picture(8)], strict=True):
         expected = Pixels().encode_images(Pixels().preprocess(Image.open(io.BytesIO(data)).convert("RGB"))[None])[0]
@@ -174,13 +176,85 @@ def test_nothing_leaves_an_archive_and_nothing_large_enters(tmp_path: Path, monk
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
         archive.addfile(link)
     table = embed_samples(find_shards(str(tmp_path / "a.tar"), 1)[0], Pixels(), DatasetConfig(), tmp_path / "store")
-    assert table["image_path"].to_list() == ["../../out", "big"]
+    assert table["image_path"].to_list() == ["a.tar/../../out", "a.tar/big", "a.tar/link"]
     assert [name.name for name in tmp_path.iterdir() if "out" in name.name] == []
     assert table["status"].to_list()[1] == "broken"
     assert "longer than" in table["reason"][1]
+    assert table["reason"][2] == "its member is no plain file, but a link"
 
 
-def test_a_sample_that_is_there_twice_is_corrupt(tmp_path: Path) -> None:
+def write_tar(path: Path, members: Sequence[tuple[str, bytes]]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def told(path: Path) -> list[tuple[str, str | None]]:
+    return [(one.image_path, one.caption) for one in read_samples(find_shards(str(path), 1)[0])]
+
+
+def test_a_sample_that_is_there_twice_is_two_pictures_of_one_address(tmp_path: Path) -> None:
     path = write_shard(tmp_path / "a.tar", [sample(1), sample(2), sample(1)])
-    with pytest.raises(Corrupt, match="'000000001' is there twice"):
-        embed_samples(find_shards(str(path), 1)[0], Pixels(), DatasetConfig(), tmp_path / "store")
+    table = embed_samples(find_shards(str(path), 1)[0], Pixels(), DatasetConfig(), tmp_path / "store")
+    assert table["image_path"].to_list() == ["a.tar/000000001.jpg", "a.tar/000000002", "a.tar/000000001.jpg#2"]
+    ids = read_embeddings(tmp_path / "store").candidate_ids
+    assert len(set(ids)) == 3
+    assert ids[0] == hashlib.sha256(b"http://a/1").hexdigest()
+
+
+def test_dots_in_names_two_in_a_sample_a_name_twice_and_captions_that_stand_apart(tmp_path: Path) -> None:
+    write_tar(
+        tmp_path / "0dots.tar", [("track 2.0 (x).jpg", b"0"), ("track 2.0 (x).txt", b"one"), ("22.05/a.1.jpg", b"1")]
+    )
+    write_tar(tmp_path / "1two.tar", [("s.left.jpg", b"2"), ("s.right.jpg", b"3"), ("s.txt", b"two")])
+    twice = [("k.jpg", b"4"), ("k.txt", b"first"), ("k.jpg", b"5"), ("k.txt", b"second")]
+    write_tar(tmp_path / "2twice.tar", twice)
+    write_tar(tmp_path / "3apart.tar", [("p.jpg", b"6"), ("q.jpg", b"7"), ("p.txt", b"cap p"), ("q.txt", b"cap q")])
+    write_tar(tmp_path / "4kinds.tar", [("a.PNG", b"8"), ("a.jpg", b"9"), ("a.txt", b"both"), ("._a.jpg", b"")])
+    shards = find_shards(str(tmp_path), 1)
+    found = [one for shard in shards for one in read_samples(shard)]
+    assert count_samples(shards) == len(found) == 10
+    assert [one.data for one in found] == [str(number).encode() for number in range(10)]
+    assert [(one.image_path, one.caption) for one in found] == [
+        ("0dots.tar/track 2.0 (x)", "one"), ("0dots.tar/22.05/a.1", None),
+        ("1two.tar/s.left", "two"), ("1two.tar/s.right", "two"),
+        ("2twice.tar/k.jpg", "first"), ("2twice.tar/k.jpg#2", "second"),
+        ("3apart.tar/p", "cap p"), ("3apart.tar/q", "cap q"),
+        ("4kinds.tar/a.PNG", "both"), ("4kinds.tar/a.jpg", "both"),
+    ]  # fmt: skip
+
+
+def test_a_caption_is_of_its_own_picture(tmp_path: Path) -> None:
+    path = write_tar(
+        tmp_path / "a.tar",
+        [("a.jpg", b""), ("a.1.jpg", b""), ("a.txt", b"a"), ("k.jpg", b""), ("k.jpg", b""), ("k.txt", b"k")],
+    )
+    assert [caption for _, caption in told(path)] == ["a", None, "k", None]
+    names = [("k.jpg", b""), ("k.jpg", b""), ("k.jpg#2.png", b""), ("k.jpg.png", b""), ("ü.JPG", b"")]
+    assert len({name for name, _ in told(write_tar(tmp_path / "b.tar", names))}) == 5
+
+
+def test_names_that_each_archive_counts_from_nought_are_names_of_their_own(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        write_tar(tmp_path / folder / "00000.tar", [("000000.jpg", b"a")])
+    shards = find_shards(str(tmp_path / "*" / "0*.tar"), 1)
+    both = [one.image_path for shard in shards for one in read_samples(shard)]
+    assert both == ["one/00000.tar/000000", "two/00000.tar/000000"]
+
+
+def test_joined_archives_are_read_on_and_a_negative_size_is_said(tmp_path: Path) -> None:
+    one, two = write_tar(tmp_path / "1.tar", [("a.jpg", b"1")]), write_tar(tmp_path / "2.tar", [("b.jpg", b"2")])
+    joined = tmp_path / "joined"
+    joined.mkdir()
+    (joined / "3.tar").write_bytes(one.read_bytes() + two.read_bytes())
+    assert [name for name, _ in told(joined / "3.tar")] == ["3.tar/a", "3.tar/b"]
+    header = bytearray(one.read_bytes()[:512])
+    header[124:136] = b"\xff" * 11 + b"\x00"  # -256, as two's complement
+    header[148:156] = b"%06o\0 " % (sum(header[:148]) + 256 + sum(header[156:]))
+    (joined / "4.tar").write_bytes(bytes(header) + bytes(2048))
+    with pytest.raises(Corrupt, match="a size that is no number from 0"):
+        told(joined / "4.tar")
