@@ -16,7 +16,7 @@ from typing import Any
 
 from relaionet.pipeline.child_process import ChildProcess, start_child
 from relaionet.pipeline.images.decode import TOO_MUCH_MEMORY, BrokenImage, ImageFacts
-from relaionet.pipeline.images.fingerprints import take_fingerprints
+from relaionet.pipeline.images.fingerprints import take_phash
 from relaionet.pipeline.images.perceptual_hash import phash_hex
 
 # of decoded pixels (4 bytes), a copy turned upright, one in grey, and what a decoder holds besides
@@ -41,8 +41,8 @@ def read_picture(data: bytes, max_pixels: int) -> DecodedPicture:
     Raises:
         BrokenImage: no picture within the limits.
     """
-    found = take_fingerprints(data, max_pixels)
-    return DecodedPicture(facts=found.facts, phash=found.phash)
+    facts, phash = take_phash(data, max_pixels)
+    return DecodedPicture(facts=facts, phash=phash)
 
 
 class Decoder:

@@ -67,6 +67,20 @@ def take_fingerprints(source: bytes | Path, max_pixels: int, version: int = VERS
     return Fingerprints(facts=stored.facts, phash=phash, thumbprint=thumbprint, notes=stored.notes)
 
 
+def take_phash(data: bytes, max_pixels: int) -> tuple[ImageFacts, str]:
+    """The facts of a picture and the perceptual hash of the newest version alone, in half the time of all of them.
+
+    Args:
+        data: bytes from anywhere.
+        max_pixels: width × height at most.
+
+    Raises:
+        BrokenImage: no picture within the limits.
+    """
+    stored = open_image(data, max_pixels, REDUCED_SIDE_PX)
+    return stored.facts, phash_hex(show_picture(stored))
+
+
 def _show(stored: StoredPicture, version: int) -> Image.Image:
     if version > 1:
         return show_picture(stored)

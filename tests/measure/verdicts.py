@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from relaionet.pipeline.images.perceptual_hash import phash_distance, phash_hex
-from relaionet.pipeline.images.thumbnail_hash import thumbprint_contrast, thumbprint_distances, thumbprint_hex
+from relaionet.pipeline.images.fingerprints import take_fingerprints
+from relaionet.pipeline.images.perceptual_hash import phash_distance
+from relaionet.pipeline.images.thumbnail_hash import thumbprint_contrast, thumbprint_distances
 from relaionet.pipeline.splits.verdicts import VerdictConfig
 
 PHOTOS = (Path(__file__).resolve().parents[3] / "shared" / "real" / "photos").resolve()
@@ -32,7 +33,14 @@ Damage = Callable[[Picture, Picture, int], Picture]  # (photo, another photo, it
 def encode(image: Picture, form: str = "JPEG", **save: object) -> Picture:
     out = io.BytesIO()
     image.save(out, form, **save)
-    return Image.open(out)
+    return hold(out.getvalue())
+
+
+def hold(data: bytes) -> Picture:
+    """A picture that knows its bytes, from which fingerprints are taken."""
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    image.info = {"bytes": data}
+    return image
 
 
 def scale(image: Picture, factor: float, how: Image.Resampling = Image.Resampling.LANCZOS) -> Picture:
@@ -129,7 +137,8 @@ class Measures:
 
 
 def describe(image: Picture) -> tuple[str, str]:
-    return phash_hex(image), thumbprint_hex(image)
+    found = take_fingerprints(image.info["bytes"], 10**9)
+    return found.phash, found.thumbprint
 
 
 def measure(before: tuple[str, str], after: tuple[str, str]) -> Measures:
@@ -162,7 +171,7 @@ def photo_files() -> list[Path]:
 
 def read_photos(count: int) -> list[Picture]:
     files = random.Random(0).sample(photo_files(), min(count, len(photo_files())))
-    return [Image.open(io.BytesIO(file.read_bytes())).convert("RGB") for file in files]
+    return [hold(file.read_bytes()) for file in files]
 
 
 def measure_damage(photos: list[Picture], damage: Damage, threads: int) -> list[tuple[Picture, Measures]]:
@@ -213,8 +222,7 @@ def pairs_line() -> str:
     files, config = photo_files(), VerdictConfig()
     told = []
     for file in files:
-        with Image.open(file) as image:
-            told.append(describe(image))
+        told.append(describe(hold(file.read_bytes())))
     hashes = np.array([int(phash, 16) for phash, _ in told], dtype=np.uint64)
     bits = np.bitwise_count(hashes[:, None] ^ hashes[None, :])[np.triu_indices(len(hashes), 1)]
     return (
