@@ -156,22 +156,12 @@ def connect_studio(url: str, key: str, *, timeout_s: float = 300, patience_s: fl
     from label_studio_sdk import LabelStudio
     from label_studio_sdk.core.api_error import ApiError
 
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadInput(f"'{url}' is no address of a Label Studio; it looks like http://127.0.0.1:8080.")
-    if holds_secret(url):
-        raise BadInput(
-            f"'{url}': the address holds a name, password or token, which pages would show; give it without, and the "
-            "key in LABEL_STUDIO_API_KEY."
-        )
+    host = _check_url(url)
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise BadInput("the key for Label Studio is empty or malformed; set LABEL_STUDIO_API_KEY.")
     url = url.rstrip("/")
     _check_date(key)
-    local = is_loopback(parts.hostname)
+    local = is_loopback(host)
     http = httpx.Client(
         timeout=timeout_s,
         follow_redirects=True,
@@ -187,6 +177,22 @@ def connect_studio(url: str, key: str, *, timeout_s: float = 300, patience_s: fl
     client.request("GET", "/api/current-user/whoami")
     client.patience_s = patience_s
     return client
+
+
+def _check_url(url: str) -> str:
+    """The host of a server's address."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadInput(f"'{url}' is no address of a Label Studio; it looks like http://127.0.0.1:8080.")
+    if holds_secret(url):
+        raise BadInput(
+            f"'{url}': the address holds a name, password or token, which pages would show; give it without, and the "
+            "key in LABEL_STUDIO_API_KEY."
+        )
+    return parts.hostname
 
 
 def _check_date(key: str) -> None:
