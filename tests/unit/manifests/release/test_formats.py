@@ -62,7 +62,9 @@ def test_a_frozen_release_is_read_for_ever(name: str, tmp_path: Path) -> None:
     assert rows[999]["fetched_at"].isoformat() == "2025-01-02T03:04:09.004000+00:00"
     assert (release.decisions is None) == (name == "format-0")
     # what fingerprints there are: none says 1, and nothing older than format 2 says otherwise
-    assert release.manifest["fingerprint_version"].drop_nulls().to_list() == ([2] * (release.manifest.height // 2) if name == "format-2" else [])
+    assert release.manifest["fingerprint_version"].drop_nulls().to_list() == (
+        [2] * (release.manifest.height // 2) if name == "format-2" else []
+    )
 
     # the same content again is the same release, whatever format it was written in
     shutil.copytree(FROZEN / name, tmp_path / "again")

@@ -187,7 +187,7 @@ def test_card_and_croissant_are_valid_and_say_what_it_is(make_manifest: Make, tm
 
     path = make_release(make_manifest(12), tmp_path, notes=NOTES)
     card = (path / "README.md").read_text()
-    assert card.startswith("---\npretty_name: \"relaionet v1 (miniature)\"")
+    assert card.startswith('---\npretty_name: "relaionet v1 (miniature)"')
     for words in ("This is the miniature", "reviewers are simulated", "URLs, hashes and labels, not images", "0.910"):
         assert words in card
     real = (make_release(make_manifest(13), tmp_path, notes={}) / "README.md").read_text()
