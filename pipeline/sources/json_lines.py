@@ -6,6 +6,7 @@ of one file may name theirs differently, and writers leave out what is null. So 
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -86,7 +87,7 @@ def read_object(line: bytes | None) -> dict[str, Any] | None:
     if line is None:
         return None
     try:
-        item = json.loads(line.decode("utf-8", "surrogateescape").lstrip(BOM), object_pairs_hook=_object)
+        item = DECODER.decode(line.decode("utf-8", "surrogateescape").lstrip(BOM))
     except (ValueError, RecursionError):
         return None
     return item if isinstance(item, dict) else None
@@ -99,6 +100,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     repeated = RepeatedNames(item)
     repeated.repeated = frozenset(name for name, value in pairs if value != item[name])
     return repeated
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_object)  # made once: that takes as long as a line
 
 
 def read_values(line: bytes | None, names: ObjectNames) -> tuple[list[str | None], str | None]:
@@ -115,15 +119,18 @@ def read_values(line: bytes | None, names: ObjectNames) -> tuple[list[str | None
     item = read_object(line)
     if item is None:
         return [None] * len(OURS), FAULT_LINE
+    layout = names.keys_of(item)
+    if isinstance(item, RepeatedNames) and not item.repeated.isdisjoint(itertools.chain(*layout)):
+        return [None] * len(OURS), FAULT_TWICE
     values: list[str | None] = []
     fault = None
-    for ours, keys in zip(OURS, names.keys_of(item), strict=True):
-        there = [item[key] for key in keys if not is_missing(item[key])]
-        value = next((one for one in there if not isinstance(one, list | dict)), None)
-        if value is None and there:
-            fault = fault or FAULT_NESTED.get(ours)
-        if isinstance(item, RepeatedNames) and not item.repeated.isdisjoint(keys):
-            return [None] * len(OURS), FAULT_TWICE
+    for ours, keys in zip(OURS, layout, strict=True):
+        value = item[keys[0]] if keys else None
+        if keys and (type(value) is not str or not value):
+            there = [item[key] for key in keys if not is_missing(item[key])]
+            value = next((one for one in there if not isinstance(one, list | dict)), None)
+            if value is None and there:
+                fault = fault or FAULT_NESTED.get(ours)
         values.append(_text(value))
     return values, fault
 
@@ -136,4 +143,4 @@ def is_missing(value: Any) -> bool:
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value)
+    return json.dumps(value) if isinstance(value, bool) else repr(value)
