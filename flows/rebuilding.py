@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
-from urllib.request import getproxies
 
 from relaionet.flows.runs.folder_lock import hold_folder
 from relaionet.flows.runs.reporter import Reporter
@@ -20,6 +19,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json
 from relaionet.manifests.places import LOCAL, check_place, local_path
 from relaionet.manifests.release.release import Release, check_release
+from relaionet.pipeline.addresses.proxies import web_proxies
 from relaionet.pipeline.downloads.fetch import DownloadConfig, check_proxy
 from relaionet.pipeline.splits.build import carry_out
 from relaionet.pipeline.splits.export import ExportConfig
@@ -127,7 +127,7 @@ def check_reach(release: Release, download: DownloadConfig) -> None:
     from relaionet.pipeline.miniature.rows import HOST
 
     check_proxy(download)
-    proxied = download.proxy is not None or "http" in getproxies()
+    proxied = download.proxy is not None or "http" in web_proxies()
     if not proxied and release.manifest["url"].str.starts_with(f"{HOST}/").any():
         raise BadInput(
             "the miniature's pictures are on no real web. Serve them with `relaionet miniature serve` in another "

@@ -198,6 +198,8 @@ def check_proxy(config: DownloadConfig) -> None:
     if config.proxy is None:
         web_proxies()
         return
+    if "://" not in config.proxy:
+        raise BadInput(f"proxy '{config.proxy.rpartition('@')[2]}': expected http://host:port.")
     proxy = read_proxy(config.proxy, "proxy")
     try:
         socket.create_connection((proxy.host, proxy.port), config.timeout_s).close()
