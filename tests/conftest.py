@@ -43,7 +43,17 @@ def studio(tmp_path_factory):
 
 
 # what takes longest starts first, so that no worker waits for it at the end; the rest in the order of the folders
-FIRST = ("test_ray.py", "test_demo.py", "test_bad_input.py", "test_attempts.py", "studio", "whole", "contract", "real", "browser")
+FIRST = (
+    "test_ray.py",
+    "test_demo.py",
+    "test_bad_input.py",
+    "test_attempts.py",
+    "studio",
+    "whole",
+    "contract",
+    "real",
+    "browser",
+)
 TAKES_STUDIO = re.compile(r"def \w+\([^)]*\bstudio\b")
 
 
