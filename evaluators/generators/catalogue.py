@@ -7,7 +7,6 @@ weights can be had its type is `none` and it says why.
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from relaionet.manifests.containers.texts import read_toml
 from relaionet.manifests.errors import BadInput, nearest_name
 
 ACCESS = ("public", "gated", "shipped", "none")
@@ -115,6 +115,6 @@ def read_entry(slug: str) -> Entry:
     if slug not in catalogue_names():
         raise BadInput(f"the catalogue has no generator '{slug}'.{nearest_name(slug, catalogue_names())}")
     path = find_entry(slug)
-    options = tomllib.loads(path.read_text(encoding="utf-8"))
+    options = read_toml(path)
     about = about_of(options.pop("about", {}), path.name)
     return Entry(slug=slug, name=str(options["name"]), adapter=str(options.pop("type")), options=options, about=about)

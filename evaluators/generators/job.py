@@ -14,20 +14,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relaionet.evaluators.generators.protocol import Request, Settings
+from relaionet.manifests.containers.limits import JSON
+from relaionet.manifests.containers.texts import parse_json, read_bounded
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import write_atomic, write_json
+from relaionet.pipeline.arrays import map_npy
 from relaionet.pipeline.images.decode import BrokenImage, TooLarge
 from relaionet.pipeline.images.picture import read_picture
 
 SCHEMA = 1
 MAX_SIDE_PX = 4096
-META_LIMIT_BYTES = 64 << 20
+META_LIMIT_BYTES = JSON.max_bytes
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -47,7 +49,7 @@ class Place:
         """The image, `[H, W, 3]` uint8."""
         if self.row is None:
             return read_image(self.path)
-        return np.array(np.load(self.path, mmap_mode="r", allow_pickle=False)[self.row])
+        return np.array(map_npy(self.path)[self.row])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +160,7 @@ def _read_meta(path: Path, where: str) -> dict[str, Any]:
     if not path.is_file() or path.stat().st_size > META_LIMIT_BYTES:
         return {}
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
+        meta = parse_json(read_bounded(path, META_LIMIT_BYTES))
     except ValueError as error:
         raise BadInput(f"{where} wrote a meta.json that is no JSON: {error}.") from None
     if not isinstance(meta, dict):
@@ -179,12 +181,12 @@ def _find_pictures(folder: Path) -> dict[str, Place]:
 
 def _find_rows(folder: Path, where: str) -> dict[str, Place]:
     try:
-        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-        ids = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
+        images = map_npy(folder / "images.npy")
+        ids = parse_json(read_bounded(folder / "ids.json", META_LIMIT_BYTES))
+    except (ValueError, OSError) as error:
         raise BadInput(f"{where} wrote images.npy or ids.json that cannot be read: {error}.") from None
-    if not isinstance(ids, list) or len(ids) != len(images) or len(set(map(str, ids))) != len(ids):
-        raise BadInput(f"{where}: ids.json must list the {len(images)} ids of images.npy, each once.")
+    if not images.ndim or not isinstance(ids, list) or len(ids) != len(images) or len(set(map(str, ids))) != len(ids):
+        raise BadInput(f"{where}: ids.json must list the ids of images.npy {images.shape}, each once.")
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
         raise BadInput(f"{where}: images.npy is {images.shape} {images.dtype}; expected [N, H, W, 3] uint8.")
     return {str(one): Place(folder / "images.npy", row) for row, one in enumerate(ids)}

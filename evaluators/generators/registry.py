@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pkgutil
 import sys
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module, metadata
@@ -21,6 +20,8 @@ from relaionet.evaluators.generators.definition import Definition
 from relaionet.evaluators.generators.dry_run import DryRun
 from relaionet.evaluators.generators.factories import call_factory, import_factory
 from relaionet.evaluators.generators.protocol import Generator
+from relaionet.manifests.containers.limits import Refused
+from relaionet.manifests.containers.texts import read_toml
 from relaionet.manifests.errors import BadInput, nearest_name
 from relaionet.pipeline.declared import find_declared
 
@@ -102,10 +103,10 @@ def generator_adapters_table() -> str:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        options = tomllib.loads(path.read_text(encoding="utf-8"))
+        options = read_toml(path)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise BadInput(f"generator file {path} does not exist.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except Refused as error:
         raise BadInput(f"generator file {path} is no TOML: {error}.") from None
     if not isinstance(options.get("type"), str):
         raise BadInput(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
+from relaionet.manifests.containers.limits import Refused
+from relaionet.manifests.containers.texts import parse_toml, read_toml
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.settings import build
 
@@ -65,7 +66,7 @@ def read_recipe(name: str | Path, kind: type[T]) -> T:
     given = is_text(str(name))
     where = "given as text" if given else str(find_recipe(str(name)))
     try:
-        values = tomllib.loads(str(name) if given else Path(where).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = parse_toml(str(name)) if given else read_toml(Path(where))
+    except Refused as error:
         raise BadInput(f"recipe {where} is no TOML: {error}.") from None
     return build(kind, values, where=where)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-import tomllib
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +19,8 @@ from relaionet.evaluators.generators.registry import (
     load_generator,
     read_definition,
 )
+from relaionet.manifests.containers.limits import Refused
+from relaionet.manifests.containers.texts import parse_toml
 from relaionet.manifests.errors import BadInput, nearest_name
 
 WIDTH = 110
@@ -95,8 +96,8 @@ def read_options(texts: Sequence[str]) -> dict[str, Any]:
         if not found or not key:
             raise BadInput(f"--option {text}: expected KEY=VALUE.")
         try:
-            options[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+            options[key] = parse_toml(f"value = {value}")["value"]
+        except Refused:
             options[key] = value
     return options
 

@@ -262,6 +262,8 @@ def _own_bytes(column: pa.Array) -> int:
     """Bytes of a column without its dictionary, which many batches share."""
     import pyarrow as pa
 
+    if pa.types.is_struct(column.type):
+        return sum(map(_own_bytes, column.flatten()))
     return int((column.indices if pa.types.is_dictionary(column.type) else column).nbytes)
 
 

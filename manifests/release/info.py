@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from relaionet.manifests.containers.texts import parse_json
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import HEX_64
 
@@ -114,7 +115,7 @@ def _read_bounded(path: Path) -> Any:
     if len(data) > MAX_INFO_BYTES:
         raise BadInput(f"{path} is longer than {MAX_INFO_BYTES:,} bytes; a release.json is not that large.")
     try:
-        told = json.loads(data)
+        told = parse_json(data)
         json.dumps(told, ensure_ascii=False).encode()  # half a surrogate pair can be neither printed nor digested
     except (ValueError, RecursionError) as error:
         raise Corrupt(f"{path} is no JSON: {str(error)[:200]}.") from None

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import csv
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from relaionet.manifests.containers.limits import Refused
+from relaionet.manifests.containers.texts import parse_toml
 from relaionet.manifests.errors import BadInput, nearest_name
 from relaionet.manifests.escape import escape_csv, one_line, unescape_csv
 from relaionet.manifests.files import write_atomic
@@ -80,8 +81,8 @@ def _record_lines(text: str) -> Iterator[str]:
 
 def _read_toml(text: str, file: Path) -> list[tuple[str, str]]:
     try:
-        folders = tomllib.loads(text.replace("\r\n", "\n").replace("\r", "\n")).get("folders")
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        folders = parse_toml(text.replace("\r\n", "\n").replace("\r", "\n")).get("folders")
+    except Refused as error:
         raise BadInput(f"{file} is no TOML: {error}.") from None
     if not isinstance(folders, dict) or not all(isinstance(wnid, str) for wnid in folders.values()):
         raise BadInput(f'{file}: expected a table [folders] of lines like "crane" = "n02012849".')

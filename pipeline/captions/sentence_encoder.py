@@ -10,12 +10,14 @@ import difflib
 import hashlib
 import importlib.metadata
 import importlib.util
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from relaionet.manifests.containers.checkpoints import check_model_folder
+from relaionet.manifests.containers.limits import JSON, Refused
+from relaionet.manifests.containers.texts import parse_json, read_bounded
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import file_sha256
 from relaionet.pipeline.hub import HubAddress, check_name, fetch_snapshot
@@ -152,13 +154,16 @@ def open_sentence_encoder(folder: Path, name: str, device: str, options: Mapping
 def _check_folder(folder: Path, name: str) -> None:
     """Check that a folder holds a model made of the library's own parts: a stranger's code is never imported."""
     try:
-        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        modules = parse_json(read_bounded(folder / "modules.json", JSON.max_bytes))
         kinds = [str(module["type"]) for module in modules]
+        check_model_folder(folder)
     except OSError:
         raise BadInput(
             f"text encoder '{name}': {folder} holds no modules.json, so it is no model of the kind."
         ) from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, Refused):
+            raise BadInput(f"text encoder '{name}' could not be loaded: {folder}: {error}.") from None
         raise BadInput(f"text encoder '{name}': {folder / 'modules.json'} is no list of modules.") from None
     foreign = [kind for kind in kinds if not kind.startswith(MODULES)]
     if foreign:

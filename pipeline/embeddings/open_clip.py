@@ -8,6 +8,8 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
+from relaionet.manifests.containers.checkpoints import check_model_folder, check_weights
+from relaionet.manifests.containers.limits import Refused
 from relaionet.manifests.errors import BadInput, ReLAIONetError, Unavailable, nearest_name
 from relaionet.pipeline.embeddings.packed_layers import can_pack, pack_layers
 
@@ -192,6 +194,12 @@ def load_folder(folder: Path, name: str, device: str, options: Mapping[str, Any]
         raise BadInput(
             f"encoder '{name}': {folder} holds no open_clip_config.json; name a folder in open_clip's layout."
         )
+    try:
+        check_model_folder(folder)
+        for file in folder.glob("*.bin"):
+            check_weights(file)
+    except Refused as error:
+        raise BadInput(f"encoder '{name}' could not be loaded: {folder}: {error}.") from None
     return load_open_clip(f"{FOLDER}{folder}", None, name, device, options)
 
 
@@ -211,6 +219,11 @@ def load_open_clip(
     if unknown:
         raise BadInput(f"encoder '{name}' takes no option {unknown[0]}; it takes {' and '.join(OPTIONS)}.")
     pick_precision(device, str(options.get("precision", "auto")))
+    if weights is not None and _is_file(weights):
+        try:
+            check_weights(Path(weights))
+        except Refused as error:
+            raise BadInput(f"encoder '{name}' could not be loaded: {weights}: {error}.") from None
     try:
         # weights_only: a checkpoint from outside is never unpickled
         network, preprocess = open_clip.create_model_from_pretrained(model, weights, weights_only=True)

@@ -11,6 +11,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import EMBEDDINGS
 from relaionet.manifests.tables.embeddings import PUBLISHED
 from relaionet.manifests.tables.schema import ALIVE, shape_table
+from relaionet.pipeline.arrays import map_npy
 from relaionet.pipeline.embeddings.embed import EmbedConfig, Embedded, embed_images, hash_images
 from relaionet.pipeline.embeddings.encoders import Encoder
 from relaionet.pipeline.embeddings.metadata import column_names, read_metadata
@@ -74,7 +75,7 @@ def take_rows(folder: Path, found: pl.DataFrame, encoder: Encoder) -> np.ndarray
     taken = np.zeros((found.height, encoder.dim), dtype=np.float32)
     arrays = embedding_shards(folder)
     for number in found["file"].unique().sort():
-        array = np.load(arrays[number], mmap_mode="r", allow_pickle=False)
+        array = map_npy(arrays[number])
         if array.ndim != 2 or array.shape[1] != encoder.dim:
             raise BadInput(
                 f"{arrays[number]} holds rows {array.shape[1:]}; '{encoder.name}' makes {encoder.dim} numbers: another "

@@ -25,7 +25,7 @@ from relaionet.pipeline.images.parquet import PARQUET, batched, count_parquet_ro
 
 VERSION = "2"
 # pictures taken from a parquet file at a time: its row groups are unpacked once per batch
-PARQUET_BATCH = 256
+PARQUET_BATCH = 64
 # what people keep beside images; never opened as one
 OTHER_ENDINGS = (
     ".txt", ".md", ".csv", ".tsv", ".json", ".toml", ".yaml", ".yml", ".xml", ".html", ".pdf", ".mat", ".py", ".sh",

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+from relaionet.manifests.containers.texts import parse_json
 from relaionet.manifests.errors import BadInput, Unavailable, nearest_name
 from relaionet.manifests.urls import holds_secret
 from relaionet.pipeline.addresses.proxies import is_loopback
@@ -172,7 +173,7 @@ class RetrievalService:
             raise _TryAgain(f"the connection broke off ({_shown(str(error) or type(error).__name__)})") from None
         self._check_code(response, path, text)
         try:
-            return json.loads(text)
+            return parse_json(text)
         except (ValueError, RecursionError):
             raise _TryAgain(f"the answer is no JSON: {_shown(text.decode(errors='replace'))}") from None
 

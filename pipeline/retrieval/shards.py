@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.pipeline.arrays import map_npy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -173,8 +174,8 @@ def _map(path: Path) -> np.ndarray:
     import numpy as np
 
     try:
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        rows = map_npy(path)
+    except (ValueError, OSError) as error:
         raise Corrupt(f"{path} cannot be read: {error}.") from error
     if rows.ndim != 2 or rows.dtype not in (np.float16, np.float32):
         raise Corrupt(f"{path} holds {rows.dtype} of shape {rows.shape}; expected [N, D] float16 or float32 rows.")

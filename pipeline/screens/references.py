@@ -23,7 +23,7 @@ from relaionet.manifests.files import digest_of, file_sha256, read_json, write_a
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import alive
 from relaionet.manifests.tables.screens import REFERENCES
-from relaionet.pipeline.arrays import npy_bytes
+from relaionet.pipeline.arrays import npy_bytes, read_npy
 from relaionet.pipeline.embeddings import embed
 from relaionet.pipeline.embeddings.batches import usable_cores
 from relaionet.pipeline.embeddings.embed import EmbedConfig, embed_images
@@ -119,13 +119,11 @@ def read_shard(store: Store, shard: str) -> tuple[pl.DataFrame, np.ndarray, np.n
     Raises:
         Corrupt: an array is not what the table says.
     """
-    import numpy as np
-
     table = alive(store.read(REFERENCES, shard))
     vectors_path, prints_path = array_paths(store.root, shard)
     try:
-        vectors, prints = (np.load(path, allow_pickle=False) for path in (vectors_path, prints_path))
-    except (OSError, ValueError, EOFError) as error:
+        vectors, prints = (read_npy(path) for path in (vectors_path, prints_path))
+    except (OSError, ValueError) as error:
         raise Corrupt(f"{vectors_path} or its prints cannot be read: {error}; add the reference set again.") from error
     if len(vectors) != table.height or prints.shape != (table.height, PRINT_BYTES):
         raise Corrupt(f"{vectors_path}: {len(vectors)} rows for {table.height} pictures; add the reference set again.")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from relaionet.manifests.containers.limits import Refused
+from relaionet.manifests.containers.texts import read_toml
 from relaionet.manifests.errors import BadInput, nearest_name
 from relaionet.pipeline.declared import find_declared
 
@@ -90,10 +91,10 @@ def read_schema(path: Path) -> SourceSchema:
         BadInput: it is not there, is no TOML, or a key or value is wrong.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
     except OSError as error:
         raise BadInput(f"schema {path} cannot be read: {error.strerror} (looked from {Path.cwd()}).") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except Refused as error:
         raise BadInput(f"schema {path} is no TOML: {error}.") from None
     known = {field.name: field for field in dataclasses.fields(SourceSchema)}
     for key in values:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -31,6 +30,8 @@ from relaionet.evaluators.generators.protocol import (
     check_settings,
     make_info,
 )
+from relaionet.manifests.containers.limits import JSON
+from relaionet.manifests.containers.texts import parse_json
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.urls import holds_secret
@@ -124,7 +125,7 @@ class HttpGenerator:
                 f"generator '{self.info.name}': {self.url} refuses with {answer.status_code}: {_short(body)}"
             )
         try:
-            found = json.loads(bytes(body))
+            found = parse_json(bytes(body), replace(JSON, max_bytes=limit))
         except ValueError:
             return {}, f"{self.url} answers with something that is no JSON: {_short(body)}"
         return (found, "") if isinstance(found, dict) else ({}, f"{self.url} answers with no table of keys")
