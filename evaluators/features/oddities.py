@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from relaionet.evaluators.protocols import Protocol
+from relaionet.manifests.containers.texts import parse_json
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, write_json
 from relaionet.pipeline.images.decode import BrokenImage
@@ -51,7 +51,7 @@ def describe_oddities(paths: Sequence[Path], protocol: Protocol, digest: str, fo
 
 def _count_once(paths: Sequence[Path], digest: str, file: Path) -> Mapping[Oddity, int]:
     try:
-        stored = json.loads(file.read_bytes())
+        stored = parse_json(file.read_bytes())
         if stored["digest"] == digest:
             counts: dict[Oddity, int] = stored["counts"]
             return counts

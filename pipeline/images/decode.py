@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import io
+import logging
 import re
 import struct
 import warnings
@@ -189,6 +190,7 @@ def silence_decoders() -> None:
     ours = ("ignore", None, Warning, PILLOW, 0)
     if ours not in warnings.filters:  # for good: a filter that comes and goes is no good among threads
         warnings.filters.insert(0, ours)  # type: ignore[attr-defined]
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     _silence_libtiff()
 
 

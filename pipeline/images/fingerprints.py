@@ -1,8 +1,8 @@
 """Fingerprints of a picture: a perceptual hash and a thumbnail hash, in every version that releases hold.
 
 version 1   of the whole picture, upright, transparency dropped, colours as they stand
-version 2   of the picture as it is shown; a JPEG is decoded at a half, a quarter or an eighth of its size as long as
-            its sides stay at least 128 px
+version 2   of the picture as it is shown; a JPEG is decoded at a half, a quarter or an eighth of its size, and what is
+            still large is brought to a whole part of its size by means of boxes; its sides stay at least 128 px
 
 A release says of each row which version its fingerprints are, and is verified by that version for ever.
 """
@@ -78,12 +78,14 @@ def take_phash(data: bytes, max_pixels: int) -> tuple[ImageFacts, str]:
         BrokenImage: no picture within the limits.
     """
     stored = open_image(data, max_pixels, REDUCED_SIDE_PX)
-    return stored.facts, phash_hex(show_picture(stored))
+    return stored.facts, phash_hex(_show(stored, VERSION))
 
 
 def _show(stored: StoredPicture, version: int) -> Image.Image:
     if version > 1:
-        return show_picture(stored)
+        shown = show_picture(stored)
+        factor = min(shown.size) // REDUCED_SIDE_PX
+        return shown.reduce(factor) if factor > 1 else shown
     image = stored.image
     return _turn(scale_wide_grey(image)[0] if image.mode.startswith("I") else image, of=image)
 

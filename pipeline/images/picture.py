@@ -143,9 +143,16 @@ def measure_clear(picture: StoredPicture) -> float:
 
 
 def _orientation(image: Image.Image) -> int:
+    """Of its EXIF data alone, as in browsers: XMP and texts that say something else do not count."""
+    from PIL import Image
+
     try:
-        return int(image.getexif().get(ORIENTATION_TAG, 1))
-    except (OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError):
+        # a TIFF is its own EXIF data, and is upright once it is loaded
+        exif = image.getexif() if image.format == "TIFF" else Image.Exif()
+        if image.format != "TIFF":
+            exif.load(image.info.get("exif") or b"")
+        return int(exif.get(ORIENTATION_TAG, 1))
+    except DECODE_ERRORS:
         return 1  # EXIF data that is none
 
 
