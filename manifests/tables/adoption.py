@@ -13,7 +13,7 @@ PICTURES = Table(
     image_sha256        str   of the bytes; null where they could not be read
     phash               str   64-bit perceptual hash (DCT), 16 hex digits
     thumbprint          str   16 × 16 grey values and 2 × 8 × 8 colour values, 768 hex digits
-    fingerprint_version i32   of phash and thumbprint; null means 1
+    fingerprint_version i32   of both hashes; null means 1
     note                str   what was left out of the decode; null where nothing
     width_px            i32   measured
     height_px           i32   measured

@@ -72,7 +72,7 @@ EMBEDDINGS = Table(
     row                 i64   row of the shard's `img_emb_N.npy`; null where the image was not embedded
     phash               str   64-bit perceptual hash (DCT) of the decoded image, 16 hex digits
     thumbprint          str   16 × 16 grey values and 2 × 8 × 8 colour values of it, 768 hex digits
-    fingerprint_version i32   of phash and thumbprint; null means 1
+    fingerprint_version i32   of both hashes; null means 1
     note                str   what was left out of the decode; null where nothing
     """
         + STATUS

@@ -17,7 +17,7 @@ MANIFEST = Table(
     image_sha256        str   of the bytes as served, hex
     phash               str   64-bit perceptual hash (DCT), 16 hex digits
     thumbprint          str   16 × 16 grey values and 2 × 8 × 8 colour values, 768 hex digits; null where not taken
-    fingerprint_version i32   of phash and thumbprint; null means 1
+    fingerprint_version i32   of both hashes; null means 1
     bytes_count         i64   length of the bytes
     width_px            i32   measured
     height_px           i32   measured
