@@ -59,6 +59,9 @@ check: setup
 nightly: studio clip-retrieval flax
 	RELAIONET_TEST_DEPTH=10 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --progress --durations=30 -n 2 --dist loadfile -o timeout=20000 \
 	  $(foreach room,relaionet $(ROOMS),--cov=$(room)) --cov-report=term:skip-covered --cov-fail-under=90
+	# atheris looks for inputs that reach further; it has no wheel for every Python, and is left out where it has none
+	$(BIN)/pip install --quiet --target build/atheris --no-deps 'atheris>=3' && for target in tar packed json toml npy npz pickle safetensors; do \
+	  PYTHONPATH=build/atheris $(BIN)/python -m tests.fuzz.guided $$target -runs=125000 || exit 1; done || test ! -d build/atheris/atheris
 
 bench: setup
 	$(BIN)/python -m tests.bench $(ONLY)

@@ -20,6 +20,7 @@ from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_json
 from relaionet.manifests.replacing import replacing
 from relaionet.manifests.store import Receipt, Store
+from relaionet.pipeline.arrays import map_npy
 
 VERSION = "1"
 GROWING = ".npy.growing"  # arrays that are being filled; a run that goes on fills them further
@@ -181,5 +182,5 @@ def _read(store: Store, name: str, ids: Sequence[str]) -> Features:
     folder, receipt = store.root / name, store.receipt(name)
     if receipt is None or _files_sha256(folder) != receipt.sha256:
         raise Corrupt(f"{folder} is not what its receipt says; delete it and run again.")
-    arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
+    arrays = {path.stem: map_npy(path) for path in sorted(folder.glob("*.npy"))}
     return Features(ids=ids, arrays=arrays, digest=receipt.digest)

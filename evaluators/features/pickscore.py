@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from relaionet.manifests.containers.checkpoints import check_model_folder
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.files import digest_of, file_sha256
 
@@ -88,6 +89,8 @@ def load_pickscore(folder: str | None = None, device: str = "cpu") -> PickScoreE
     where = str(Path(folder).expanduser()) if folder else MODEL
     beside = where if folder else PROCESSOR
     try:
+        if folder:
+            check_model_folder(Path(where))
         model = CLIPModel.from_pretrained(where, use_safetensors=True)
         processor = CLIPImageProcessorPil.from_pretrained(beside)
         tokenizer = AutoTokenizer.from_pretrained(beside)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from relaionet.evaluators.generators.weights import read_tensors
+from relaionet.manifests.containers.checkpoints import check_model_folder
 from relaionet.manifests.errors import BadInput, Unavailable, nearest_name
 from relaionet.manifests.files import digest_of, file_sha256, read_json
 from relaionet.pipeline.hub import REPO_ID, HubAddress, fetch_snapshot, list_files
@@ -163,6 +164,7 @@ def pick_files(files: Sequence[str], folders: Sequence[str]) -> list[str]:
 
 def _load(kind: Any, place: Path, where: str, **options: Any) -> Any:
     try:
+        check_model_folder(place)
         return kind.from_pretrained(place, use_safetensors=True, local_files_only=True, **options)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         text = " ".join(str(error).split())[:300]

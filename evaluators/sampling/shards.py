@@ -16,6 +16,7 @@ from relaionet.manifests.files import file_sha256
 from relaionet.manifests.replacing import replacing
 from relaionet.manifests.store import Receipt, Store
 from relaionet.manifests.tables import SAMPLES
+from relaionet.pipeline.arrays import map_npy
 
 IMAGES = "images"
 
@@ -28,7 +29,7 @@ class ShardedImages:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._maps = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+        self._maps = [map_npy(path) for path in paths]
         self._starts = np.cumsum([0, *(len(part) for part in self._maps)])
         self.shape = (int(self._starts[-1]), *(self._maps[0].shape[1:] if self._maps else (0, 0, 3)))
         self.dtype = np.dtype(np.uint8)
@@ -90,7 +91,7 @@ def read_shard_images(store: Store, shard: str) -> NDArray[np.uint8]:
     path, receipt = store.root / IMAGES / f"{shard}.npy", store.receipt(IMAGES, shard)
     if receipt is None or not path.exists() or file_sha256(path) != receipt.sha256:
         raise Corrupt(f"{path} is not what its receipt says; delete {store.root} and run the generator again.")
-    images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    images: NDArray[np.uint8] = map_npy(path)
     return images
 
 

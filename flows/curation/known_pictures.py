@@ -12,6 +12,7 @@ import polars as pl
 
 from relaionet.flows.curation.vectors import vectors_of
 from relaionet.flows.runs.run import Run
+from relaionet.manifests.containers.parquet_table import read_guarded
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, file_sha256, write_atomic
 from relaionet.manifests.labels import find_label, labels_by_wnid
@@ -193,8 +194,8 @@ def read_controls(table: Path | None, images: Path) -> pl.DataFrame:
     if table is None:
         return pl.DataFrame(schema=schema)
     try:
-        listed = pl.read_parquet(table).select(pl.col("path", "wnid").cast(pl.String)).drop_nulls()
-    except pl.exceptions.PolarsError as error:
+        listed = read_guarded(table)[0].select(pl.col("path", "wnid").cast(pl.String)).drop_nulls()
+    except (BadInput, pl.exceptions.PolarsError) as error:
         why = str(error).strip().partition("\n")[0]
         raise BadInput(f"controls {table}: expected parquet with columns path and wnid ({why}).") from None
     rows = []

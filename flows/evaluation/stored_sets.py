@@ -16,6 +16,7 @@ from relaionet.evaluators.sampling.sample import read_record
 from relaionet.evaluators.set_labels import set_label
 from relaionet.flows.evaluation.recipe import EvaluateRecipe, read_protocol
 from relaionet.flows.runs.recipes import build
+from relaionet.manifests.containers.parquet_table import read_guarded
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import read_json, write_json
 
@@ -110,8 +111,8 @@ class StoredEvaluation:
         """
         path = self.root / f"{name}.parquet"
         try:
-            return pl.read_parquet(path)
-        except (OSError, pl.exceptions.PolarsError) as error:
+            return read_guarded(path)[0]
+        except (OSError, BadInput) as error:
             raise BadInput(f"{path} cannot be read ({error}); run the evaluation again.") from None
 
 

@@ -14,7 +14,8 @@ import polars as pl
 from relaionet.evaluators.set_labels import set_label
 from relaionet.flows.pages.frame import format_count
 from relaionet.flows.pages.overview import Entry, Overview, Part, list_entries, list_files, read_record, say_time
-from relaionet.manifests.errors import Corrupt
+from relaionet.manifests.containers.parquet_table import read_guarded
+from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import read_json
 
 SETS = "sets.json"
@@ -83,8 +84,8 @@ def _sets(about: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 def _read_scores(folder: Path) -> pl.DataFrame | None:
     columns = ["generator", "steps", "guidance", "metric", "n"]
     try:
-        return pl.read_parquet(folder / SCORES[0], columns=columns)
-    except (OSError, pl.exceptions.PolarsError):
+        return read_guarded(folder / SCORES[0])[0].select(columns)
+    except (OSError, BadInput, pl.exceptions.PolarsError):
         return None
 
 

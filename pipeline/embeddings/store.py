@@ -12,6 +12,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, file_sha256, read_json, write_atomic, write_json
+from relaionet.pipeline.arrays import map_npy
 from relaionet.pipeline.embeddings.metadata import column_names, make_ids, read_metadata
 
 if TYPE_CHECKING:
@@ -144,7 +145,6 @@ def _shard_of(path: Path) -> str:
 
 
 def _read_shard(folder: Path, shard: str) -> StoredEmbeddings:
-    import numpy as np
 
     array_path, metadata_path, note_path = _paths(folder, shard)
     if not metadata_path.is_file():
@@ -155,7 +155,7 @@ def _read_shard(folder: Path, shard: str) -> StoredEmbeddings:
         if sums != (note.get("array_sha256"), note.get("metadata_sha256")):
             raise Corrupt(f"{array_path} or its metadata is not what {note_path.name} says; delete it and run again.")
     try:
-        vectors = np.load(array_path, mmap_mode="r", allow_pickle=False)
+        vectors = map_npy(array_path)
     except (ValueError, OSError) as error:
         raise Corrupt(f"{array_path} cannot be read: {error}.") from error
     ids = _ids(metadata_path)

@@ -69,6 +69,8 @@ def checkpoint(state: bytes, **members: bytes) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("a/data.pkl", state)
+        archive.writestr("a/byteorder", b"little")
+        archive.writestr("a/version", b"3\n")
         for name, data in members.items():
             archive.writestr(f"a/data/{name}", data)
     return out.getvalue()
