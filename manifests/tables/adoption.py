@@ -23,6 +23,7 @@ PICTURES = Table(
     ),
     statuses={"ok": "a picture", "broken": "bytes that are no picture that can be decoded within the limits"},
     key=("path",),
+    later=("fingerprint_version", "note"),
 )
 
 ADOPTED = Table(

@@ -78,6 +78,7 @@ EMBEDDINGS = Table(
         + STATUS
     ),
     statuses={"ok": "embedded", "broken": "the stored bytes could not be decoded"},
+    later=("fingerprint_version", "note"),
 )
 
 
