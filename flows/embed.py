@@ -19,7 +19,7 @@ from relaionet.flows.runs.run_record import write_run_record
 from relaionet.flows.runs.runners import THREADS, check_runner
 from relaionet.flows.runs.stages import run_shards, served_flow, working_on
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.files import digest_of, read_json, write_json
+from relaionet.manifests.files import digest_of, read_json_object, write_json
 from relaionet.manifests.places import check_place
 from relaionet.manifests.tables.embeddings import EMBEDDED
 from relaionet.pipeline.embeddings import dataset as embed_dataset
@@ -192,7 +192,7 @@ def claim_store(folder: Path, encoder: Encoder) -> None:
     path = folder / ENCODER_FILE
     mine = {"name": encoder.name, "fingerprint": encoder.fingerprint, "dim": encoder.dim}
     if path.is_file():
-        theirs = read_json(path)
+        theirs = read_json_object(path)
         if theirs.get("fingerprint") != encoder.fingerprint:
             raise BadInput(
                 f"{folder} holds rows of '{theirs.get('name')}' ({theirs.get('fingerprint')!s:.12}); "

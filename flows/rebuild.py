@@ -12,7 +12,7 @@ from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run_record import write_run_record
 from relaionet.flows.runs.stages import publish_counts, served_flow
 from relaionet.flows.terminal.rebuild import say_plan, say_split
-from relaionet.manifests.files import read_json
+from relaionet.manifests.files import read_json_object
 from relaionet.manifests.tables import DOWNLOADS, SPLIT
 from relaionet.pipeline.downloads.fetch import DownloadConfig
 from relaionet.pipeline.splits.build import carry_out
@@ -128,7 +128,7 @@ def fetch_rows(work: RebuildWork) -> dict[str, Any]:
     if plan.table is None:
         run.made.add(SPLIT.name)
         write_run_record(run.root, {"split": asdict(plan.config), "download": replace(work.download, proxy=None)})
-    told: dict[str, Any] = read_json(run.root / INFO_FILE)
+    told: dict[str, Any] = read_json_object(run.root / INFO_FILE)
     seconds = sum(receipt.seconds for table in (DOWNLOADS, SPLIT) for receipt in run.store.receipts(table))
     run.note("rebuild", told["rows_count"], told["verdicts"], told["reasons"], seconds, SPLIT.name)
     say_split(run.reporter, told, run.root)

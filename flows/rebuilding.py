@@ -16,7 +16,7 @@ from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.flows.terminal.rebuild import say_plan, say_split
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.files import read_json
+from relaionet.manifests.files import read_json_object
 from relaionet.manifests.places import LOCAL, check_place, local_path
 from relaionet.manifests.release.release import Release, check_release
 from relaionet.pipeline.addresses.proxies import web_proxies
@@ -152,7 +152,7 @@ def judge_anew(reporter: Reporter, plan: SplitPlan) -> dict[str, Any]:
     say_plan(reporter, plan)
     started = time.perf_counter()
     carry_out(plan, DownloadConfig())
-    told: dict[str, Any] = read_json(plan.out / INFO_FILE)
+    told: dict[str, Any] = read_json_object(plan.out / INFO_FILE)
     seconds, done = time.perf_counter() - started, plan.table is not None
     reporter.counts("rebuild", told["rows_count"], told["verdicts"], seconds, done=done)
     say_split(reporter, told, plan.out)
@@ -163,6 +163,6 @@ def policy_of(out: Path, asked: str | None) -> Policy:
     """The policy asked for, else that of the split that is there, else `same_picture`."""
     if asked is not None:
         return cast(Policy, asked)
-    held = read_json(out / INFO_FILE) if (out / INFO_FILE).is_file() else None
+    held = read_json_object(out / INFO_FILE) if (out / INFO_FILE).is_file() else None
     found = held.get("policy") if isinstance(held, dict) else None
     return cast(Policy, found) if found in POLICIES else "same_picture"

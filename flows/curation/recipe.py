@@ -10,7 +10,7 @@ from relaionet.annotations.agreement.settle import AgreementConfig
 from relaionet.annotations.tasks.tasks import TasksConfig
 from relaionet.flows.runs.recipes import folder_of, read_recipe
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.files import read_json
+from relaionet.manifests.files import read_json_object
 from relaionet.manifests.places import check_place
 from relaionet.pipeline.candidates.choice import ChooseConfig
 from relaionet.pipeline.candidates.judge import CandidatesConfig
@@ -142,7 +142,7 @@ def read_run_recipe(root: Path) -> CurateRecipe:
     """
     if not (root / "run.json").is_file():
         raise BadInput(f"{root} holds no run; make one with `relaionet curate --recipe FILE --out {root}`.")
-    record = read_json(root / "run.json")
+    record = read_json_object(root / "run.json")
     if not isinstance(record, dict) or not isinstance(record.get("recipe"), dict):
         raise BadInput(f"{root / 'run.json'} is not that of a curated run; name one with --run.")
     return build(CurateRecipe, record["recipe"], where=str(root / "run.json"))

@@ -9,7 +9,7 @@ from relaionet.flows.runs.folder_lock import hold_folder
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.files import read_json
+from relaionet.manifests.files import read_json_object
 from relaionet.pipeline.embeddings.embed import EmbedConfig
 from relaionet.pipeline.embeddings.encoders import Encoder
 from relaionet.pipeline.machine import find_home
@@ -127,7 +127,7 @@ def describe_store(root: Path | None = None) -> list[str]:
     lines = []
     for folder in sorted(place.glob("*/*/")):
         if (folder / SET_FILE).is_file():
-            about = read_json(folder / SET_FILE)
+            about = read_json_object(folder / SET_FILE)
             not_read = about["files_count"] - about["pictures_count"]
             lines.append(
                 f"{about['name']:<24} {about['pictures_count']:>10,} pictures, {not_read:,} files that are none   "

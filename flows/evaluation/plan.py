@@ -17,7 +17,7 @@ from relaionet.flows.evaluation.inputs import read_inputs
 from relaionet.flows.evaluation.loaded_generator import LoadedGenerator, device_of
 from relaionet.flows.evaluation.recipe import EvaluateRecipe, GeneratorEntry, read_protocol
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.files import read_json, write_atomic
+from relaionet.manifests.files import read_json_object, write_atomic
 from relaionet.pipeline.splits.build import read_split
 
 
@@ -170,7 +170,7 @@ def limit_rows(rows: pl.DataFrame, limit: int) -> pl.DataFrame:
 
 def split_digest(folder: Path) -> str:
     """The split's digest, which depends on the rows kept alone."""
-    return str(read_json(folder / "split.json")["digest"])
+    return str(read_json_object(folder / "split.json")["digest"])
 
 
 def write_requests(recipe: EvaluateRecipe, path: Path) -> int:

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relaionet.manifests.containers.limits import MIB, ParquetLimits, Refused
-from relaionet.manifests.containers.parquet_footer import as_refused, check_tail, footer_fault, parquet_faults
+from relaionet.manifests.containers.parquet_footer import (
+    as_refused,
+    check_chunks,
+    footer_fault,
+    parquet_faults,
+    read_tail,
+)
 from relaionet.manifests.containers.parquet_pages import PageWalk, walk_pages
 
 if TYPE_CHECKING:
@@ -68,7 +74,7 @@ class GuardedParquet:
         import pyarrow.parquet as pq
 
         self.size = self._raw.seek(0, io.SEEK_END)
-        check_tail(self._raw, self.size)
+        footer = read_tail(self._raw, self.size)
         options = {
             "thrift_string_size_limit": MAX_THRIFT_BYTES, "schema_depth_limit": MOST_LEVELS,
             "thrift_container_size_limit": self.limits.max_row_groups * self.limits.max_columns,
@@ -77,6 +83,7 @@ class GuardedParquet:
         try:
             with pq.ParquetFile(self._raw, **options) as first:
                 self.metadata, self.schema = first.metadata, first.schema_arrow
+            check_chunks(footer, self.metadata.schema)
             fault = footer_fault(self.metadata, self.limits, self.size)
             if fault is not None:
                 raise Refused(f"it holds {fault}; nothing of it was read")

@@ -6,9 +6,14 @@ import itertools
 from typing import Any
 
 from relaionet.manifests.containers.limits import MIB, ParquetLimits, Refused
+from relaionet.manifests.containers.thrift import Incomplete, read_struct
 
 TAIL_BYTES = 8
-MAX_FOOTER_BYTES = 16 * MIB
+MAX_FOOTER_BYTES = 8 * MIB
+# numbers of fields in parquet's own description
+ROW_GROUPS, GROUP_COLUMNS, CHUNK_FACTS, CHUNK_SIZES = 4, 1, 3, 16
+ENCRYPTION = {8, 9}
+NEEDED = {1, 2, 3, 4, 5, 6, 7, 9}
 
 
 def parquet_faults() -> tuple[type[BaseException], ...]:
@@ -25,8 +30,12 @@ def as_refused(error: BaseException) -> Exception:
     return Refused(f"damaged: {one_line(error)}")
 
 
-def check_tail(raw: Any, size: int) -> None:
-    """The length of the footer, before it is read."""
+def read_tail(raw: Any, size: int) -> bytes:
+    """The footer, whose length is looked at before.
+
+    Raises:
+        Refused: there is none, or it is longer than any is.
+    """
     raw.seek(max(0, size - TAIL_BYTES))
     tail = raw.read(TAIL_BYTES)
     if len(tail) < TAIL_BYTES or tail[4:] != b"PAR1":
@@ -34,6 +43,47 @@ def check_tail(raw: Any, size: int) -> None:
     length = int.from_bytes(tail[:4], "little")
     if length > min(MAX_FOOTER_BYTES, size - TAIL_BYTES):
         raise Refused(f"a footer of {length:,} bytes")
+    raw.seek(size - TAIL_BYTES - length)
+    return bytes(raw.read(length))
+
+
+def check_chunks(footer: bytes, schema: Any) -> None:
+    """Look at what ends pyarrow's process where it is wrong: it asks for a column's facts without a net.
+
+    Args:
+        footer: its bytes.
+        schema: pyarrow's, of the columns as they are stored.
+
+    Raises:
+        Refused: a column has no facts, is encrypted, or counts its levels otherwise than its kind says.
+    """
+    try:
+        about, _ = read_struct(footer, 0, 0)
+    except Incomplete:
+        raise Refused("a footer that is cut short") from None
+    columns = [schema.column(place) for place in range(len(schema))]
+    for group in _structs(about.get(ROW_GROUPS)):
+        chunks = _structs(group.get(GROUP_COLUMNS))
+        if len(chunks) != len(columns):
+            raise Refused("row groups of more or fewer columns than the file")
+        for chunk, column in zip(chunks, columns, strict=True):
+            facts = chunk.get(CHUNK_FACTS)
+            if not isinstance(facts, dict) or ENCRYPTION & set(chunk):
+                raise Refused("a column without facts, or an encrypted one")
+            sizes = facts.get(CHUNK_SIZES, {})
+            if not isinstance(sizes, dict) or not set(facts) >= NEEDED:
+                raise Refused("a column without facts")
+            levels = {2: column.max_repetition_level, 3: column.max_definition_level}
+            if any(sizes.get(number) and len(sizes[number]) != most + 1 for number, most in levels.items()):
+                raise Refused("a column that counts its levels otherwise than its kind says")
+            if 1 in sizes and column.physical_type != "BYTE_ARRAY":
+                raise Refused("a column that counts the bytes of what is no text")
+
+
+def _structs(found: Any) -> list[dict[int, Any]]:
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise Refused("a damaged footer")
+    return found
 
 
 def footer_fault(about: Any, limits: ParquetLimits, size: int) -> str | None:

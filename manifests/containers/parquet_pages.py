@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from relaionet.manifests.containers.limits import MIB, Refused
+from relaionet.manifests.containers.thrift import Incomplete, read_struct
 
 # a page's header may hold its smallest and its largest value
 MAX_HEADER_BYTES = 4 * MIB
-MOST_DEPTH = 8
 DICTIONARY_PAGE = 2
 # texts that each say how much of the one before they share
 DELTA_BYTE_ARRAY = 7
@@ -21,11 +21,6 @@ DELTA_BYTE_ARRAY = 7
 PAGE_RATIO, PAGE_FLOOR = 100, 64 * MIB
 # writers differ in whether a part's size counts the headers of its pages
 SLACK_BYTES = 1 * MIB
-STOP, TRUE, FALSE, BYTE, BINARY, DOUBLE, LIST, SET, MAP, STRUCT = 0, 1, 2, 3, 8, 7, 9, 10, 11, 12
-
-
-class _Incomplete(Exception):
-    """The header goes on behind the bytes that are there."""
 
 
 @dataclass(kw_only=True)
@@ -80,8 +75,8 @@ class PageWalk:
             fresh = bytes(data[at - place : at - place + MAX_HEADER_BYTES])
             told = self._waiting + fresh
             try:
-                fields, length = _read_struct(told, 0, 0)
-            except _Incomplete:
+                fields, length = read_struct(told, 0, 0)
+            except Incomplete:
                 if len(told) >= MAX_HEADER_BYTES:
                     raise Refused("a page with a header without end") from None
                 self._waiting = told
@@ -140,83 +135,3 @@ def walk_pages(walk: PageWalk, read: Callable[[int, int], bytes]) -> None:
             wanted *= 16
         else:
             wanted = 256
-
-
-def _read_struct(data: bytes, place: int, depth: int) -> tuple[dict[int, Any], int]:
-    """Fields of a struct in Thrift's compact form, by number, and where it ends; texts are passed over."""
-    if depth > MOST_DEPTH:
-        raise Refused("a damaged header of a page")
-    fields: dict[int, Any] = {}
-    number = 0
-    while True:
-        head = _byte(data, place)
-        place += 1
-        kind = head & 0x0F
-        if kind == STOP:
-            return fields, place
-        if head >> 4:
-            number += head >> 4
-        else:
-            number, place = _integer(data, place)
-        if kind in (TRUE, FALSE):
-            fields[number] = kind == TRUE
-        else:
-            fields[number], place = _read_value(data, place, kind, depth)
-
-
-def _read_value(data: bytes, place: int, kind: int, depth: int) -> tuple[Any, int]:
-    if kind in (4, 5, 6):
-        return _integer(data, place)
-    if kind == STRUCT:
-        return _read_struct(data, place, depth + 1)
-    if kind == BINARY:
-        length, place = _unsigned(data, place)
-        return None, _passed(data, place, length)
-    if kind in (TRUE, FALSE, BYTE):
-        return None, _passed(data, place, 1)
-    if kind == DOUBLE:
-        return None, _passed(data, place, 8)
-    if kind in (LIST, SET):
-        head = _byte(data, place)
-        place += 1
-        count = head >> 4
-        if count == 15:
-            count, place = _unsigned(data, place)
-        if count > MAX_HEADER_BYTES or depth > MOST_DEPTH:
-            raise Refused("a damaged header of a page")
-        for _ in range(count):
-            _, place = _read_value(data, place, head & 0x0F, depth + 1)
-        return None, place
-    raise Refused("a damaged header of a page")
-
-
-def _byte(data: bytes, place: int) -> int:
-    if place >= len(data):
-        raise _Incomplete
-    return data[place]
-
-
-def _passed(data: bytes, place: int, length: int) -> int:
-    if length > MAX_HEADER_BYTES:
-        raise Refused("a damaged header of a page")
-    if place + length > len(data):
-        raise _Incomplete
-    return place + length
-
-
-def _unsigned(data: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        one = _byte(data, place)
-        place += 1
-        value |= (one & 0x7F) << shift
-        if not one & 0x80:
-            return value, place
-        shift += 7
-        if shift > 63:
-            raise Refused("a damaged header of a page")
-
-
-def _integer(data: bytes, place: int) -> tuple[int, int]:
-    value, place = _unsigned(data, place)
-    return (value >> 1) ^ -(value & 1), place

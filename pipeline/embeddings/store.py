@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.files import digest_of, file_sha256, read_json, write_atomic, write_json
+from relaionet.manifests.files import digest_of, file_sha256, read_json_object, write_atomic, write_json
 from relaionet.pipeline.arrays import map_npy
 from relaionet.pipeline.embeddings.metadata import column_names, make_ids, read_metadata
 
@@ -83,7 +83,7 @@ def has_embeddings(folder: Path, shard: int) -> bool:
 
 def embeddings_digest(folder: Path, shard: int) -> str:
     """Digest of what was written: the vectors and the metadata of one shard."""
-    return digest_of(read_json(_paths(folder, shard)[2]))
+    return digest_of(read_json_object(_paths(folder, shard)[2]))
 
 
 def keep_embeddings(folder: Path, shards: Collection[int]) -> None:
@@ -150,7 +150,7 @@ def _read_shard(folder: Path, shard: str) -> StoredEmbeddings:
     if not metadata_path.is_file():
         raise BadInput(f"{metadata_path} is missing; {array_path.name} cannot be read without it.")
     if note_path.exists():
-        note = read_json(note_path)
+        note = read_json_object(note_path)
         sums = (file_sha256(array_path), file_sha256(metadata_path))
         if sums != (note.get("array_sha256"), note.get("metadata_sha256")):
             raise Corrupt(f"{array_path} or its metadata is not what {note_path.name} says; delete it and run again.")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt, nearest_name
-from relaionet.manifests.files import digest_of, file_sha256, read_json, write_atomic, write_json
+from relaionet.manifests.files import digest_of, file_sha256, read_json_object, write_atomic, write_json
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import alive
 from relaionet.manifests.tables.screens import REFERENCES
@@ -66,12 +66,12 @@ class StoredReference:
     @property
     def pictures_count(self) -> int:
         """How many pictures it holds, without the files that are none."""
-        return int(read_json(self.folder / SET_FILE)["pictures_count"])
+        return int(read_json_object(self.folder / SET_FILE)["pictures_count"])
 
     @property
     def pictures_folder(self) -> Path | None:
         """Where the pictures lay when they were added; None in a set that was added before that was noted."""
-        folder = read_json(self.folder / SET_FILE).get("pictures_folder")
+        folder = read_json_object(self.folder / SET_FILE).get("pictures_folder")
         return None if folder is None else Path(folder)
 
     @property

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.files import read_json, write_json
+from relaionet.manifests.files import read_json_object, write_json
 from relaionet.manifests.release.release import Release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, SPLIT, shape_table
@@ -151,7 +151,7 @@ def read_split(path: Path) -> Split:
     path = Path(path).absolute()
     if not (path / INFO_FILE).is_file():
         raise BadInput(f"{path} holds no finished split ({INFO_FILE} is missing); run `relaionet rebuild` again.")
-    info, rows = read_json(path / INFO_FILE), read_table(path)
+    info, rows = read_json_object(path / INFO_FILE), read_table(path)
     if rows is None:
         raise Corrupt(f"{Store(path).path(SPLIT)} is missing; run `relaionet rebuild` again, nothing is fetched twice.")
     kept = rows.filter("kept").select("candidate_id", "wnid", "class_index", "image_sha256", "path", "bytes_count")

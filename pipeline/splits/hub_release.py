@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.files import read_json
+from relaionet.manifests.files import read_json_object
 from relaionet.manifests.release.info import INFO_FILE
 from relaionet.manifests.release.release import check_release, find_release
 from relaionet.manifests.replacing import drop_parts, replacing
@@ -74,7 +74,7 @@ def _copy_files(source: Path, names: list[str], place: Path) -> None:
 
 def _file_names(release: Path) -> list[str]:
     """The files a release says it consists of; a stranger's names are no patterns and lead nowhere else."""
-    told = read_json(release / INFO_FILE)
+    told = read_json_object(release / INFO_FILE)
     files = told.get("files") if isinstance(told, dict) else None
     if not isinstance(files, dict) or not files:
         raise BadInput(f"{release / INFO_FILE} names no files; it is no release.")

@@ -9,7 +9,7 @@ from typing import Literal
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.files import digest_of, read_json
+from relaionet.manifests.files import digest_of, read_json_object
 from relaionet.manifests.places import local_path
 from relaionet.manifests.release.release import Release
 from relaionet.manifests.store import Store
@@ -131,7 +131,7 @@ def plan_split(
 
 def _find_finished(out: Path, digest: str, files: dict[str, int]) -> pl.DataFrame | None:
     """SPLIT of a split that is finished with these settings, every picture kept being where it belongs."""
-    info = read_json(out / INFO_FILE) if (out / INFO_FILE).exists() else None
+    info = read_json_object(out / INFO_FILE) if (out / INFO_FILE).exists() else None
     table = read_table(out) if isinstance(info, dict) and info.get("build_digest") == digest else None
     return table if table is not None and set(table.filter("kept")["path"]) <= files.keys() else None
 
@@ -168,7 +168,7 @@ def build_digest(release: Release, config: SplitConfig, attempts: Attempts) -> s
 
 def _check_own(out: Path, release: Release, attempts: Attempts) -> None:
     """Refuse a folder that holds something else: what is not of the split is removed from its images."""
-    held = read_json(out / INFO_FILE) if (out / INFO_FILE).exists() else {}
+    held = read_json_object(out / INFO_FILE) if (out / INFO_FILE).exists() else {}
     held = held if isinstance(held, dict) else {}
     if attempts.are_of_another_release() or held.get("release_digest", release.info.digest) != release.info.digest:
         name = held.get("release", "another release")
