@@ -67,7 +67,7 @@ def protocols_table() -> str:
 def protocol_lines() -> list[str]:
     """What `relaionet metrics --protocols` prints."""
     return [
-        f"{one.name:<10} v{one.version}  {one.size_px} px ({_resize(one.real)}), {one.fd_name} from "
+        f"{one.name:<10} v{one.version}  files {one.decode}, {one.size_px} px ({_resize(one.real)}), {one.fd_name} from "
         f"{one.fd_extractor}, IS in {_score(one)}, alignment {one.alignment}"
         for one in find_protocols().values()
     ]
@@ -78,7 +78,7 @@ def _resize(resize: Resize) -> str:
 
 
 def _images(protocol: Protocol) -> str:
-    size = f"{protocol.size_px} × {protocol.size_px}"
+    size = f"files {protocol.decode}; {protocol.size_px} × {protocol.size_px}"
     if protocol.real == protocol.generated:
         return f"{size}, {_resize(protocol.real)}"
     return f"{size}, real {_resize(protocol.real)}; generated {_resize(protocol.generated)}"
