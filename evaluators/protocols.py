@@ -101,6 +101,7 @@ PROTOCOLS = {
     for protocol in (
         Protocol(
             name="miniature",
+            version="2",
             meaning="the built-in miniature's own models; needs no download, says nothing about reLAIONet",
             size_px=32,
             decode="as shown",
@@ -149,6 +150,7 @@ PROTOCOLS = {
         # aspect kept, one antialiased resize, never rounded, KID for images made for given classes
         Protocol(
             name="ours",
+            version="2",
             meaning="aspect kept, one antialiased resize, never rounded, KID for images made for given classes",
             size_px=299,
             decode="as shown",

@@ -67,8 +67,8 @@ def protocols_table() -> str:
 def protocol_lines() -> list[str]:
     """What `relaionet metrics --protocols` prints."""
     return [
-        f"{one.name:<10} v{one.version}  files {one.decode}, {one.size_px} px ({_resize(one.real)}), {one.fd_name} from "
-        f"{one.fd_extractor}, IS in {_score(one)}, alignment {one.alignment}"
+        f"{one.name:<10} v{one.version}  files {one.decode}, {one.size_px} px ({_resize(one.real)}), "
+        f"{one.fd_name} from {one.fd_extractor}, IS in {_score(one)}, alignment {one.alignment}"
         for one in find_protocols().values()
     ]
 
