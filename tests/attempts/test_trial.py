@@ -33,7 +33,7 @@ def test_what_is_raised_is_a_way_in() -> None:
 
 # module of attempts, kind of attempts, where the door is, its name, at least so many ways in without it
 DOORS = [
-    ("texts.terminal", "Terminal: progress of a flow", "relaionet.flows.runs.console", "show_text", 20),
+    ("texts.terminal", "Terminal: progress of a flow", "relaionet.flows.runs.reporter", "show_text", 20),
     ("texts.terminal", "Terminal: errors and tracebacks", "relaionet.manifests.errors", "show_text", 20),
     ("texts.pages", "Pages: addresses of links and pictures", "relaionet.flows.pages.frame", "PATH", 10),
     ("texts.documents", "Markdown: a release's card", "relaionet.manifests.release.card", "escape_markdown", 15),
