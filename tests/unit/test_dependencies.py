@@ -18,7 +18,7 @@ EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 # they run in other environments, which have their own packages
 ELSEWHERE = (
     "evaluators/generators/entries/commands/", "evaluators/features/rater_commands.py", "tests/bench/peers/",
-    "tests/contract/clip_retrieval_back.py", "tests/contract/flax_networks.py",
+    "tests/contract/clip_retrieval_back.py", "tests/contract/flax_networks.py", "tests/fuzz/guided.py",
 )  # fmt: skip
 # declared, though no module of ours imports it
 NOT_IMPORTED = {

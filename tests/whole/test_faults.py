@@ -10,7 +10,7 @@ import pytest
 
 from relaionet.pipeline.images.decode import open_image
 from relaionet.pipeline.images.perceptual_hash import phash_hex
-from relaionet.pipeline.images.picture import make_upright
+from relaionet.pipeline.images.picture import show_picture
 from tests.fakes.web.catalogue import FAULTS, MAX_PIXELS, UNUSUAL, Fault
 from tests.fakes.web.pictures import base_picture
 from tests.fakes.web.table import fetch_faults, render_table, stored_table
@@ -54,7 +54,7 @@ def test_unusual_pictures_decode_to_the_right_one(fetched) -> None:
         with open_image((images / row["path"]).read_bytes(), MAX_PIXELS) as image:
             assert image.mode == fault.mode, fault.what
             assert phash_hex(image) == row["phash"], fault.what
-            assert difference(make_upright(image), base, fault) < 6, fault.what
+            assert difference(show_picture(image), base, fault) < 6, fault.what
     animated = [fault.what for fault, row in cases if row["is_animated"]]
     assert animated == ["animated GIF", "animated WebP", "animated PNG"]
 

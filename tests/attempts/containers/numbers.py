@@ -61,7 +61,7 @@ def archives() -> Iterator[tuple[str, str, bytes]]:
     second = good.find(b"PK\x01\x02", entry + 1)
     yield "npz: members on each other", "both at 0", good[: second + 42] + bytes(4) + good[second + 46 :]
     yield "npz: encrypted", "flag 1", good[: entry + 8] + b"\1\0" + good[entry + 10 :]
-    yield "npz: cut short", "half of it", good[: len(good) // 2]
+    yield "npz: cut in half", "half of it", good[: len(good) // 2]
     yield "npz: no zip", "PK", b"PK" * 100
 
 
