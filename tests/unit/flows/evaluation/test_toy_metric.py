@@ -103,7 +103,7 @@ def test_it_is_listed_for_people(made: Path) -> None:
     (line,) = [line for line in listed.splitlines() if line.startswith(NAME)]
     assert line.split(maxsplit=2)[2] == f"neither  {NAME}  how bright the images are, 0 black to 1 white"
     assert f"| {NAME} | `{NAME}` | features | how bright" in metrics_table()
-    assert "| `dark and light` v1 | the miniature's, and how bright the images are |" in protocols_table()
+    assert "| `dark and light` v2 | the miniature's, and how bright the images are |" in protocols_table()
     assert "dark and light" in CliRunner().invoke(main, ["metrics", "--protocols"]).output
     assert NAME in list_extras()
 
