@@ -23,9 +23,10 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import HEX_64, digest_of, file_sha256
 from relaionet.manifests.labels import find_label, labels_by_wnid
 from relaionet.pipeline.arrays import list_npz, map_npz, read_npz
+from relaionet.pipeline.images.decode import MAX_BYTES
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-MAX_IMAGE_BYTES, MAX_TABLE_BYTES = 200_000_000, 64 << 20
+MAX_TABLE_BYTES = 64 << 20
 SAMPLE_ID = re.compile(HEX_64 + r"(-\d+)?")
 
 
@@ -84,8 +85,8 @@ def _spans_in(path: Path) -> dict[str, tuple[int, int]]:
     except (Refused, OSError) as error:
         raise BadInput(f"samples {path} cannot be read: {error}.") from None
     longest = max((one.size for one in members), default=0)
-    if longest > MAX_IMAGE_BYTES:
-        raise BadInput(f"samples {path} holds an image of {longest:,} bytes; expected at most {MAX_IMAGE_BYTES:,}.")
+    if longest > MAX_BYTES:
+        raise BadInput(f"samples {path} holds an image of {longest:,} bytes; expected at most {MAX_BYTES:,}.")
     return {one.name: (one.start, one.size) for one in members}
 
 

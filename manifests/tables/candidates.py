@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from relaionet.manifests.tables.schema import STATUS, Table, columns
 
+# of a caption that are read, where no recipe says otherwise
+CAPTION_CHARS = 10_000
+
 NEIGHBOURS = Table(
     name="neighbours",
     columns=columns(

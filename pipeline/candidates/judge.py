@@ -15,6 +15,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import ALIVE, CANDIDATES, shape_table
+from relaionet.manifests.tables.candidates import CAPTION_CHARS
 from relaionet.pipeline.candidates.searched_rows import merge_neighbours
 from relaionet.pipeline.captions.lemma_match import name_classes
 from relaionet.pipeline.sources.schemas import check_schema
@@ -61,7 +62,7 @@ class CandidatesConfig:
     max_punsafe: float = 0.5
     max_pwatermark: float = 0.8
     max_url_chars: int = 4096
-    max_caption_chars: int = 10_000
+    max_caption_chars: int = CAPTION_CHARS
     rows_per_shard: int = 10_000
 
     def __post_init__(self) -> None:

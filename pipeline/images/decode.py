@@ -85,7 +85,7 @@ class StoredPicture:
         data: the bytes it was made of.
         width_px: as stored, at full scale.
         height_px: as stored, at full scale.
-        is_deep: the file holds 16 bits a channel.
+        is_wide: the file holds 16 bits a channel.
         notes: what was left out of the decode, in words.
     """
 
@@ -93,7 +93,7 @@ class StoredPicture:
     data: bytes
     width_px: int
     height_px: int
-    is_deep: bool
+    is_wide: bool
     notes: tuple[str, ...]
 
     @property
@@ -137,8 +137,8 @@ def open_image(
         image.draft(None, (reduced_side_px, reduced_side_px))  # of other formats nothing changes
     if is_decoded:
         _load(image)
-    is_deep = image.mode.startswith("I") or (data.startswith(SIGNATURE) and data[24:25] == b"\x10")
-    return StoredPicture(image=image, data=data, width_px=width_px, height_px=height_px, is_deep=is_deep, notes=notes)
+    is_wide = image.mode.startswith("I") or (data.startswith(SIGNATURE) and data[24:25] == b"\x10")
+    return StoredPicture(image=image, data=data, width_px=width_px, height_px=height_px, is_wide=is_wide, notes=notes)
 
 
 def _read_bounded(file: Path, max_bytes: int) -> bytes:

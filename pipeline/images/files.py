@@ -18,7 +18,7 @@ import polars as pl
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables.adoption import PICTURES
 from relaionet.manifests.tables.schema import ALIVE, shape_table
-from relaionet.pipeline.images.decode import BrokenImage
+from relaionet.pipeline.images.decode import MAX_BYTES, BrokenImage
 from relaionet.pipeline.images.fingerprints import VERSION as FINGERPRINT_VERSION
 from relaionet.pipeline.images.fingerprints import take_fingerprints
 from relaionet.pipeline.images.parquet import PARQUET, batched, count_parquet_rows, in_parquet, read_parquet_bytes
@@ -43,7 +43,7 @@ class PictureLimits:
         threads: files read and decoded at once; None takes one per core.
     """
 
-    max_bytes: int = 200_000_000
+    max_bytes: int = MAX_BYTES
     max_pixels: int = 179_000_000
     threads: int | None = None
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # a new one where any picture's pixels change; results made of pictures hold it in their digests
 VERSION = "2"
 ORIENTATION_TAG = 0x0112
-# where nobody says otherwise: more than any camera's, little enough for memory
-MAX_PIXELS = 200_000_000
+# where nobody says otherwise: Pillow itself refuses little more
+MAX_PIXELS = 178_000_000
 # ways in which a file's stored pixels differ from what is shown
 Oddity = Literal["turned", "transparent", "wide", "managed"]
 _TURNS = {
@@ -110,17 +110,17 @@ def show_picture(picture: StoredPicture | Image.Image) -> Image.Image:
     Raises:
         BrokenImage: its colours, its palette or its transparency make no sense.
     """
-    image, is_deep = (picture.image, picture.is_deep) if isinstance(picture, StoredPicture) else (picture, False)
+    image, is_wide = (picture.image, picture.is_wide) if isinstance(picture, StoredPicture) else (picture, False)
     try:
-        return _show(image, is_deep)
+        return _show(image, is_wide)
     except DECODE_ERRORS as error:
         raise explain_failure(error) from None
 
 
-def _show(image: Image.Image, is_deep: bool) -> Image.Image:
+def _show(image: Image.Image, is_wide: bool) -> Image.Image:
     image.load()  # Pillow itself turns a TIFF upright, and says so no sooner
     turn = _TURNS.get(_orientation(image))
-    colours, alpha = _split_alpha(image, is_deep)
+    colours, alpha = _split_alpha(image, is_wide)
     gamma = None if "srgb" in image.info else image.info.get("gamma")
     shown = _lay_on_white(to_srgb(colours, image.info.get("icc_profile"), gamma), alpha)
     if turn is not None:
@@ -138,7 +138,7 @@ def measure_clear(picture: StoredPicture) -> float:
     Args:
         picture: from `open_image`.
     """
-    _, alpha = _split_alpha(picture.image, picture.is_deep)
+    _, alpha = _split_alpha(picture.image, picture.is_wide)
     return 0.0 if alpha is None else sum(alpha.histogram()[:128]) / (alpha.width * alpha.height)
 
 
@@ -156,13 +156,13 @@ def _orientation(image: Image.Image) -> int:
         return 1  # EXIF data that is none
 
 
-def _split_alpha(image: Image.Image, is_deep: bool) -> tuple[Image.Image, Image.Image | None]:
+def _split_alpha(image: Image.Image, is_wide: bool) -> tuple[Image.Image, Image.Image | None]:
     """Colours (L, 1, RGB, CMYK, LAB, YCbCr or HSV) and opacity (L; None where nothing is transparent)."""
     clear = image.info.get("transparency")
     if image.mode.startswith("I") or image.mode == "F":
         return scale_wide_grey(image, clear if isinstance(clear, int) else None)
     if image.mode in ("RGB", "L") and clear is not None and not isinstance(clear, bytes):
-        return image, _find_clear(image, clear, is_deep)
+        return image, _find_clear(image, clear, is_wide)
     if image.mode in ("LA", "La"):
         grey, alpha = image.convert("LA").split()
         return grey, _unless_opaque(alpha)
@@ -199,13 +199,13 @@ def scale_wide_grey(image: Image.Image, clear: int | None = None) -> tuple[Image
     return Image.fromarray(values.clip(0, 255).astype(np.uint8)), alpha
 
 
-def _find_clear(image: Image.Image, clear: int | tuple[int, ...], is_deep: bool) -> Image.Image:
+def _find_clear(image: Image.Image, clear: int | tuple[int, ...], is_wide: bool) -> Image.Image:
     """Opacity of a picture that has one transparent colour."""
     import numpy as np
     from PIL import Image
 
     colour = np.atleast_1d(np.asarray(clear))
-    colour = colour >> (8 if is_deep or colour.max() > 255 else 0)
+    colour = colour >> (8 if is_wide or colour.max() > 255 else 0)
     values = np.asarray(image).reshape(image.height, image.width, -1)
     return Image.fromarray(np.where((values == colour).all(axis=-1), 0, 255).astype(np.uint8))
 

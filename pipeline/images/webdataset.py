@@ -18,16 +18,15 @@ from relaionet.manifests.containers.limits import Refused
 from relaionet.manifests.containers.tar import TarMember, walk_tar
 from relaionet.manifests.containers.texts import parse_json
 from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.tables.candidates import CAPTION_CHARS
+from relaionet.pipeline.images.decode import MAX_BYTES
 
 # the last are no pictures of ours: they become rows with a reason
 PICTURE_ENDINGS = (
     "jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif",
     "jpe", "jfif", "heic", "heif", "jxl", "jp2", "ppm", "svg",
 )  # fmt: skip
-MAX_BYTES = 200_000_000
 MAX_TEXT_BYTES = 1_000_000
-# of a caption, as everywhere
-MAX_CAPTION_CHARS = 10_000
 MAGIC = re.compile(r"[*?\[]")
 
 
@@ -265,7 +264,7 @@ def _as_sample(shard: Shard, name: str, member: TarMember, caption: bytes | None
         fault = f"longer than {MAX_BYTES:,} bytes"
     return Sample(
         image_path=f"{shard.title}/{name}",
-        caption=_as_text(text, MAX_CAPTION_CHARS),
+        caption=_as_text(text, CAPTION_CHARS),
         url=_as_text(url, MAX_TEXT_BYTES),
         file=shard.place,
         start=member.start,
@@ -287,7 +286,7 @@ def _read_file(folder: Path, path: str) -> Sample:
         caption = None
         if text.is_file():
             with text.open("rb") as stream:
-                caption = stream.read(MAX_TEXT_BYTES).decode(errors="replace")[:MAX_CAPTION_CHARS]
+                caption = stream.read(MAX_TEXT_BYTES).decode(errors="replace")[:CAPTION_CHARS]
         with file.open("rb"):
             pass
     except OSError as error:

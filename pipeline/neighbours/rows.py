@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 
 from relaionet.manifests.tables import NEIGHBOURS, shape_table
+from relaionet.manifests.tables.candidates import CAPTION_CHARS
 
 MAX_URL_CHARS = 10_000
-MAX_CAPTION_CHARS = 10_000
 MAX_SIDE_PX = 2**31 - 1
 # LAION-400M states words where the later sets state a probability
 NSFW_PUNSAFE = {"UNLIKELY": 0.0, "UNSURE": 0.5, "NSFW": 1.0}
@@ -49,8 +49,8 @@ def read_result(item: Any, rank: int, about: Mapping[str, str]) -> dict[str, Any
         return _malformed(row, "the result has no URL" if url is None or url == "" else "the URL is no text")
     if len(url) > MAX_URL_CHARS or not _is_text(url):
         return _malformed(row, f"URL longer than {MAX_URL_CHARS} characters" if _is_text(url) else "the URL is no text")
-    if isinstance(caption, str) and len(caption) > MAX_CAPTION_CHARS:
-        return _malformed(row, f"caption longer than {MAX_CAPTION_CHARS} characters")
+    if isinstance(caption, str) and len(caption) > CAPTION_CHARS:
+        return _malformed(row, f"caption longer than {CAPTION_CHARS} characters")
     row["url"] = url
     row["caption"] = caption.encode(errors="replace").decode() if isinstance(caption, str) else None
     row["candidate_id"] = sha256(url.encode()).hexdigest()

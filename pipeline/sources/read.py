@@ -18,6 +18,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.files import file_sha256
+from relaionet.manifests.tables.candidates import CAPTION_CHARS
 from relaionet.pipeline.sources.files import SourceFile, list_files, short_names
 from relaionet.pipeline.sources.parquet import ParquetTable, look_at_parquet, read_parquet
 from relaionet.pipeline.sources.schemas import check_schema
@@ -165,7 +166,11 @@ def identify_file(file: SourceFile, table: ParquetTable | TextTable) -> str:
 
 
 def read_batches(
-    source: Source, *, skip: Mapping[str, int] | None = None, batch_rows: int = BATCH_ROWS, max_chars: int = 10_000
+    source: Source,
+    *,
+    skip: Mapping[str, int] | None = None,
+    batch_rows: int = BATCH_ROWS,
+    max_chars: int = CAPTION_CHARS,
 ) -> Iterator[pl.DataFrame]:
     """Rows of a source under our names, in order; one batch is read ahead.
 

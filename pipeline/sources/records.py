@@ -16,6 +16,7 @@ look like rows by themselves: some of the lines of such a file end with CR, othe
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ MAX_FIELD_LINES = 1000
 QUOTE = '"'
 LONE_CR = "\udc0d"  # no bytes are decoded to it
 FAULT_LINE, FAULT_QUOTE = "line", "quote"
+ADDRESS = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*:)?//\S+|www\.\S+|data:image/\S+|[^\s/]+\.[a-z]{2,}/\S+|"
+    r"\S+\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic)(?:[?#]\S*)?", re.IGNORECASE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +59,8 @@ class RowShape:
 
 
 def is_address(field: str) -> bool:
-    """True for a field that holds an address and nothing else."""
-    text = field.strip().lstrip(QUOTE)
-    return text[:8].lower().startswith(("http://", "https://")) and not any(map(str.isspace, text))
+    """True for a field that holds nothing but an address: a URL with or without its scheme, or a picture's path."""
+    return ADDRESS.fullmatch(field.strip().strip(QUOTE)) is not None
 
 
 def _alone(line: str, separator: str) -> list[str]:

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -133,14 +134,29 @@ class Page:
             self.process.wait()
 
 
-@pytest.fixture
-def page():
-    executable = os.environ.get("RELAIONET_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if not executable:
-        pytest.skip("Debian's chromium is not installed (apt-get install chromium)")
+NO_BROWSER = "Debian's chromium is not installed (apt-get install chromium)"
+
+
+def find_browser() -> str | None:
+    """Where Chromium is; None where it is not installed."""
+    return os.environ.get("RELAIONET_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@contextmanager
+def open_page(executable: str):
+    """A blank page of a Chromium of its own, which ends with it."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         tab = Page(executable, folder)
         try:
             yield tab
         finally:
             tab.close()
+
+
+@pytest.fixture
+def page():
+    executable = find_browser()
+    if not executable:
+        pytest.skip(NO_BROWSER)
+    with open_page(executable) as tab:
+        yield tab

@@ -12,14 +12,9 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import os
-import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +23,7 @@ from PIL import Image
 
 from relaionet.pipeline.images.decode import BrokenImage, open_image
 from relaionet.pipeline.images.picture import read_picture, show_picture
-from tests.browser.conftest import Page
+from tests.browser.conftest import NO_BROWSER, Page, find_browser, open_page
 
 SIDE_PX = 64
 # grey levels by which two ways of scaling and two sets of colour tables may differ, on the mean
@@ -68,20 +63,6 @@ class Outcome:
     apart: float | None = None
     is_shown: bool
     is_animated: bool = False
-
-
-@contextmanager
-def open_browser() -> Iterator[Page]:
-    """A blank page of a headless Chromium."""
-    executable = os.environ.get("RELAIONET_CHROMIUM") or shutil.which("chromium")
-    if not executable:
-        sys.exit("Debian's chromium is not installed (apt-get install chromium).")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        page = Page(executable, folder)
-        try:
-            yield page
-        finally:
-            page.close()
 
 
 def small(image: Image.Image) -> np.ndarray:
@@ -149,7 +130,8 @@ def main() -> None:
     print("| files of | files | read | as Chromium shows it | animated | Chromium shows nothing | refused | slowest |")
     print("|---|---|---|---|---|---|---|---|")
     odd: list[Outcome] = []
-    with open_browser() as page:
+    executable = find_browser() or sys.exit(f"{NO_BROWSER}.")
+    with open_page(executable) as page:
         for folder in sorted(path for path in asked.folder.iterdir() if path.is_dir()):
             files = sorted(path for path in folder.rglob("*") if path.is_file())
             names = [path.relative_to(asked.folder).as_posix() for path in files]

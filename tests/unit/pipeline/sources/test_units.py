@@ -209,3 +209,36 @@ def test_packed_tables_that_are_cut_or_changed_are_refused_by_name_or_read(
     if bytes(packed) == whole:
         assert (rows is None) == (cut < len(whole)) or cut == 0
         assert rows is None or rows.height == (len(lines) - (kind != "jsonl") if cut else 0)
+
+
+ADDRESSES = {
+    "URL": "http://a.example/{}.jpg", "no scheme": "//cdn.example/{}.jpg", "www": "www.a.example/{}",
+    "host and path": "a.example/pictures/{}", "path": "train/n01440764/{}.JPEG", "name": "{}.png",
+    "bucket": "s3://bucket/{}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES.values(), ids=list(ADDRESSES))
+@pytest.mark.parametrize(("opens", "closes"), [(3, 9), (3, 50), (0, 59), (17, 18), (40, None)])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_stray_quote_costs_its_own_line_whatever_addresses_look_like(
+    tmp_path: Path, address: str, opens: int, closes: int | None, is_first: bool
+) -> None:
+    lines = ["url,caption" if is_first else "caption,url"]
+    for number in range(60):
+        caption = f"{chr(34) if number in (opens, closes) else ''}a goldfish {number}"
+        pair = (address.format(number), caption)
+        lines.append(",".join(pair if is_first else reversed(pair)))
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    rows = rows_of(tmp_path / "t.csv")
+    assert rows.height == 60
+    assert rows.filter(pl.col("fault").is_not_null()).height == (1 if closes is None else 2)
+
+
+@pytest.mark.parametrize("address", ADDRESSES.values(), ids=list(ADDRESSES))
+def test_a_caption_of_several_lines_stays_one_row(tmp_path: Path, address: str) -> None:
+    caption = "A goldfish, orange,\nin a bowl (see the shop, www. below):\n\nhttp: it is, perhaps, 5 inch"
+    lines = [f'{address.format(number)},"{caption}"\n' for number in range(9)]
+    (tmp_path / "t.csv").write_text("url,caption\n" + "".join(lines))
+    rows = rows_of(tmp_path / "t.csv")
+    assert rows["caption"].to_list() == [caption] * 9
