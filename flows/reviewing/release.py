@@ -12,7 +12,6 @@ from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_table
 from relaionet.manifests.release.decisions import join_questions
-from relaionet.manifests.release.manifest_check import LATER_COLUMNS
 from relaionet.manifests.release.release import VECTORS_FILE, make_release
 from relaionet.manifests.replacing import replacing
 from relaionet.manifests.tables import (
@@ -25,6 +24,7 @@ from relaionet.manifests.tables import (
     TASKS,
     VERDICTS,
     alive,
+    fill_later,
     shape_table,
 )  # fmt: skip
 
@@ -89,15 +89,12 @@ def make_manifest(run: Run) -> pl.DataFrame:
         (DOWNLOADS, ["image_sha256", "bytes_count", "width_px", "height_px", "format", "fetched_at"]),
         (EMBEDDINGS, ["phash", "thumbprint", "fingerprint_version"]),
     ):
-        about = alive(run.store.read_all(table))
-        # a run that was curated before a column was there
-        later = [pl.lit(None, kind).alias(name) for name, kind in LATER_COLUMNS.items() if name not in about.columns]
-        about = about.with_columns(later).select("candidate_id", *columns)
+        # a run that was curated before a column was there has null in it
+        about = fill_later(alive(run.store.read_all(table)), MANIFEST, columns).select("candidate_id", *columns)
         rows = rows.join(about, on="candidate_id", how="left")
     rows = rows.join(_proposed_scores(run), on=["candidate_id", "wnid"], how="left")
     labels = labels_table().select("wnid", "class_index", pl.col("name").alias("class_name"))
     rows = rows.join(labels, on="wnid", how="left").sort("class_index", "candidate_id")
-    rows = rows.with_columns(path=pl.lit(None, pl.String))
     return shape_table(rows, MANIFEST)
 
 

@@ -34,10 +34,11 @@ RELEASED_DECISIONS = Table(
     is_control          bool  a hidden control with a known answer
     control_wnid        str   its true class; null where it is no control
     answers_wanted_count i32  answers that round was to bring; null: as many as the stated rules say
+    wnids               strs  the classes it shows, where choice is `several` and they were named; null else
     """
     ),
     key=("annotation_id", "at"),
-    later=("answers_wanted_count",),
+    later=("answers_wanted_count", "wnids"),
 )
 
 
@@ -74,6 +75,8 @@ def check_decisions(rows: pl.DataFrame) -> pl.DataFrame:
         "other_wnid is no ImageNet-1k wnid": pl.col("other_wnid").is_null() | pl.col("other_wnid").is_in(wnids),
         "proposed_wnid is no ImageNet-1k wnid": pl.col("proposed_wnid").is_in(wnids),
         "control_wnid is no ImageNet-1k wnid": pl.col("control_wnid").is_null() | pl.col("control_wnid").is_in(wnids),
+        "wnids are no ImageNet-1k wnids": pl.col("wnids").is_null()
+        | pl.col("wnids").list.eval(pl.element().is_in(wnids)).list.all(),
         "is_control, at, round or annotation_id is missing": pl.all_horizontal(
             pl.col("is_control", "at", "round", "annotation_id").is_not_null()
         ),

@@ -15,15 +15,15 @@ import polars as pl
 
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.release.info import FORMAT
-from relaionet.manifests.tables import MANIFEST
+from relaionet.manifests.tables import EVIDENCE, MANIFEST, WITHDRAWN
 
 # columns later than the first release: in format 0 the digest leaves them out where they are all null
-LATER_THAN_FORMAT_0 = ("thumbprint", "path", "fingerprint_version")
+LATER_THAN_FORMAT_0 = MANIFEST.later
 
 
 def content_digest(
     rows: pl.DataFrame, name: str, notes: Mapping[str, Any], decisions: pl.DataFrame | None = None,
-    *, format: int = FORMAT,
+    evidence: pl.DataFrame | None = None, withdrawn: pl.DataFrame | None = None, *, format: int = FORMAT,
 ) -> str:  # fmt: skip
     """Digest of a release's content, sha256, 64 hex digits.
 
@@ -32,12 +32,15 @@ def content_digest(
         name: of the release.
         notes: as in `ReleaseInfo`.
         decisions: what decisions.parquet holds, None where there is none.
+        evidence: what evidence.parquet holds; before format 3 there was none.
+        withdrawn: what withdrawn.parquet holds; before format 3 there was none.
         format: whose rule is to be used.
     """
     if format == 0:
         return digest_of(_digest_format_0(rows), name, notes)
-    voted = rows_digest(decisions, ("candidate_id", "annotation_id", "at")) if decisions is not None else None
-    return digest_of(format, rows_digest(rows, ("candidate_id",)), name, notes, voted)
+    keys = ((decisions, ("candidate_id", "annotation_id", "at")), (evidence, EVIDENCE.key), (withdrawn, WITHDRAWN.key))
+    beside = [rows_digest(table, key) if table is not None else None for table, key in keys[: 1 if format < 3 else 3]]
+    return digest_of(format, rows_digest(rows, ("candidate_id",)), name, notes, *beside)
 
 
 def rows_digest(rows: pl.DataFrame, key: Sequence[str]) -> str:

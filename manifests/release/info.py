@@ -5,6 +5,8 @@ format 1   `format`, `needs_relaionet`; the digest is over rows as JSON without 
            changes no older digest; decisions.parquet may lie beside the manifest; a row may have a path and no URL
 format 2   fingerprints of the picture as it is shown: the manifest's `fingerprint_version` says of each row which they
            are, and a row without one has those of version 1
+format 3   a row may have several addresses (`other_urls`), several classes (`wnids`), a path and a URL, and may be of
+           the core (`is_core`); evidence.parquet and withdrawn.parquet may lie beside the manifest
 
 A format that was ever written stays readable; a new one gets a new number and a new line here.
 """
@@ -23,7 +25,7 @@ from relaionet.manifests.containers.texts import parse_json
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import HEX_64
 
-FORMAT = 2
+FORMAT = 3
 # the first version of this package that reads FORMAT
 NEEDS_RELAIONET = "0.1.0"
 INFO_FILE = "release.json"
@@ -42,7 +44,7 @@ class ReleaseInfo:
         created: UTC, ISO 8601.
         rows_count: rows of the manifest.
         classes_count: classes with at least one row.
-        digest: of the rows, the decisions, the name and the notes; equal content has equal digests.
+        digest: of the rows, what lies beside them, the name and the notes; equal content has equal digests.
         files: file name -> sha256 of its bytes, hex; all files but this one.
         class_counts: wnid -> rows.
         notes: how it was made: `miniature` and `simulated_reviewers` (true or false), `agreement`, `settings`,

@@ -8,7 +8,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import HEX_64
-from relaionet.manifests.labels import labels_table
+from relaionet.manifests.labels import labels_by_wnid, labels_table
 from relaionet.manifests.tables import MANIFEST, check_table, shape_table
 from relaionet.manifests.tables.releases import FINGERPRINT_VERSIONS
 
@@ -16,8 +16,9 @@ MAX_URL_CHARS = 8192
 MAX_PATH_CHARS = 1024
 MAX_CAPTION_CHARS = 1_000_000
 MAX_REVIEWERS = 10_000
-# columns later than the first release: a manifest without them is read as null there
-LATER_COLUMNS = {"thumbprint": pl.String, "path": pl.String, "fingerprint_version": pl.Int32}
+MAX_OTHER_URLS = 100
+MAX_WNIDS = 100
+WEB = r"^(?i:https?)://[^\s/?#]+[^\s\x00-\x1f\x7f-\x9f]*$"
 CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 # `ä/1 (2).jpg` is a path; `/etc`, `a/../b`, `C:\a`, `a//b` and `./a` are none
 NO_PATH = r"^/|\\|//|/$|^[A-Za-z]:|(^|/)\.{1,2}(/|$)|" + CONTROL
@@ -41,9 +42,8 @@ def shape_manifest(rows: pl.DataFrame) -> pl.DataFrame:
     Raises:
         BadInput: a column is missing, or holds something else than its type.
     """
-    missing = [pl.lit(None, kind).alias(name) for name, kind in LATER_COLUMNS.items() if name not in rows.columns]
     try:
-        return shape_table(rows.with_columns(missing), MANIFEST)
+        return shape_table(rows, MANIFEST)
     except pl.exceptions.PolarsError as error:
         raise BadInput(f"manifest: a column is not of its type: {str(error).splitlines()[0][:200]}.") from None
 
@@ -72,7 +72,8 @@ def check_manifest(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _expected_id(url: str | None, path: str | None, image_sha256: str) -> str:
-    return url_id(url) if url is not None else adopted_id(image_sha256, path or "")
+    # an adopted image stays the row it was when its address is found
+    return url_id(url) if path is None and url is not None else adopted_id(image_sha256, path or "")
 
 
 def _refuse(wrong: pl.DataFrame, rule: str, rows_count: int) -> None:
@@ -88,14 +89,16 @@ def _rules_of_ids() -> dict[str, pl.Expr]:
         "phash is no 16 hex digits": pl.col("phash").str.contains(r"^[0-9a-f]{16}$"),
         "thumbprint is no 768 hex digits": pl.col("thumbprint").fill_null("0" * 768).str.contains(r"^[0-9a-f]{768}$"),
         "fingerprint_version is unknown": pl.col("fingerprint_version").fill_null(1).is_in(FINGERPRINT_VERSIONS),
-        "url is not http(s)": pl.col("path").is_not_null()
-        | pl.col("url").str.contains(r"^(?i:https?)://[^\s/?#]+[^\s\x00-\x1f\x7f-\x9f]*$"),
-        "url and path stand both": pl.col("path").is_null() | pl.col("url").is_null(),
+        "url is not http(s)": pl.when(pl.col("url").is_null())
+        .then(pl.col("path").is_not_null())
+        .otherwise(pl.col("url").str.contains(WEB)),
+        "other_urls are no further http(s) addresses": _are_other_urls(),
         f"url is longer than {MAX_URL_CHARS} characters": _at_most("url", MAX_URL_CHARS),
         f"path is longer than {MAX_PATH_CHARS} characters": _at_most("path", MAX_PATH_CHARS),
         "path is no path inside a folder": ~pl.col("path").fill_null("a").str.contains(f"^$|{NO_PATH}"),
         "wnid is no ImageNet-1k wnid": pl.col("known_index").is_not_null(),
         "class_index is not the wnid's": pl.col("class_index") == pl.col("known_index"),
+        f"wnids are not 2 to {MAX_WNIDS} ImageNet-1k wnids with the label among them": _are_wnids(),
         "format is no file ending": pl.col("format").str.contains(r"^[a-z0-9]{1,8}$"),
     }
 
@@ -122,6 +125,31 @@ def _rules_of_numbers() -> dict[str, pl.Expr]:
         "selection_frac is not between 0 and 1": share.is_between(0, 1) | ((votes == 0) & share.is_null()),
         "confidence is not between 0 and 1": pl.col("confidence").is_between(0, 1) | pl.col("confidence").is_null(),
     }
+
+
+def _are_other_urls() -> pl.Expr:
+    """Null, or some addresses, each once, `url` not among them."""
+    urls, count = pl.col("other_urls"), pl.col("other_urls").list.len()
+    one = pl.element()
+    good = one.str.contains(WEB).fill_null(value=False) & (one.str.len_chars() <= MAX_URL_CHARS)
+    return urls.is_null() | (
+        count.is_between(1, MAX_OTHER_URLS)
+        & urls.list.eval(good).list.all()
+        & (urls.list.n_unique() == count)
+        & pl.col("url").is_not_null()
+        & ~urls.list.contains(pl.col("url"))
+    )
+
+
+def _are_wnids() -> pl.Expr:
+    wnids, count = pl.col("wnids"), pl.col("wnids").list.len()
+    known = list(labels_by_wnid())
+    return wnids.is_null() | (
+        count.is_between(2, MAX_WNIDS)
+        & wnids.list.eval(pl.element().is_in(known).fill_null(value=False)).list.all()
+        & (wnids.list.n_unique() == count)
+        & wnids.list.contains(pl.col("wnid"))
+    )
 
 
 def _at_most(column: str, chars: int) -> pl.Expr:

@@ -1,7 +1,7 @@
 """Releases: a manifest with everything needed to check it and to say what it is; written once, never changed.
 
     <folder>/<name>-v<n>/manifest.parquet  release.json  README.md  croissant.json
-        [decisions.parquet]  [vectors.parquet]
+        [decisions.parquet]  [evidence.parquet]  [withdrawn.parquet]  [vectors.parquet]
 
 A manifest read from anywhere is a stranger's: it is checked whole before anything is done with it.
 """
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from re import compile as pattern
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -22,6 +22,7 @@ from relaionet.manifests.containers.limits import ParquetLimits
 from relaionet.manifests.containers.parquet_table import read_guarded
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import file_sha256, write_json
+from relaionet.manifests.release.beside import EVIDENCE_FILE, WITHDRAWN_FILE, check_evidence, check_withdrawn
 from relaionet.manifests.release.card import write_card
 from relaionet.manifests.release.croissant import write_croissant
 from relaionet.manifests.release.decisions import DECISIONS_FILE, check_decisions, check_votes
@@ -48,6 +49,8 @@ class Release:
         info: `release.json`.
         manifest: MANIFEST rows.
         decisions: RELEASED_DECISIONS, the answers it rests on; None where it ships none.
+        evidence: EVIDENCE, what is known of each row; None where it ships none.
+        withdrawn: WITHDRAWN, what was taken out of the set; None where it ships none.
         remarks: what this version of relaionet does not know about it, in words.
     """
 
@@ -55,7 +58,27 @@ class Release:
     info: ReleaseInfo
     manifest: pl.DataFrame
     decisions: pl.DataFrame | None = None
+    evidence: pl.DataFrame | None = None
+    withdrawn: pl.DataFrame | None = None
     remarks: tuple[str, ...] = ()
+
+
+class Told(NamedTuple):
+    """The tables beside a manifest that are a part of the content; None where there is none."""
+
+    decisions: pl.DataFrame | None
+    evidence: pl.DataFrame | None
+    withdrawn: pl.DataFrame | None
+
+    def files(self) -> dict[str, pl.DataFrame]:
+        """File name -> table, of those there are."""
+        named = zip((DECISIONS_FILE, EVIDENCE_FILE, WITHDRAWN_FILE), self, strict=True)
+        return {name: table for name, table in named if table is not None}
+
+    def fits(self, format: int) -> bool:
+        """True where a format has a place for all there are."""
+        first = 3 if self.evidence is not None or self.withdrawn is not None else int(self.decisions is not None)
+        return format >= first
 
 
 def _versions(folder: Path) -> dict[str, list[int]]:
@@ -82,6 +105,8 @@ def make_release(
     name: str = "relaionet",
     notes: Mapping[str, Any],
     decisions: pl.DataFrame | None = None,
+    evidence: pl.DataFrame | None = None,
+    withdrawn: pl.DataFrame | None = None,
     vectors: pl.DataFrame | None = None,
 ) -> Path:
     """Write a manifest as the next version of a release.
@@ -92,6 +117,8 @@ def make_release(
         name: lower-case letters, digits, `.`, `_`, `-`.
         notes: as in `ReleaseInfo`; part of the content, so leave out what differs from run to run (times, paths).
         decisions: RELEASED_DECISIONS the votes rest on, to be shipped with it.
+        evidence: EVIDENCE, what is known of each row, to be shipped with it.
+        withdrawn: WITHDRAWN, to be shipped with it; none of its rows may be in the manifest.
         vectors: PICTURE_VECTORS of the images, to be shipped with it; made from the images, so no part of the content.
 
     Returns:
@@ -108,27 +135,30 @@ def make_release(
     if decisions is not None:
         decisions = check_decisions(decisions)
         check_votes(rows, decisions)
-    digests = {FORMAT: content_digest(rows, name, notes, decisions)}
+    evidence = check_evidence(evidence) if evidence is not None else None
+    withdrawn = check_withdrawn(withdrawn) if withdrawn is not None else None
+    told = Told(decisions=decisions, evidence=evidence, withdrawn=withdrawn)
+    digests = {FORMAT: content_digest(rows, name, notes, *told)}
     while True:
         versions = _versions(folder).get(name, [])
         for version in versions:
             path = folder / f"{name}-v{version}"
             info = read_info(path)
+            if not told.fits(info.format):  # with what the older format has no place for it is new content
+                continue
             if info.format not in digests:
-                told = decisions if info.format > 0 else None
-                digests[info.format] = content_digest(rows, name, notes, told, format=info.format)
-            # the older format has no place for decisions: with them it is new content
-            if info.digest == digests[info.format] and (info.format > 0 or decisions is None):
+                digests[info.format] = content_digest(rows, name, notes, *told, format=info.format)
+            if info.digest == digests[info.format]:
                 return path
         version = versions[-1] + 1 if versions else 1
-        written = _write_version(rows, folder, name, version, digests[FORMAT], notes, decisions, vectors)
+        written = _write_version(rows, folder, name, version, digests[FORMAT], notes, told, vectors)
         if written is not None:
             return written
 
 
 def _write_version(
     rows: pl.DataFrame, folder: Path, name: str, version: int, digest: str, notes: Mapping[str, Any],
-    decisions: pl.DataFrame | None, vectors: pl.DataFrame | None,
+    told: Told, vectors: pl.DataFrame | None,
 ) -> Path | None:  # fmt: skip
     """Write one version whole; None where another process took the number meanwhile."""
     path = folder / f"{name}-v{version}"
@@ -136,7 +166,7 @@ def _write_version(
     try:
         with replacing(path) as part:  # onto a folder that holds something, this fails: the first one there stays
             part.mkdir()
-            _write_files(part, rows, name, version, digest, notes, decisions, vectors)
+            _write_files(part, rows, name, version, digest, notes, told, vectors)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and (path / INFO_FILE).is_file():
             return None
@@ -146,13 +176,13 @@ def _write_version(
 
 def _write_files(
     part: Path, rows: pl.DataFrame, name: str, version: int, digest: str, notes: Mapping[str, Any],
-    decisions: pl.DataFrame | None, vectors: pl.DataFrame | None,
+    told: Told, vectors: pl.DataFrame | None,
 ) -> None:  # fmt: skip
     created = datetime.now(UTC).isoformat(timespec="seconds")
     counts = dict(rows.group_by("wnid").len().sort("wnid").iter_rows())
     write_parquet(part / MANIFEST_FILE, rows)
-    if decisions is not None:
-        write_parquet(part / DECISIONS_FILE, decisions)
+    for file, table in told.files().items():
+        write_parquet(part / file, table)
     if vectors is not None:
         write_parquet(part / VECTORS_FILE, check_table(shape_table(vectors, PICTURE_VECTORS), PICTURE_VECTORS))
     about: dict[str, Any] = {
@@ -160,7 +190,7 @@ def _write_files(
         "classes_count": len(counts), "digest": digest, "class_counts": counts, "notes": dict(notes),
         "format": FORMAT, "needs_relaionet": NEEDS_RELAIONET,
     }  # fmt: skip
-    write_card(part / CARD_FILE, about, rows, decisions.height if decisions is not None else 0)
+    write_card(part / CARD_FILE, about, rows, told.decisions.height if told.decisions is not None else 0)
     write_croissant(part / CROISSANT_FILE, about, file_sha256(part / MANIFEST_FILE))
     files = {file.name: file_sha256(file) for file in sorted(part.iterdir())}
     write_json(part / INFO_FILE, asdict(ReleaseInfo(**about, files=files)))
@@ -210,7 +240,14 @@ def _read(path: Path) -> tuple[Release, pl.DataFrame]:
     decisions = None
     if DECISIONS_FILE in info.files:
         decisions = check_decisions(_read_file(path, DECISIONS_FILE, info, DECISION_LIMITS)[0])
-    release = Release(path=path, info=info, manifest=rows, decisions=decisions, remarks=tuple(remarks))
+    beside = {
+        name: check(_read_file(path, file, info, DECISION_LIMITS)[0])
+        for name, file, check in (
+            ("evidence", EVIDENCE_FILE, check_evidence), ("withdrawn", WITHDRAWN_FILE, check_withdrawn)
+        )
+        if file in info.files
+    }  # fmt: skip
+    release = Release(path=path, info=info, manifest=rows, decisions=decisions, remarks=tuple(remarks), **beside)
     return release, pl.concat([shape_manifest(rows), content.select(extra)], how="horizontal")
 
 
@@ -245,7 +282,9 @@ def check_release(path: Path, say: Callable[[str], None] | None = None) -> Relea
     counts = dict(rows.group_by("wnid").len().iter_rows())
     found = {
         "rows_count": rows.height, "classes_count": len(counts), "class_counts": counts,
-        "digest": content_digest(content, info.name, info.notes, release.decisions, format=info.format),
+        "digest": content_digest(
+            content, info.name, info.notes, release.decisions, release.evidence, release.withdrawn, format=info.format
+        ),
     }  # fmt: skip
     for key, value in found.items():
         if getattr(info, key) != value:

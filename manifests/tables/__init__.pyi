@@ -2,7 +2,7 @@ from .candidates import CANDIDATES, CHOSEN, NEIGHBOURS, PASSED_OVER, TEXT_MATCHE
 from .catalogue import TABLES
 from .embeddings import DOWNLOADS, EMBEDDINGS, HITS
 from .proposals import PROPOSALS, ROUTED
-from .releases import MANIFEST
+from .releases import EVIDENCE, MANIFEST, WITHDRAWN
 from .reviews import DECISIONS, TASKS, VERDICTS
 from .schema import ALIVE, STATUS, Table, alive, check_table, columns, count_statuses, fill_later, shape_table
 from .scores import CLASS_SCORES, DIFFERENCES, SAMPLES, SCORES
@@ -20,6 +20,7 @@ __all__ = [
     "DIFFERENCES",
     "DOWNLOADS",
     "EMBEDDINGS",
+    "EVIDENCE",
     "HITS",
     "MANIFEST",
     "MEASURED",
@@ -39,6 +40,7 @@ __all__ = [
     "TEXTS_READ",
     "TEXT_MATCHES",
     "VERDICTS",
+    "WITHDRAWN",
     "Table",
     "alive",
     "check_table",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from relaionet.manifests.tables.candidates import CANDIDATES, CHOSEN, NEIGHBOURS, PASSED_OVER, TEXT_MATCHES
 from relaionet.manifests.tables.embeddings import DOWNLOADS, EMBEDDINGS, HITS
 from relaionet.manifests.tables.proposals import PROPOSALS, ROUTED
-from relaionet.manifests.tables.releases import MANIFEST
+from relaionet.manifests.tables.releases import EVIDENCE, MANIFEST, WITHDRAWN
 from relaionet.manifests.tables.reviews import DECISIONS, TASKS, VERDICTS
 from relaionet.manifests.tables.scores import CLASS_SCORES, DIFFERENCES, SAMPLES, SCORES
 from relaionet.manifests.tables.screens import COMPARED, MEASURED, SCREENED, TEXTS_READ
@@ -16,7 +16,7 @@ TABLES = {
     for table in (
         NEIGHBOURS, CANDIDATES, PASSED_OVER, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS,
         MEASURED, COMPARED, TEXTS_READ, SCREENED,
-        ROUTED, TASKS, DECISIONS, VERDICTS, MANIFEST, COMPARISONS, SPLIT, PICTURE_VECTORS,
+        ROUTED, TASKS, DECISIONS, VERDICTS, MANIFEST, EVIDENCE, WITHDRAWN, COMPARISONS, SPLIT, PICTURE_VECTORS,
         SAMPLES, SCORES, CLASS_SCORES, DIFFERENCES,
     )
 }  # fmt: skip

@@ -37,9 +37,11 @@ DECISIONS = Table(
     seconds             f64   time spent
     at                  time  when the answer was given or last changed, UTC
     annotation_id       i64   Label Studio's id of the answer; an answer changed later is a further row
+    wnids               strs  the classes it shows, where choice is `several` and they were named; null else
     """
     ),
     key=("annotation_id", "at"),
+    later=("wnids",),
 )
 
 
@@ -50,6 +52,7 @@ VERDICTS = Table(
     candidate_id        str   key
     proposed_wnid       str   class that was asked about
     wnid                str   class the reviewers settled on; null where none
+    wnids               strs  every class they settled on, the one above among them; null where it is that one alone
     votes_count         i32   answers counted
     yes_count           i32   answers for the settled class
     selection_frac      f64   yes_count / votes_count, 0 to 1
@@ -63,4 +66,5 @@ VERDICTS = Table(
         "reject": "settled that it is no picture of one class",
         "again": "undecided: needs more answers",
     },
+    later=("wnids",),
 )

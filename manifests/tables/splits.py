@@ -42,6 +42,7 @@ SPLIT = Table(
     candidate_id        str   key
     wnid                str   label
     class_index         i32   label, 0 to 999
+    wnids               strs  every class the picture shows, the label among them; null where it is the label alone
     path                str   image file relative to the split's folder; null where not kept
     aside_path          str   file of a picture that was fetched but is not kept, relative to the split's folder
     image_sha256        str   of the bytes now served; null where none came
@@ -54,6 +55,8 @@ SPLIT = Table(
         + """
     http_code           i32   the server's last answer; null where none came
     may_come_back       bool  the reason may pass: `--retry` asks again; null where bytes came
+    fetched_from        str   where the bytes came from, if not from the row's `url`: another address, or an archive's
+    archived_at         time  when the archive took the snapshot they are from, UTC; null where they are from none
     kept                bool  part of the split under the policy asked for
     """
         + STATUS
@@ -64,4 +67,5 @@ SPLIT = Table(
         "changed": "another picture now",
         "gone": "could not be fetched",
     },
+    later=("wnids", "fetched_from", "archived_at"),
 )

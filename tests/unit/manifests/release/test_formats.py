@@ -22,11 +22,13 @@ SHA256 = {
     "format-0": "2410ef565e86a7e525670c27144bfe794a33e800db9b50affecbdf8ff4827f8f",
     "format-1": "e79f78a37345e631aa156a7a07746c21e669d0f8f7a133ab65c54779866a7fbd",
     "format-2": "ecc7bbaf702b5bc6f6863328f40f7a28bebac06a5227aa5ca90078ddd903da5c",
+    "format-3": "eb8355486fb21ffa9420e4bebde03f8f2e9626c00720edbfa26407c31540ce23",
 }
 DIGESTS = {
     "format-0": "74495cc8a3be4b92bd6ace481cd085caec0f5d195d49f33fe8ec17a6cfcfcd78",
     "format-1": "728366972054c66649c1b67d0de633ee6209253bab81518c1efacfcf2ec5f59d",
     "format-2": "b56303ab631efb6c0bc39f30926a4c827815237ced8922182529e2b49b5f3781",
+    "format-3": "2427893ec5538ecbe467be9f0111e6964cd94c2238c7a2cca3b50be0c781dcbe",
 }
 
 
@@ -63,19 +65,20 @@ def test_a_frozen_release_is_read_for_ever(name: str, tmp_path: Path) -> None:
     assert (release.decisions is None) == (name == "format-0")
     # what fingerprints there are: none says 1, and nothing older than format 2 says otherwise
     assert release.manifest["fingerprint_version"].drop_nulls().to_list() == (
-        [2] * (release.manifest.height // 2) if name == "format-2" else []
+        [2] * (release.manifest.height // 2) if name >= "format-2" else []
     )
+    # nothing older than format 3 has several addresses, classes, or anything else beside the manifest
+    several = release.manifest.select("other_urls", "wnids", "is_core").null_count().row(0)
+    assert several == ((5, 5, 4) if name == "format-3" else (release.manifest.height,) * 3)
+    assert (release.evidence is not None, release.withdrawn is not None) == (name == "format-3",) * 2
 
     # the same content again is the same release, whatever format it was written in
     shutil.copytree(FROZEN / name, tmp_path / "again")
-    path = make_release(
-        release.manifest, tmp_path / "again", name="frozen", notes=release.info.notes, decisions=release.decisions
-    )
+    beside = {"decisions": release.decisions, "evidence": release.evidence, "withdrawn": release.withdrawn}
+    path = make_release(release.manifest, tmp_path / "again", name="frozen", notes=release.info.notes, **beside)
     assert path.name == "frozen-v1"
     # anew in today's format, nothing is lost
-    anew = make_release(
-        release.manifest, tmp_path / "anew", name="frozen", notes=release.info.notes, decisions=release.decisions
-    )
+    anew = make_release(release.manifest, tmp_path / "anew", name="frozen", notes=release.info.notes, **beside)
     assert diff_releases(release, check_release(anew)).is_empty()
 
 

@@ -60,7 +60,7 @@ def adopt(rows: pl.DataFrame, path: str | None) -> pl.DataFrame:
 URL = "http://user@example.org/%s"
 RULES = {
     "candidate_id is not that of its url": {"candidate_id": "0" * 64},
-    "url and path stand both": {"path": "a.jpg"},
+    "candidate_id is not that of its url or path": {"path": "a.jpg"},
     "url is not http": {"url": "javascript:alert(1)"},
     "url is not http(s)": {"url": URL % "\x1b[2J"},
     "url is not http ": {"url": URL % "\u0085"},
