@@ -74,11 +74,33 @@ def search_service(
     """
     check_neighbours(config)
     queries = make_queries(labels, config)
-    vectors: Sequence[np.ndarray | None] = [None] * len(queries)
+    vectors = None
     if config.takes_encoder:
         if encoder is None:
             raise BadInput('neighbours: encoder = "run" needs the run\'s encoder.')
-        vectors = list(embed_queries(queries, config, encoder))
+        vectors = embed_queries(queries, config, encoder)
+    return ask_service(queries, vectors, config, progress)
+
+
+def ask_service(
+    queries: Sequence[Query], vectors: np.ndarray | None, config: NeighboursConfig,
+    progress: Callable[[int], None] | None = None,
+) -> pl.DataFrame:  # fmt: skip
+    """Ask a clip-retrieval service some queries.
+
+    Args:
+        queries: what is asked.
+        vectors: [Q, D] unit rows of them; None lets the service embed.
+        config: what is asked for and how many; `service` must be set.
+        progress: called with the number of queries just done.
+
+    Returns:
+        NEIGHBOURS, as `search_service` returns it.
+
+    Raises:
+        BadInput: the service's address or index, or a picture, is wrong.
+        Unavailable: the service cannot be reached, or answers no query.
+    """
     stopping = threading.Event()
     with RetrievalService(
         url=config.service, timeout_s=config.timeout_s, retries=config.retries, backoff_s=config.backoff_s,
@@ -86,7 +108,8 @@ def search_service(
     ) as service:  # fmt: skip
         index = service.pick_index(config.index)
         rows: list[dict[str, Any]] = []
-        for part in _ask_all(service, index, queries, vectors, config, stopping):
+        told: Sequence[np.ndarray | None] = [None] * len(queries) if vectors is None else list(vectors)
+        for part in _ask_all(service, index, queries, told, config, stopping):
             rows += part
             if progress:
                 progress(1)

@@ -25,7 +25,7 @@ FACE = "relaionet"
 ORDER = {
     "manifests": "escape urls errors containers places replacing files labels class_groups tables store release",
     "pipeline": "addresses arrays tensors hub factories machine child_process settings declared sources images "
-    "embeddings captions candidates retrieval neighbours downloads proposals screens exports splits adoption miniature",
+    "embeddings captions candidates retrieval neighbours downloads proposals screens exports splits lookup adoption miniature",
     "annotations": "tasks label_studio agreement simulated_reviewers",
     "evaluators": "set_labels lazy_rows protocols metrics features generators sampling scoring miniature",
     "flows": "runs curation reviewing pages evaluation terminal "
