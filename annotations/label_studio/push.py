@@ -7,7 +7,7 @@ to is read from the server before anything is sent again, and what two pushes at
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from relaionet.annotations.label_studio.doubles import read_candidates, remove_doubles
 from relaionet.annotations.label_studio.picture_places import (
     AUTO,
     Files,
@@ -26,7 +27,6 @@ from relaionet.annotations.label_studio.picture_places import (
 )
 from relaionet.annotations.label_studio.projects import (
     ReviewProject,
-    iterate_tasks,
     list_projects,
     make_project,
     page_trouble,
@@ -255,34 +255,11 @@ class _Push:
                     return True
         return True
 
-    def _remove_doubles(self, project: ReviewProject) -> dict[str, list[tuple[int, int]]]:
-        """Take out what stands twice and nobody answered; what the project holds."""
-        known = read_candidates(self.client, project.id)
-        for places in known.values():
-            # what was answered stays, else the oldest
-            keep = max(places, key=lambda one: (one[1], -one[0]))
-            for task, _ in places:
-                if task != keep[0] and self._is_untouched(task):
-                    self.client.request("DELETE", f"/api/tasks/{task}/")
-                    self.doubles_count += 1
-        return known
-
-    def _is_untouched(self, task: int) -> bool:
-        try:
-            about = self.client.request("GET", f"/api/tasks/{task}/")
-        except BadInput:
-            return False  # another push was faster
-        return not (about.get("annotations") or about.get("drafts"))
-
-
-def read_candidates(client: StudioClient, project: int) -> dict[str, list[tuple[int, int]]]:
-    """The tasks of a project: candidate_id -> (task id, answers) of each task that carries it."""
-    found: dict[str, list[tuple[int, int]]] = {}
-    for task in iterate_tasks(client, project, "id,data,total_annotations"):
-        one = (task.get("data") or {}).get("candidate_id")
-        if isinstance(one, str):
-            found.setdefault(one, []).append((int(task["id"]), int(task.get("total_annotations") or 0)))
-    return found
+    def _remove_doubles(self, project: ReviewProject) -> Iterable[str]:
+        """Take out what stands twice and nobody answered; the candidates the project holds."""
+        held, count = remove_doubles(self.client, project.id)
+        self.doubles_count += count
+        return held
 
 
 def _ahead(
