@@ -36,6 +36,11 @@ PROPOSALS = Table(
         "tier", "label_score", "label_margin", "least_score", "class_group", "group_wnids", "member_score",
         "caption_wnids", "caption_score", "hit_rank", "calibration",
     ),
+    evidence=(
+        "wnid", "tier", "label_score", "label_margin", "least_score", "class_group", "group_wnids", "member_score",
+        "score", "margin", "top_wnids", "top_scores", "caption_wnid", "caption_wnids", "caption_score",
+        "agrees_with_caption", "hit_rank", "calibration",
+    ),
 )  # fmt: skip
 
 ROUTED = Table(

@@ -35,6 +35,7 @@ class Table:
         statuses: status -> meaning; empty for tables whose rows have no status.
         key: columns that together name a row once; none where rows may repeat.
         later: columns that tables written by earlier versions lack; they are read as null.
+        evidence: columns that a release tells of each of its rows, in the order they are told.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Table:
     statuses: Mapping[str, str] = field(default_factory=dict)
     key: tuple[str, ...] = ("candidate_id",)
     later: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
 
     @property
     def schema(self) -> pl.Schema:

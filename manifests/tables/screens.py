@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from relaionet.manifests.tables.schema import STATUS, Table, columns
 
+# what is measured where a recipe asks for it
+_ASKED = ("unsafe_picture_score", "faces_count", "faces_frac")
+_REFERENCE_NEAR = ("reference_near", "reference_near_cosine", "reference_near_distance")
+
 MEASURED = Table(
     name="measured",
     columns=columns(
@@ -16,8 +20,12 @@ MEASURED = Table(
     flat_frac           f32   share of the foreground that is flat, 0 to 1
     saturation          f32   mean saturation of the foreground, 0 to 1
     clear_frac          f32   share of the picture that is transparent, 0 to 1
+    unsafe_picture_score f32  probability of unsafe content by the recipe's classifier of pictures; null: none looked
+    faces_count         i32   faces found in the picture; null: nobody looked for them
+    faces_frac          f32   share of the picture that the largest of them covers, 0 to 1; null: none, or not looked
     """
     ),
+    later=_ASKED,
 )
 _MEASURED_EVIDENCE = """
     side_px             i32   shorter side, measured
@@ -25,6 +33,7 @@ _MEASURED_EVIDENCE = """
     contrast            f32   standard deviation of the grey values, 0 to 127.5
     punsafe             f32   the source's probability of unsafe content, 0 to 1; null where it states none
     unsafe_score        f32   the recipe's classifier's or texts' probability of it, 0 to 1; null: not asked
+    unsafe_picture_score f32  the recipe's classifier of pictures' probability of it, 0 to 1; null: none looked
     pwatermark          f32   the source's probability of a watermark, 0 to 1; null where it states none
     watermark_score     f32   the recipe's classifier's probability of one, 0 to 1; null: not asked
     palette_frac        f32   share of the foreground in its 8 commonest of 4096 colours, 0 to 1
@@ -33,6 +42,9 @@ _MEASURED_EVIDENCE = """
     kind                str   what the encoder takes it for: photo, drawing, rendering, text, …; null: not asked
     photo_score         f32   the encoder's probability that it is a photo, 0 to 1; null: not asked
     looks_drawn         bool  flat and of few colours, or what the encoder takes for no photo; a hint, no status
+    faces_count         i32   faces found in the picture; null: nobody looked for them
+    faces_frac          f32   share of the picture that the largest of them covers, 0 to 1; null: none, or not looked
+    shows_faces         bool  a face was found; a hint, no status; null: nobody looked
     same_bytes_count    i32   fetched rows with the very same bytes, this one included
     same_bytes_wnids    i32   classes that the captions of those name
 """
@@ -50,6 +62,9 @@ _COMPARED_EVIDENCE = """
     reference_distance  i32   bits of the perceptual hash that differ from it, straight or mirrored, 0 to 64
     reference_detail    f32   correlation of the detail of the two laid over each other, -1 to 1
     leak_via            str   the candidate that matches the reference, where this one only matches that candidate
+    reference_near      str   reference image nearest by embedding, the same or not; null without an encoder or a set
+    reference_near_cosine f32 to that reference image, -1 to 1
+    reference_near_distance i32 bits of the perceptual hash that differ from it, straight or mirrored, 0 to 64
 """
 STATUSES = {
     "ok": "goes to review",
@@ -62,6 +77,7 @@ STATUSES = {
     "leak": "the same picture as one of a reference set",
     "duplicate": "the same picture as a candidate that is kept",
     "drawing": "a drawing, rendering or other picture that is no photo",
+    "faces": "a face was found in it",
     "text_in_image": "the picture shows the name of its class as text",
 }
 
@@ -69,6 +85,7 @@ COMPARED = Table(
     name="compared",
     columns=columns("candidate_id        str   key" + _MEASURED_EVIDENCE + _COMPARED_EVIDENCE + STATUS),
     statuses={status: meaning for status, meaning in STATUSES.items() if status != "text_in_image"},
+    later=(*_ASKED, "shows_faces", *_REFERENCE_NEAR),
 )
 
 TEXTS_READ = Table(
@@ -83,6 +100,7 @@ TEXTS_READ = Table(
     reader              str   fingerprint of the reader's models and settings
     """
     ),
+    evidence=("texts", "text_scores", "text_fracs", "reader"),
 )
 
 SCREENED = Table(
@@ -101,6 +119,7 @@ SCREENED = Table(
         + STATUS
     ),
     statuses=STATUSES,
+    later=COMPARED.later,
 )
 
 REFERENCES = Table(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import LATER
+from relaionet.pipeline.detectors.config import ClassifierConfig, FacesConfig
 from relaionet.pipeline.screens.same_pictures import SamePictureConfig
 from relaionet.pipeline.screens.text_reading import TextConfig
 
@@ -17,6 +22,21 @@ def _check_fracs(where: str, config: object, *names: str) -> None:
         value = getattr(config, name)
         if not 0 <= value <= 1:
             raise BadInput(f"screen.{where}: {name} is {value}; expected 0 to 1.")
+
+
+def most_allowed(usual: float, by_source: Mapping[str, float]) -> pl.Expr:
+    """The threshold of a row by the name of its source's file.
+
+    Args:
+        usual: where no pattern fits.
+        by_source: pattern with `*` and `?` as in a shell -> threshold; the first that fits counts.
+    """
+    most = pl.lit(usual)
+    name = pl.col("source").fill_null("").str.split("/").list.last()
+    for pattern, value in reversed(list(by_source.items())):
+        fits = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+        most = pl.when(name.str.contains(f"^{fits}$")).then(pl.lit(value)).otherwise(most)
+    return most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +52,8 @@ class UnsafeConfig:
         head_outputs: which of several outputs are summed; the last where there are none.
         ask_encoder: without a head, ask the encoder itself by texts; weaker than a trained head.
         max_score: the head's or the encoder's probability, at most.
+        classifier: looks at the pictures themselves, `[screen.unsafe.classifier]`.
+        max_picture_score: that classifier's probability, at most.
     """
 
     max_punsafe: float = 0.5
@@ -41,9 +63,11 @@ class UnsafeConfig:
     head_outputs: tuple[int, ...] = ()
     ask_encoder: bool = False
     max_score: float = 0.5
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig, metadata=LATER)
+    max_picture_score: float = field(default=0.5, metadata=LATER)
 
     def __post_init__(self) -> None:
-        _check_fracs("unsafe", self, "max_punsafe", "max_score")
+        _check_fracs("unsafe", self, "max_punsafe", "max_score", "max_picture_score")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +138,7 @@ class ScreenConfig:
     watermark: WatermarkConfig = field(default_factory=WatermarkConfig)
     drawing: DrawingConfig = field(default_factory=DrawingConfig)
     text: TextConfig = field(default_factory=TextConfig)
+    faces: FacesConfig = field(default_factory=FacesConfig, metadata=LATER)
     min_side_px: int = 64
     max_aspect: float = 6.0
     min_contrast: float = 4.0

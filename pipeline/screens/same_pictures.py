@@ -138,7 +138,20 @@ def _search_neighbours(left: Pictures, right: Pictures, config: SamePictureConfi
     if left.vectors is None or right.vectors is None or not config.neighbours_count or not len(right.vectors):
         return np.full((len(left.phashes), 0), -1)
     cosines, rows = nearest_rows(left.vectors, right.vectors, count, RetrieveConfig(device=device))
-    return np.where(cosines >= config.neighbour_cosine, rows, -1)
+    return above(rows, cosines, config.neighbour_cosine)
+
+
+def above(rows: np.ndarray, cosines: np.ndarray | None, least: float) -> np.ndarray:
+    """Neighbours, -1 in place of those that are not near enough.
+
+    Args:
+        rows: [N, k] rows of the nearest pictures.
+        cosines: [N, k] to them.
+        least: cosine, at least.
+    """
+    import numpy as np
+
+    return np.where(np.asarray(cosines) >= least, rows, -1)
 
 
 def _neighbour_pairs(neighbours: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -162,7 +175,7 @@ def _decide(left: Pictures, right: Pictures, pairs: np.ndarray, config: SamePict
     one, two = one[same], two[same]
     return pl.DataFrame(
         {
-            "left": one, "right": two, "bits": _bits(left, right, one, two),
+            "left": one, "right": two, "bits": differing_bits(left, right, one, two),
             "cosine": pl.Series([None] * len(one), dtype=pl.Float32) if cosine is None else cosine[same],
             "correlation": matches.correlation[same], "detail": matches.detail[same],
             "shared_frac": matches.shared_frac[same], "is_mirrored": matches.is_mirrored[same],
@@ -171,7 +184,7 @@ def _decide(left: Pictures, right: Pictures, pairs: np.ndarray, config: SamePict
     ) if len(one) else pl.DataFrame(schema=PAIRS)  # fmt: skip
 
 
-def _bits(left: Pictures, right: Pictures, one: np.ndarray, two: np.ndarray) -> np.ndarray:
+def differing_bits(left: Pictures, right: Pictures, one: np.ndarray, two: np.ndarray) -> np.ndarray:
     """Bits in which the hashes of pairs differ, the lesser of straight and mirrored, [P] int32."""
     import numpy as np
 

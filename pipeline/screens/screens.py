@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -18,7 +19,9 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables.schema import ALIVE, Column
 from relaionet.manifests.tables.screens import SCREENED
 from relaionet.pipeline.declared import find_declared
-from relaionet.pipeline.screens.config import ScreenConfig
+from relaionet.pipeline.detectors.classify import load_classifier
+from relaionet.pipeline.detectors.faces import find_faces
+from relaionet.pipeline.screens.config import ScreenConfig, most_allowed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 GROUP = "relaionet.screens"
 STATUS = re.compile(r"[a-z][a-z0-9_]*")
 COMPARING = 70  # screens before this place are judged first: what they rule out takes no part in groups
+NOTHING_LOOKED = "no classifier was asked, so nothing looked at the pictures"
 READING = 100  # screens from this place on are judged when text has been read
 
 
@@ -63,6 +67,7 @@ class Screen:
         derives: settings -> evidence that is an expression over other columns.
         measures: settings -> function from a picture (RGB, upright, as it is shown) to the evidence measured on it, by
             name. It is called once per shard, which is where a model is loaded, and its function in several threads.
+        measured_by: settings -> what of them it measures by; None where it measures nothing.
         keys: what steers it: keys and tables of [screen].
         config: frozen dataclass of its settings, the keys of `[screen.more.<status>]`; None where it has none.
         version: changes when it finds something else with the same settings.
@@ -84,6 +89,7 @@ class Screen:
     evidence: Mapping[str, Column]
     derives: Callable[[Any], Mapping[str, pl.Expr]] = lambda settings: {}
     measures: Callable[[Any], Callable[[Image.Image], Mapping[str, Any]]] | None = None
+    measured_by: Callable[[Any], Any] = lambda settings: settings
     keys: tuple[str, ...] = ()
     config: type | None = None
     version: str = "1"
@@ -107,37 +113,36 @@ def _built_in(status: str, *evidence: str, **told: Any) -> Screen:
     return Screen(status=status, meaning=SCREENED.statuses[status], evidence=columns, **told)
 
 
-def _most_allowed(usual: float, by_source: Mapping[str, float]) -> pl.Expr:
-    """The threshold of a row by the name of its source's file; patterns with `*` and `?` as in a shell."""
-    most = pl.lit(usual)
-    name = pl.col("source").fill_null("").str.split("/").list.last()
-    for pattern, value in reversed(list(by_source.items())):
-        fits = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-        most = pl.when(name.str.contains(f"^{fits}$")).then(pl.lit(value)).otherwise(most)
-    return most
-
-
 def _find_unsafe(settings: ScreenConfig) -> pl.Expr:
-    by_source = pl.col("punsafe") > _most_allowed(settings.unsafe.max_punsafe, settings.unsafe.by_source)
-    return by_source | (pl.col("unsafe_score") > settings.unsafe.max_score)
+    unsafe = settings.unsafe
+    by_source = pl.col("punsafe") > most_allowed(unsafe.max_punsafe, unsafe.by_source)
+    by_picture = pl.col("unsafe_picture_score") > unsafe.max_picture_score
+    return by_source | (pl.col("unsafe_score") > unsafe.max_score) | by_picture
 
 
 def _ask_unsafe(settings: ScreenConfig, references: Sequence[str]) -> str:
-    if settings.unsafe.head:
-        return f"source's punsafe, head {settings.unsafe.head.name}"
-    asked = ", encoder's texts" if settings.unsafe.ask_encoder else "; no classifier was asked"
-    return f"source's punsafe{asked}"
+    unsafe, model = settings.unsafe, settings.unsafe.classifier
+    head = f", head {unsafe.head.name}" if unsafe.head else ", encoder's texts" if unsafe.ask_encoder else ""
+    if model.is_named:
+        return f"source's punsafe{head}, classifier of pictures {model.package or Path(str(model.file)).name}"
+    return f"source's punsafe{head or f'; {NOTHING_LOOKED}'}"
+
+
+def _measure_unsafe(settings: ScreenConfig) -> Callable[[Image.Image], Mapping[str, Any]]:
+    classifier = load_classifier(settings.unsafe.classifier)
+    return lambda image: {"unsafe_picture_score": classifier.score(image)}
 
 
 UNSAFE = _built_in(
-    "unsafe", "punsafe", "unsafe_score", place=10, keys=("unsafe",), doubt="unsafe_score", mosaic=True,
-    finds=_find_unsafe, how=_ask_unsafe,
+    "unsafe", "punsafe", "unsafe_score", "unsafe_picture_score", place=10, keys=("unsafe",), doubt="unsafe_score",
+    mosaic=True, finds=_find_unsafe, how=_ask_unsafe, measures=_measure_unsafe,
+    measured_by=lambda settings: settings.unsafe.classifier.measured_by(),
     reason=lambda settings: "the source, a classifier or the encoder takes it for unsafe",
 )  # fmt: skip
 
 
 def _find_watermark(settings: ScreenConfig) -> pl.Expr:
-    by_source = pl.col("pwatermark") > _most_allowed(settings.watermark.max_pwatermark, settings.watermark.by_source)
+    by_source = pl.col("pwatermark") > most_allowed(settings.watermark.max_pwatermark, settings.watermark.by_source)
     return by_source | (pl.col("watermark_score") > settings.watermark.max_score)
 
 
@@ -193,8 +198,9 @@ PLACEHOLDER = _built_in(
 
 # what it and the next one ask of pairs of pictures is found by `duplicates.compare_pictures`
 LEAK = _built_in(
-    "leak", "reference", "reference_cosine", "reference_distance", "reference_detail", "leak_via", place=COMPARING,
-    keys=("same",), doubt="reference_detail", beside=("leak_via", "reference"),
+    "leak", "reference", "reference_cosine", "reference_distance", "reference_detail", "leak_via",
+    "reference_near", "reference_near_cosine", "reference_near_distance",
+    place=COMPARING, keys=("same",), doubt="reference_detail", beside=("leak_via", "reference"),
     shown=("reference", "reference_detail", "reference_distance", "reference_cosine", "leak_via"),
     finds=lambda settings: pl.col("reference").is_not_null(),
     how=lambda settings, references: f"against {', '.join(references)}",
@@ -246,6 +252,19 @@ DRAWING = _built_in(
 )  # fmt: skip
 
 
+FACES = _built_in(
+    "faces", "faces_count", "faces_frac", "shows_faces", place=95, keys=("faces",), doubt="faces_frac",
+    measures=lambda settings: find_faces(settings.faces),
+    measured_by=lambda settings: settings.faces.measured_by(),
+    derives=lambda settings: {"shows_faces": pl.col("faces_count") > 0},
+    finds=lambda settings: pl.col("shows_faces") if settings.faces.screen_out else pl.lit(value=False),
+    how=lambda settings, references: f"{'status' if settings.faces.screen_out else 'hint in shows_faces'}, by OpenCV",
+    off=lambda settings, references: None if settings.faces.find else "[screen.faces] find is false",
+    reason=lambda settings: "a face was found in it",
+    hint=Hint(column="shows_faces", title="shows a face, and was not ruled out", meaning="reviewers are told"),
+)  # fmt: skip
+
+
 def _find_words(settings: ScreenConfig) -> pl.Expr:
     return (pl.col("text_words").list.len() > 0) & (pl.col("text_words_frac") >= settings.text.min_words_frac)
 
@@ -260,7 +279,7 @@ TEXT_IN_IMAGE = _built_in(
 )  # fmt: skip
 
 SCREENS = (
-    UNSAFE, WATERMARK, TOO_SMALL, THIN, PLAIN, PLACEHOLDER, LEAK, DUPLICATE, DRAWING, TEXT_IN_IMAGE,
+    UNSAFE, WATERMARK, TOO_SMALL, THIN, PLAIN, PLACEHOLDER, LEAK, DUPLICATE, DRAWING, FACES, TEXT_IN_IMAGE,
 )  # fmt: skip
 
 

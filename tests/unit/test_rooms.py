@@ -25,11 +25,11 @@ FACE = "relaionet"
 ORDER = {
     "manifests": "escape urls errors containers places replacing files labels class_groups tables store release",
     "pipeline": "addresses arrays tensors hub factories machine child_process settings declared sources images "
-    "embeddings captions candidates retrieval neighbours downloads proposals screens exports splits lookup adoption miniature",
+    "embeddings captions candidates retrieval neighbours downloads proposals detectors screens exports splits lookup adoption miniature",
     "annotations": "tasks label_studio agreement simulated_reviewers",
     "evaluators": "set_labels lazy_rows protocols metrics features generators sampling scoring miniature",
     "flows": "runs curation reviewing pages evaluation terminal "
-    "adopt embed export search curate review rebuilding rebuild evaluate demo cli",
+    "adoption adopt embed export search curate review rebuilding rebuild lookups lookup evaluate demo cli",
 }
 FILE_LINES, FUNCTION_LINES, FOLDER_FILES = 300, 50, 14
 OWNERS = {
@@ -49,6 +49,8 @@ OWNERS = {
     "torch_fidelity": ("evaluators/",),
     "diffusers": ("evaluators/",),
     "transformers": ("evaluators/",),
+    "onnxruntime": ("pipeline/detectors/",),
+    "cv2": ("pipeline/detectors/",),
     "crowdkit": ("annotations/",),
     "krippendorff": ("annotations/",),
     "pyarrow": ("manifests/containers/", "pipeline/", "flows/", "evaluators/", "annotations/"),

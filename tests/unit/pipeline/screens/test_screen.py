@@ -250,7 +250,7 @@ def test_what_was_not_asked_is_null_and_said(world: Set) -> None:
     assert not table["is_text_read"].any()
     asked = screens_asked(CPU)
     assert set(asked) == set(SCREENED.statuses) - {"ok"}
-    assert [name for name, how in asked.items() if how.startswith("not run")] == ["leak", "text_in_image"]
+    assert [name for name, how in asked.items() if how.startswith("not run")] == ["leak", "faces", "text_in_image"]
     assert "imagenet-val" in screens_asked(CPU, ["imagenet-val"])["leak"]
 
 

@@ -51,7 +51,7 @@ def green_config(**settings: object) -> ScreenConfig:
 def test_every_status_column_and_setting_is_some_screens() -> None:
     assert [screen.status for screen in SCREENS] == [
         "unsafe", "watermark", "too_small", "thin", "plain", "placeholder", "leak", "duplicate", "drawing",
-        "text_in_image",
+        "faces", "text_in_image",
     ]  # fmt: skip
     assert {screen.status for screen in SCREENS} == set(SCREENED.statuses) - {"ok"}
     assert sorted(screen.place for screen in SCREENS) == [screen.place for screen in SCREENS]

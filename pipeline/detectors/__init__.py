@@ -1,0 +1,5 @@
+"""What looks at a picture's pixels and says what it shows: classifiers that the user brings, and faces."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
