@@ -1,8 +1,8 @@
 """Every attempt at the rows of a release, kept for good: what was asked, when, what came, and how it compares.
 
-An attempt is one or more shards of the table of downloads, named `<number>-<kind>`; a row's last attempt counts. The
-shards are only ever added to, so a run that is killed loses no more than the shard it was at, and of that only the
-rows under way.
+An attempt is one or more shards of the table of downloads, named `<number>-<kind>`. The last attempt at an address
+counts, and of a row's addresses the one whose picture compares best (`addresses`). Shards are only ever added, so a run
+that is killed loses no more than the shard it was at, and of that only the rows under way.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
@@ -20,13 +20,28 @@ from relaionet.manifests.release.release import Release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, COMPARISONS, DOWNLOADS
 from relaionet.pipeline.downloads.fetch import DownloadConfig, fetch_images
-from relaionet.pipeline.splits.files import IMAGES_FOLDER, WORK_FOLDER, find_pictures, picture_places, scan_files
+from relaionet.pipeline.splits.addresses import KEY, list_addresses
+from relaionet.pipeline.splits.files import fetched_folder, find_places
 from relaionet.pipeline.splits.local_images import collect_images
 from relaionet.pipeline.splits.vectors import PictureVectors
 from relaionet.pipeline.splits.verdicts import compare_pictures
 
 VERSION = "1"
-Kind = Literal["first", "repair", "retry"]
+Kind = Literal["first", "repair", "retry", "other", "archive"]
+
+
+class Chunk(NamedTuple):
+    """Rows that are fetched together.
+
+    Attributes:
+        kind: why: `first`, `repair` of missing or damaged files, `retry`, `other` for a further address, or `archive`.
+        turn: which of its addresses each row is asked at.
+        rows: candidate_id and address.
+    """
+
+    kind: Kind
+    turn: int
+    rows: pl.DataFrame
 
 
 class Attempts:
@@ -50,49 +65,58 @@ class Attempts:
         return any(receipt.digest != self._origin for receipt in self._store.receipts(DOWNLOADS))
 
     def fetch(
-        self, kind: Kind, ids: pl.Series, download: DownloadConfig, local: Path | None,
-        progress: Callable[[int], None] | None,
-    ) -> None:  # fmt: skip
-        """Fetch some rows and keep what came as a further shard.
+        self, chunk: Chunk, download: DownloadConfig, local: Path | None, progress: Callable[[int], None] | None
+    ) -> None:
+        """Ask some rows at one of their addresses and keep what came as a further shard.
 
         Args:
-            kind: why they are fetched.
-            ids: candidate_id of the rows.
+            chunk: the rows, and why they are fetched.
             download: limits and rate limits.
             local: folder the images are taken from; None fetches them.
             progress: called with the number of rows done since the last call.
         """
-        started, images = time.perf_counter(), self._out / WORK_FOLDER / IMAGES_FOLDER
-        rows = self._release.manifest.join(ids.to_frame("candidate_id"), on="candidate_id", maintain_order="right")
+        started, images = time.perf_counter(), self._out / fetched_folder(chunk.turn if local is None else 0)
         if local is None:
-            fetched = fetch_images(rows.select("candidate_id", "url"), download, images, progress)
+            fetched = fetch_images(chunk.rows.select("candidate_id", url="address"), download, images, progress)
         else:
-            fetched = collect_images(
-                rows, local, images, download.max_pixels, progress, manifest=self._release.manifest
-            )
+            manifest = self._release.manifest
+            rows = manifest.join(chunk.rows.select("candidate_id"), on="candidate_id", maintain_order="right")
+            fetched = collect_images(rows, local, images, download.max_pixels, progress, manifest=manifest)
         number = max((int(shard.partition("-")[0]) for shard in self._store.shards(DOWNLOADS)), default=-1) + 1
         seconds = time.perf_counter() - started
-        self._store.write(fetched, DOWNLOADS, self._origin, shard=f"{number:05d}-{kind}", seconds=seconds)
+        self._store.write(fetched, DOWNLOADS, self._origin, shard=f"{number:05d}-{chunk.kind}", seconds=seconds)
 
-    def state(self) -> pl.DataFrame:
-        """What is known of each row of the manifest, in its order.
+    def lines(self) -> pl.DataFrame:
+        """What is known of each address of each row of the manifest, in its order.
 
         Returns:
-            candidate_id, url, wnid, class_index, and expected_sha256, expected_phash, expected_thumbprint and
-            expected_version of the manifest; of the last attempt image_sha256, bytes_count, width_px, height_px,
-            format, fetched_path, http_code, may_come_back, fetch_status and fetch_reason; null where there was none.
+            candidate_id, url, wnid, class_index, wnids, and expected_sha256, expected_phash, expected_thumbprint and
+            expected_version of the manifest; address, turn and archived_at; of the last attempt there image_sha256,
+            bytes_count, width_px, height_px, format, fetched_path, http_code, may_come_back, fetch_status,
+            fetch_reason, and what its comparison found; null where there was none.
         """
-        expected = self._release.manifest.select(
-            "candidate_id", "url", "wnid", "class_index",
+        manifest = self._release.manifest
+        expected = manifest.select(
+            "candidate_id", "url", "wnid", "class_index", "wnids",
             pl.col("image_sha256", "phash", "thumbprint", "fingerprint_version").name.map(lambda name: _EXPECTED[name]),
         )  # fmt: skip
-        last = self._read(self.shards()).unique("candidate_id", keep="last")
-        told = last.select(
-            "candidate_id", "image_sha256", "bytes_count", "width_px", "height_px", "format", "http_code",
+        addresses = list_addresses(manifest)
+        lines = expected.join(addresses, on="candidate_id", how="left", maintain_order="left_right")
+        lines = lines.join(self._answers(addresses), on=KEY, how="left", maintain_order="left")
+        return self._with_evidence(lines)
+
+    def _answers(self, addresses: pl.DataFrame) -> pl.DataFrame:
+        """The last attempt at each address: candidate_id, turn, and the columns of DOWNLOADS under other names."""
+        asked = self._read(self.shards())
+        turns = addresses.select("candidate_id", "turn", url="address").filter(pl.col("url").is_not_null())
+        asked = asked.join(turns, on=["candidate_id", "url"], how="left", maintain_order="left")
+        # taken from a folder, where the row has no address
+        asked = asked.with_columns(pl.col("turn").fill_null(0)).unique(KEY, keep="last", maintain_order=True)
+        return asked.select(
+            *KEY, "image_sha256", "bytes_count", "width_px", "height_px", "format", "http_code",
             "may_come_back", pl.col("path").alias("fetched_path"), pl.col("status").alias("fetch_status"),
             pl.col("reason").alias("fetch_reason"),
         )  # fmt: skip
-        return expected.join(told, on="candidate_id", how="left", maintain_order="left")
 
     def _read(self, shards: list[str]) -> pl.DataFrame:
         """DOWNLOADS of some shards; columns an earlier version did not write are null."""
@@ -104,13 +128,14 @@ class Attempts:
         todo = [shard for shard in self.shards() if not self._is_compared(shard, vectors)]
         if not todo:
             return
-        state = self.state()
-        places = pl.Series("place", find_pictures(picture_places(state), scan_files(self._out)), dtype=pl.String)
-        state = state.with_columns(places)
+        lines = find_places(self.lines(), self._out).filter(pl.col("place").is_not_null())
         for shard in todo:
             started = time.perf_counter()
             fetched = self._store.read(DOWNLOADS, shard).filter(pl.col("status") == ALIVE)
-            rows = state.join(fetched.select("candidate_id", "image_sha256"), on=["candidate_id", "image_sha256"])
+            rows = lines.join(
+                fetched.select("candidate_id", "image_sha256"), on=["candidate_id", "image_sha256"],
+                maintain_order="left",
+            ).unique("candidate_id", keep="first", maintain_order=True)  # fmt: skip
             found = compare_pictures(rows, self._out, max_pixels, vectors)
             digest = self._compared_digest(shard) + (f":{vectors.fingerprint}" if vectors is not None else "")
             seconds = time.perf_counter() - started
@@ -131,15 +156,12 @@ class Attempts:
         receipt = self._store.receipt(DOWNLOADS.name, shard)
         return digest_of(VERSION, receipt.sha256 if receipt is not None else None)
 
-    def with_evidence(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Add to each row what its comparison found, null where no bytes came.
-
-        Args:
-            rows: candidate_id and image_sha256, in order.
-        """
-        parts = [self._store.read(COMPARISONS, shard) for shard in self.shards()]
-        found = pl.concat(parts or [COMPARISONS.empty()]).unique("candidate_id", keep="last")
-        return rows.join(found, on=["candidate_id", "image_sha256"], how="left", maintain_order="left")
+    def _with_evidence(self, lines: pl.DataFrame) -> pl.DataFrame:
+        """Add to each line what its comparison found, null where no bytes came or they were not compared yet."""
+        parts = [self._store.read(COMPARISONS, shard) for shard in self.shards() if self._is_compared(shard, None)]
+        key = ["candidate_id", "image_sha256"]
+        found = pl.concat([COMPARISONS.empty(), *parts]).unique(key, keep="last")
+        return lines.join(found, on=key, how="left", maintain_order="left")
 
     def digests(self) -> list[str]:
         """What the split's verdicts rest on: sha256 of every shard of downloads and comparisons."""

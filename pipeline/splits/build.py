@@ -3,7 +3,7 @@
 <out>/images/<wnid>/<candidate_id>.<format>   the rows kept
 <out>/aside/<wnid>/<candidate_id>.<format>    fetched but not kept: changed pictures, or what the policy leaves out
 <out>/split/all.parquet                       SPLIT, one row per manifest row
-<out>/downloads/*.parquet                     DOWNLOADS: every attempt at every row, in order; the last one counts
+<out>/downloads/*.parquet                     DOWNLOADS: every attempt at every address of every row, in order
 <out>/comparisons/*.parquet                   COMPARISONS of each attempt
 <out>/split.json                              coverage, verdicts, digest; written last: a split with it is whole
 """
@@ -23,21 +23,25 @@ from relaionet.manifests.release.release import Release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, SPLIT, shape_table
 from relaionet.pipeline.downloads.fetch import DownloadConfig
+from relaionet.pipeline.splits.addresses import UNASKED, choose_answers, judge_answers
 from relaionet.pipeline.splits.attempts import Attempts
 from relaionet.pipeline.splits.card import write_split_card
 from relaionet.pipeline.splits.facts import describe_split
-from relaionet.pipeline.splits.files import drop_strays, find_pictures, picture_places, place_files, scan_files
+from relaionet.pipeline.splits.files import drop_strays, find_places, place_files, scan_files
 from relaionet.pipeline.splits.plan import (
     INFO_FILE,
     KEPT,
     SplitConfig,
     SplitPlan,
     build_digest,
+    find_chunks,
     plan_split,
     read_table,
 )
 from relaionet.pipeline.splits.vectors import PictureVectors
-from relaionet.pipeline.splits.verdicts import judge_rows
+
+NO_ADDRESS = "no address of it is known; with a copy of the set, name its folder: --images FOLDER"
+LOST = "its file is lost"
 
 
 def build_split(
@@ -84,34 +88,62 @@ def carry_out(plan: SplitPlan, download: DownloadConfig, progress: Callable[[int
     if plan.table is not None:
         return plan.table
     attempts = Attempts(plan.out, plan.release)
-    for kind, ids in plan.chunks:
-        attempts.fetch(kind, ids, download, plan.images, progress)
-        attempts.compare(plan.vectors, download.max_pixels)
-    attempts.compare(plan.vectors, download.max_pixels)
-    started, state = time.perf_counter(), attempts.state()
-    table = _judge(attempts.with_evidence(picture_places(state)), plan.config)
-    _finish(plan, table, attempts, time.perf_counter() - started)
+    _ask_all(plan, attempts, download, progress)
+    started, files = time.perf_counter(), scan_files(plan.out)
+    judged = find_places(judge_answers(attempts.lines(), plan.config.verdicts), plan.out, files)
+    table, best = _judge(judged, plan.config)
+    _finish(plan, table, best, attempts, time.perf_counter() - started)
     return table
 
 
-def _judge(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
-    judged = judge_rows(rows, config.verdicts).with_columns(kept=pl.col("status").is_in(KEPT[config.policy]))
-    there = pl.col("fetch_status") == ALIVE
-    judged = judged.with_columns(
+def _ask_all(
+    plan: SplitPlan, attempts: Attempts, download: DownloadConfig, progress: Callable[[int], None] | None
+) -> None:
+    """Fetch and compare what the plan names, then ask further addresses until each row has a picture that passes."""
+    done, chunks = pl.DataFrame(schema={"candidate_id": pl.String, "turn": pl.Int32}), plan.chunks
+    while True:
+        for chunk in chunks:
+            attempts.fetch(chunk, download, plan.images, progress)
+            attempts.compare(plan.vectors, download.max_pixels)
+        attempts.compare(plan.vectors, download.max_pixels)
+        asked = [chunk.rows.select("candidate_id", "turn") for chunk in chunks]
+        done = pl.concat([done, *asked])
+        judged = judge_answers(attempts.lines(), plan.config.verdicts)
+        chunks = find_chunks(judged, plan.config, retry=plan.retry, has_folder=plan.images is not None, done=done)
+        if not chunks:
+            return
+
+
+def _judge(judged: pl.DataFrame, config: SplitConfig) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """SPLIT, and the answer of each row that counts, with its `place`."""
+    lost = (pl.col("fetch_status") == ALIVE) & pl.col("place").is_null()
+    best = choose_answers(judged.with_columns(is_lost=lost.fill_null(value=False)))
+    unknown = pl.when(pl.col("address").is_null()).then(pl.lit(NO_ADDRESS)).otherwise(pl.lit(LOST))
+    rows = best.with_columns(
+        status=pl.when(pl.col("status") == UNASKED).then(pl.lit("gone")).otherwise("status"),
+        reason=pl.when(pl.col("status") == UNASKED).then(unknown).otherwise("reason"),
+    )
+    rows = rows.with_columns(
+        status=pl.when("is_lost").then(pl.lit("gone")).otherwise("status"),
+        reason=pl.when("is_lost").then(pl.lit(LOST)).otherwise("reason"),
+    ).with_columns(kept=pl.col("status").is_in(KEPT[config.policy]))
+    there, further = pl.col("place").is_not_null(), pl.col("turn") > 0
+    rows = rows.with_columns(
         path=pl.when("kept").then("kept_place"),
         aside_path=pl.when(there & ~pl.col("kept")).then("aside_place"),
         may_come_back=pl.when(~there).then("may_come_back"),
+        fetched_from=pl.when(there & further).then("address"),
+        archived_at=pl.when(there & further).then("archived_at"),
     )
-    return shape_table(judged, SPLIT)
+    return shape_table(rows, SPLIT), best
 
 
-def _finish(plan: SplitPlan, table: pl.DataFrame, attempts: Attempts, seconds: float) -> None:
+def _finish(plan: SplitPlan, table: pl.DataFrame, best: pl.DataFrame, attempts: Attempts, seconds: float) -> None:
     """Put every picture in its place, then write what the split says about itself, last of all."""
     out, store = plan.out, Store(plan.out)
     (out / INFO_FILE).unlink(missing_ok=True)
-    places = find_pictures(picture_places(attempts.state()), scan_files(out))
     targets = table.select(pl.coalesce("path", "aside_path"))["path"].to_list()
-    moves = [(place, target) for place, target in zip(places, targets, strict=True) if place and target]
+    moves = [(place, target) for place, target in zip(best["place"], targets, strict=True) if place and target]
     place_files(out, moves)
     drop_strays(out, set(filter(None, targets)))
     digest = build_digest(plan.release, plan.config, attempts)

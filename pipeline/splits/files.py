@@ -2,7 +2,7 @@
 
 <out>/images/<wnid>/<candidate_id>.<format>   kept
 <out>/aside/<wnid>/<candidate_id>.<format>    fetched but not kept, so that another policy needs no second download
-<out>/.fetched/                               what a run that is not finished has fetched
+<out>/.fetched/                               what a run that is not finished has fetched, a folder per address
 """
 
 from __future__ import annotations
@@ -27,23 +27,37 @@ def picture_places(rows: pl.DataFrame) -> pl.DataFrame:
     """Where pictures may lie, relative to the split's folder.
 
     Args:
-        rows: candidate_id, wnid, format and `fetched_path` (relative to the folder of what was just fetched).
+        rows: candidate_id, wnid, format, `fetched_path` (relative to the folder of what was just fetched) and `turn`
+            of the address it came from.
 
     Returns:
         The rows with `kept_place`, `aside_place` and `work_place`; null where no bytes came.
     """
     name = pl.format("{}/{}.{}", "wnid", "candidate_id", "format")
+    folder = (
+        pl.when(pl.col("turn") > 0).then(pl.format(f"{IMAGES_FOLDER}-{{}}", "turn")).otherwise(pl.lit(IMAGES_FOLDER))
+    )
     return rows.with_columns(
         kept_place=pl.format(f"{IMAGES_FOLDER}/{{}}", name),
         aside_place=pl.format(f"{ASIDE_FOLDER}/{{}}", name),
-        work_place=pl.format(f"{WORK_FOLDER}/{IMAGES_FOLDER}/{{}}", "fetched_path"),
+        work_place=pl.format(f"{WORK_FOLDER}/{{}}/{{}}", folder, "fetched_path"),
     )
+
+
+def fetched_folder(turn: int) -> str:
+    """Folder, below the split's, of what one address of each row just gave; no address overwrites another's bytes.
+
+    Args:
+        turn: of the address.
+    """
+    return f"{WORK_FOLDER}/{IMAGES_FOLDER}{f'-{turn}' if turn else ''}"
 
 
 def scan_files(out: Path) -> dict[str, int]:
     """Every picture of a split: path relative to its folder -> length in bytes; one pass over the folders."""
     found = {}
-    for folder in (IMAGES_FOLDER, ASIDE_FOLDER, f"{WORK_FOLDER}/{IMAGES_FOLDER}"):
+    fetched = sorted(f"{WORK_FOLDER}/{path.name}" for path in (out / WORK_FOLDER).glob(f"{IMAGES_FOLDER}*"))
+    for folder in (IMAGES_FOLDER, ASIDE_FOLDER, *fetched):
         for entry in _files_below(out / folder):
             found[f"{folder}/{Path(entry.path).parent.name}/{entry.name}"] = entry.stat().st_size
     return found
@@ -70,6 +84,19 @@ def find_pictures(rows: pl.DataFrame, files: dict[str, int]) -> list[str | None]
     return [
         next((place for place in row[:3] if place is not None and files.get(place) == row[3]), None) for row in places
     ]
+
+
+def find_places(rows: pl.DataFrame, out: Path, files: dict[str, int] | None = None) -> pl.DataFrame:
+    """The rows with `place`, where each picture lies now, and the columns of `picture_places`.
+
+    Args:
+        rows: as for `picture_places` and `find_pictures`.
+        out: folder of the split.
+        files: from `scan_files`; None looks now.
+    """
+    rows = picture_places(rows)
+    places = find_pictures(rows, scan_files(out) if files is None else files)
+    return rows.with_columns(pl.Series("place", places, dtype=pl.String))
 
 
 def place_files(out: Path, moves: list[tuple[str, str]]) -> None:

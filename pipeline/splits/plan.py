@@ -14,14 +14,16 @@ from relaionet.manifests.places import local_path
 from relaionet.manifests.release.release import Release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, SPLIT
-from relaionet.pipeline.splits.attempts import Attempts, Kind
-from relaionet.pipeline.splits.files import WORK_FOLDER, find_damaged, find_pictures, picture_places, scan_files
+from relaionet.pipeline.splits.addresses import UNASKED, choose_answers, find_next, judge_answers
+from relaionet.pipeline.splits.attempts import Attempts, Chunk, Kind
+from relaionet.pipeline.splits.files import WORK_FOLDER, find_damaged, find_places, scan_files
 from relaionet.pipeline.splits.vectors import PictureVectors
 from relaionet.pipeline.splits.verdicts import VerdictConfig
 
 VERSION = "2"
 INFO_FILE = "split.json"
 Policy = Literal["same_picture", "exact"]
+Retry = Literal["passing", "all"]
 POLICIES = ("same_picture", "exact")
 KEPT = {"same_picture": ["exact", "same_picture"], "exact": ["exact"]}
 
@@ -56,28 +58,30 @@ class SplitPlan:
         release: what is rebuilt.
         config: what is kept.
         out: folder of the split.
-        chunks: rows to fetch (candidate_id) and why: "first", "repair" of missing or damaged files, "retry".
+        chunks: rows to fetch and why; what further addresses are asked may depend on what comes of them.
         table: SPLIT where the split is finished and nothing is to be done.
         images: folder the images are taken from; None fetches them.
         vectors: embeddings to compare as well.
+        retry: which rows that are gone are asked once more.
     """
 
     release: Release
     config: SplitConfig
     out: Path
-    chunks: list[tuple[Kind, pl.Series]]
+    chunks: list[Chunk]
     table: pl.DataFrame | None
     images: Path | None = None
     vectors: PictureVectors | None = None
+    retry: Retry | None = None
 
     @property
     def rows_count(self) -> int:
         """Rows to fetch."""
-        return sum(len(ids) for _, ids in self.chunks)
+        return sum(chunk.rows.height for chunk in self.chunks)
 
     def count(self, kind: Kind) -> int:
         """Rows to fetch for one reason."""
-        return sum(len(ids) for why, ids in self.chunks if why == kind)
+        return sum(chunk.rows.height for chunk in self.chunks if chunk.kind == kind)
 
 
 def plan_split(
@@ -85,7 +89,7 @@ def plan_split(
     config: SplitConfig,
     out: Path,
     *,
-    retry: Literal["passing", "all"] | None = None,
+    retry: Retry | None = None,
     verify: bool = False,
     images: Path | None = None,
     vectors: PictureVectors | None = None,
@@ -108,25 +112,76 @@ def plan_split(
     out = local_path(out, "out")
     attempts = Attempts(out, release)
     _check_own(out, release, attempts)
-    files = scan_files(out)
-    state = attempts.state()
-    places = find_pictures(picture_places(state), files)
-    fetched = (state["fetch_status"] == ALIVE).fill_null(value=False)
-    lost = pl.Series("lost", [place is None for place in places], dtype=pl.Boolean) & fetched
+    files, lines = scan_files(out), attempts.lines()
+    judged = judge_answers(lines, config.verdicts)
+    best = find_places(choose_answers(judged), out, files)
+    lost = (best["fetch_status"] == ALIVE).fill_null(value=False) & best["place"].is_null()
     if verify:
-        hashes = state["image_sha256"].to_list()
-        lost = lost | pl.Series("damaged", find_damaged(out, places, hashes), dtype=pl.Boolean)
-    wanted: dict[Kind, pl.Series] = {"first": state["fetch_status"].is_null(), "repair": lost}
-    if retry is not None:
-        wanted["retry"] = _find_gone(state, retry)
-    chunks = _cut(state, wanted, config.rows_per_shard)
-    if images is None:
-        _check_urls(state, chunks)
+        damaged = find_damaged(out, best["place"].to_list(), best["image_sha256"].to_list())
+        lost = lost | pl.Series("damaged", damaged, dtype=pl.Boolean)
+    asked = _find_asked(best, lost, has_folder=images is not None)
+    chunks = [chunk for kind, rows in asked.items() for chunk in cut_chunks(kind, rows, config.rows_per_shard)]
+    chunks += find_chunks(judged, config, retry=retry, has_folder=images is not None)
     is_done = not chunks and attempts.are_compared(vectors)
     table = _find_finished(out, build_digest(release, config, attempts), files) if is_done else None
     return SplitPlan(
-        release=release, config=config, out=out, chunks=chunks, table=table, images=images, vectors=vectors
-    )
+        release=release, config=config, out=out, chunks=chunks, table=table, images=images, vectors=vectors,
+        retry=retry,
+    )  # fmt: skip
+
+
+def _find_asked(best: pl.DataFrame, lost: pl.Series, *, has_folder: bool) -> dict[Kind, pl.DataFrame]:
+    """The rows that were never asked, and those whose files are lost, each with the address to ask.
+
+    Raises:
+        BadInput: there is neither an address nor a folder to ask at.
+    """
+    asked: dict[Kind, pl.DataFrame] = {"first": best.filter(status=UNASKED), "repair": best.filter(lost)}
+    if has_folder:
+        return asked
+    known = {kind: rows.filter(pl.col("address").is_not_null()) for kind, rows in asked.items()}
+    count = sum(rows.height - known[kind].height for kind, rows in asked.items())
+    # where some addresses are known the others' rows are said to have none, and the rest goes on
+    if count and best["url"].null_count() == best.height:
+        raise BadInput(
+            f"{count:,} of {best.height:,} rows have no URL: they were adopted from a set on somebody's disk. With a "
+            "copy of that set, name its folder: --images FOLDER."
+        )
+    return known
+
+
+def find_chunks(
+    judged: pl.DataFrame, config: SplitConfig, *, retry: Retry | None, has_folder: bool,
+    done: pl.DataFrame | None = None,
+) -> list[Chunk]:  # fmt: skip
+    """What is to be asked next of the rows for which no picture has passed: a further address, or one once more.
+
+    Args:
+        judged: from `judge_answers`.
+        config: how many rows are asked together.
+        retry: as in `plan_split`.
+        has_folder: images are taken from a folder, which has no further addresses.
+        done: candidate_id and turn of what this run asked once more already.
+    """
+    wanted = find_next(judged, retry, done, has_folder=has_folder)
+    parts = wanted.partition_by("kind", maintain_order=True)
+    return [chunk for part in parts for chunk in cut_chunks(part["kind"][0], part, config.rows_per_shard)]
+
+
+def cut_chunks(kind: Kind, rows: pl.DataFrame, size: int) -> list[Chunk]:
+    """Rows, `size` at a time and those of one turn together; a retry is one attempt however many they are.
+
+    Args:
+        kind: why they are asked.
+        rows: candidate_id, address and turn.
+        size: rows per chunk.
+    """
+    chunks: list[Chunk] = []
+    for part in rows.select("candidate_id", "address", "turn").partition_by("turn", maintain_order=True):
+        step = part.height if kind == "retry" else size
+        turn = int(part["turn"][0])
+        chunks += [Chunk(kind, turn, part.slice(start, step)) for start in range(0, part.height, step)]
+    return chunks
 
 
 def _find_finished(out: Path, digest: str, files: dict[str, int]) -> pl.DataFrame | None:
@@ -134,31 +189,6 @@ def _find_finished(out: Path, digest: str, files: dict[str, int]) -> pl.DataFram
     info = read_json_object(out / INFO_FILE) if (out / INFO_FILE).exists() else None
     table = read_table(out) if isinstance(info, dict) and info.get("build_digest") == digest else None
     return table if table is not None and set(table.filter("kept")["path"]) <= files.keys() else None
-
-
-def _cut(state: pl.DataFrame, wanted: dict[Kind, pl.Series], size: int) -> list[tuple[Kind, pl.Series]]:
-    """The rows wanted, `size` at a time; a retry is one attempt however many they are."""
-    chunks: list[tuple[Kind, pl.Series]] = []
-    for kind, mask in wanted.items():
-        ids = state.filter(mask)["candidate_id"]
-        step = max(1, len(ids) if kind == "retry" else size)
-        chunks += [(kind, ids.slice(start, step)) for start in range(0, len(ids), step)]
-    return chunks
-
-
-def _check_urls(state: pl.DataFrame, chunks: list[tuple[Kind, pl.Series]]) -> None:
-    asked = pl.concat([ids for _, ids in chunks]) if chunks else pl.Series([], dtype=pl.String)
-    count = state.filter(pl.col("url").is_null() & pl.col("candidate_id").is_in(asked.implode())).height
-    if count:
-        raise BadInput(
-            f"{count:,} of {state.height:,} rows have no URL: they were adopted from a set on somebody's disk. With a "
-            "copy of that set, name its folder: --images FOLDER."
-        )
-
-
-def _find_gone(state: pl.DataFrame, retry: Literal["passing", "all"]) -> pl.Series:
-    gone = state["fetch_status"].is_not_null() & (state["fetch_status"] != ALIVE)
-    return gone if retry == "all" else gone & state["may_come_back"].fill_null(value=False)
 
 
 def build_digest(release: Release, config: SplitConfig, attempts: Attempts) -> str:
