@@ -25,6 +25,7 @@ COMMANDS = {
     "generators": "relaionet.flows.cli.generators:generators",
     "index": "relaionet.flows.cli.search:index",
     "lemmas": "relaionet.flows.cli.lemmas:lemmas",
+    "lookup": "relaionet.flows.cli.lookup:lookup",
     "metrics": "relaionet.flows.cli.metrics:metrics",
     "neighbours": "relaionet.flows.cli.lemmas:neighbours",
     "proposals": "relaionet.flows.cli.curate:proposals",

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import HEX_64
+from relaionet.manifests.release.decisions import DECISIONS_FILE
 from relaionet.manifests.release.manifest_check import CONTROL, MAX_URL_CHARS, WEB
 from relaionet.manifests.tables.releases import EVIDENCE, WITHDRAWN
 from relaionet.manifests.tables.schema import STATUS_COLUMNS, Table, check_table, shape_table
@@ -24,6 +25,24 @@ WORD = r"^[a-z][a-z0-9_]{0,63}$"
 HOST = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 MAX_VALUE_CHARS = 20_000
 WITHDRAWAL_KINDS = ("url", "host", "image_sha256", "candidate_id")
+
+
+class Beside(NamedTuple):
+    """The tables beside a manifest that are a part of the content; None where there is none."""
+
+    decisions: pl.DataFrame | None
+    evidence: pl.DataFrame | None
+    withdrawn: pl.DataFrame | None
+
+    def files(self) -> dict[str, pl.DataFrame]:
+        """File name -> table, of those there are."""
+        named = zip((DECISIONS_FILE, EVIDENCE_FILE, WITHDRAWN_FILE), self, strict=True)
+        return {name: table for name, table in named if table is not None}
+
+    def fits(self, format: int) -> bool:
+        """True where a format has a place for all there are."""
+        first = 3 if self.evidence is not None or self.withdrawn is not None else int(self.decisions is not None)
+        return format >= first
 
 
 def check_evidence(rows: pl.DataFrame) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from re import compile as pattern
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
@@ -22,7 +22,7 @@ from relaionet.manifests.containers.limits import ParquetLimits
 from relaionet.manifests.containers.parquet_table import read_guarded
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import file_sha256, write_json
-from relaionet.manifests.release.beside import EVIDENCE_FILE, WITHDRAWN_FILE, check_evidence, check_withdrawn
+from relaionet.manifests.release.beside import EVIDENCE_FILE, WITHDRAWN_FILE, Beside, check_evidence, check_withdrawn
 from relaionet.manifests.release.card import write_card
 from relaionet.manifests.release.croissant import write_croissant
 from relaionet.manifests.release.decisions import DECISIONS_FILE, check_decisions, check_votes
@@ -61,24 +61,6 @@ class Release:
     evidence: pl.DataFrame | None = None
     withdrawn: pl.DataFrame | None = None
     remarks: tuple[str, ...] = ()
-
-
-class Told(NamedTuple):
-    """The tables beside a manifest that are a part of the content; None where there is none."""
-
-    decisions: pl.DataFrame | None
-    evidence: pl.DataFrame | None
-    withdrawn: pl.DataFrame | None
-
-    def files(self) -> dict[str, pl.DataFrame]:
-        """File name -> table, of those there are."""
-        named = zip((DECISIONS_FILE, EVIDENCE_FILE, WITHDRAWN_FILE), self, strict=True)
-        return {name: table for name, table in named if table is not None}
-
-    def fits(self, format: int) -> bool:
-        """True where a format has a place for all there are."""
-        first = 3 if self.evidence is not None or self.withdrawn is not None else int(self.decisions is not None)
-        return format >= first
 
 
 def _versions(folder: Path) -> dict[str, list[int]]:
@@ -137,7 +119,7 @@ def make_release(
         check_votes(rows, decisions)
     evidence = check_evidence(evidence) if evidence is not None else None
     withdrawn = check_withdrawn(withdrawn) if withdrawn is not None else None
-    told = Told(decisions=decisions, evidence=evidence, withdrawn=withdrawn)
+    told = Beside(decisions=decisions, evidence=evidence, withdrawn=withdrawn)
     digests = {FORMAT: content_digest(rows, name, notes, *told)}
     while True:
         versions = _versions(folder).get(name, [])
@@ -158,7 +140,7 @@ def make_release(
 
 def _write_version(
     rows: pl.DataFrame, folder: Path, name: str, version: int, digest: str, notes: Mapping[str, Any],
-    told: Told, vectors: pl.DataFrame | None,
+    told: Beside, vectors: pl.DataFrame | None,
 ) -> Path | None:  # fmt: skip
     """Write one version whole; None where another process took the number meanwhile."""
     path = folder / f"{name}-v{version}"
@@ -176,7 +158,7 @@ def _write_version(
 
 def _write_files(
     part: Path, rows: pl.DataFrame, name: str, version: int, digest: str, notes: Mapping[str, Any],
-    told: Told, vectors: pl.DataFrame | None,
+    told: Beside, vectors: pl.DataFrame | None,
 ) -> None:  # fmt: skip
     created = datetime.now(UTC).isoformat(timespec="seconds")
     counts = dict(rows.group_by("wnid").len().sort("wnid").iter_rows())

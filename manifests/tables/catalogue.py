@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from relaionet.manifests.tables.candidates import CANDIDATES, CHOSEN, NEIGHBOURS, PASSED_OVER, TEXT_MATCHES
 from relaionet.manifests.tables.embeddings import DOWNLOADS, EMBEDDINGS, HITS
-from relaionet.manifests.tables.lookups import COMPARED_ADDRESSES, LOOKUP, NEAR
+from relaionet.manifests.tables.lookups import ADDRESSES, COMPARED_ADDRESSES, LOOKUP, NEAR
 from relaionet.manifests.tables.proposals import PROPOSALS, ROUTED
 from relaionet.manifests.tables.releases import EVIDENCE, MANIFEST, WITHDRAWN
 from relaionet.manifests.tables.reviews import DECISIONS, TASKS, VERDICTS
@@ -18,7 +18,7 @@ TABLES = {
         NEIGHBOURS, CANDIDATES, PASSED_OVER, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS,
         MEASURED, COMPARED, TEXTS_READ, SCREENED,
         ROUTED, TASKS, DECISIONS, VERDICTS, MANIFEST, EVIDENCE, WITHDRAWN, COMPARISONS, SPLIT, PICTURE_VECTORS,
-        NEAR, COMPARED_ADDRESSES, LOOKUP,
+        NEAR, ADDRESSES, COMPARED_ADDRESSES, LOOKUP,
         SAMPLES, SCORES, CLASS_SCORES, DIFFERENCES,
     )
 }  # fmt: skip

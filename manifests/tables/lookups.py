@@ -22,6 +22,16 @@ NEAR = Table(
     key=("candidate_id", "url_id", "place"),
 )
 
+ADDRESSES = Table(
+    name="addresses",
+    columns=columns(
+        """
+    candidate_id        str   key: sha256 of the URL, hex
+    url                 str   address that is asked what it serves
+    """
+    ),
+)
+
 COMPARED_ADDRESSES = Table(
     name="compared_addresses",
     columns=columns(

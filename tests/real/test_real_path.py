@@ -9,14 +9,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import polars as pl
@@ -56,9 +52,7 @@ from relaionet.pipeline.proposals.propose import ProposeConfig, propose_labels
 from relaionet.pipeline.retrieval.search import RetrieveConfig, search_index
 from relaionet.pipeline.screens.config import ScreenConfig
 from relaionet.pipeline.screens.screen import screen_images
-
-REAL = (Path(__file__).resolve().parents[3] / "shared" / "real").resolve()
-ENCODER = f"{REAL / 'encoder' / 'conse.py'}:ConseEncoder"
+from tests.real.photos import ENCODER, REAL, serve_photos
 
 pytestmark = [
     pytest.mark.real,
@@ -66,35 +60,10 @@ pytestmark = [
 ]
 
 
-class Photos(BaseHTTPRequestHandler):
-    """Answers requests for http://photos.invalid/<file>, sent to it as a proxy, from the folder of the photos."""
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        file = (REAL / "photos" / url.path.lstrip("/")).resolve()
-        if url.hostname != "photos.invalid" or not file.is_relative_to(REAL / "photos") or not file.is_file():
-            self.send_error(404)
-            return
-        data = file.read_bytes()
-        self.send_response(200)
-        self.send_header("Content-Type", "image/jpeg")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Photos)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve_photos() as address:
+        yield address
 
 
 @dataclass(frozen=True)
