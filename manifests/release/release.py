@@ -9,7 +9,7 @@ A manifest read from anywhere is a stranger's: it is checked whole before anythi
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,19 +123,30 @@ def make_release(
     digests = {FORMAT: content_digest(rows, name, notes, *told)}
     while True:
         versions = _versions(folder).get(name, [])
-        for version in versions:
-            path = folder / f"{name}-v{version}"
-            info = read_info(path)
-            if not told.fits(info.format):  # with what the older format has no place for it is new content
-                continue
-            if info.format not in digests:
-                digests[info.format] = content_digest(rows, name, notes, *told, format=info.format)
-            if info.digest == digests[info.format]:
-                return path
+        same = _find_same(folder, name, versions, digests, rows, notes, told)
+        if same is not None:
+            return same
         version = versions[-1] + 1 if versions else 1
         written = _write_version(rows, folder, name, version, digests[FORMAT], notes, told, vectors)
         if written is not None:
             return written
+
+
+def _find_same(
+    folder: Path, name: str, versions: Sequence[int], digests: dict[int, str], rows: pl.DataFrame,
+    notes: Mapping[str, Any], told: Beside,
+) -> Path | None:  # fmt: skip
+    """The first version that holds the same content, in whatever format; `digests` gains those that were needed."""
+    for version in versions:
+        path = folder / f"{name}-v{version}"
+        info = read_info(path)
+        if not told.fits(info.format):  # with what the older format has no place for it is new content
+            continue
+        if info.format not in digests:
+            digests[info.format] = content_digest(rows, name, notes, *told, format=info.format)
+        if info.digest == digests[info.format]:
+            return path
+    return None
 
 
 def _write_version(
