@@ -35,6 +35,7 @@ from relaionet.pipeline.screens.plan import (
     screened_table,
     screens_asked,
 )  # fmt: skip
+from relaionet.pipeline.screens.screens import NOTHING_LOOKED
 
 if TYPE_CHECKING:
     from relaionet.pipeline.embeddings.embed import EmbedConfig
@@ -63,6 +64,8 @@ def screen_all(
     compare_all(run, models, config, reference_sets(run, references, models.encoder, embedding))
     read_all_texts(run, models, config)
     finish_all(run, config)
+    if not config.unsafe.looks:
+        run.reporter.say(f"  {'':<12}unsafe: {NOTHING_LOOKED}; docs/guides/screens.md names one")
 
 
 def measure_shard(run: Run, shard: str, config: ScreenConfig, advance: Advance) -> bool:

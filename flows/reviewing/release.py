@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from relaionet.flows.reviewing.evidence import released_evidence
+from relaionet.flows.reviewing.resettle import state_rules
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import read_json_object
 from relaionet.manifests.labels import labels_table
 from relaionet.manifests.release.decisions import join_questions
 from relaionet.manifests.release.release import VECTORS_FILE, make_release
@@ -54,10 +56,12 @@ def release_run(run: Run, settings: ReviewSettings, *, vectors: bool = False, **
         table.name: [receipt.sha256 for receipt in run.store.receipts(table)]
         for table in (CANDIDATES, DOWNLOADS, PROPOSALS, DECISIONS, VERDICTS)
     }
-    told = {"lineage": lineage, "settings": {"agreement": asdict(settings.agreement)}, **notes}
+    screens = read_json_object(run.root / "run.json").get("screens", {})
+    told = {"lineage": lineage, "settings": {"agreement": state_rules(settings.agreement)}, "screens": screens, **notes}
     decisions = join_questions(run.store.read_all(DECISIONS), run.store.read_all(TASKS))
     path = make_release(
         manifest, run.root / "releases", name=settings.name, notes=told, decisions=decisions,
+        evidence=released_evidence(run, manifest),
         vectors=released_vectors(run, manifest) if vectors else None,
     )  # fmt: skip
     if vectors and not (path / VECTORS_FILE).is_file():
@@ -83,7 +87,8 @@ def released_vectors(run: Run, manifest: pl.DataFrame) -> pl.DataFrame:
 def make_manifest(run: Run) -> pl.DataFrame:
     """MANIFEST rows of all accepted candidates, by class and id."""
     rows = run.store.read(VERDICTS).filter(pl.col("status") == "accept")
-    rows = rows.select("candidate_id", "wnid", "votes_count", "yes_count", "selection_frac", "confidence", "reviewers")
+    settled = ("wnid", "wnids", "votes_count", "yes_count", "selection_frac", "confidence", "reviewers")
+    rows = rows.select("candidate_id", *settled)
     for table, columns in (
         (CANDIDATES, ["url", "caption", "source", "source_row"]),
         (DOWNLOADS, ["image_sha256", "bytes_count", "width_px", "height_px", "format", "fetched_at"]),

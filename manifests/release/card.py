@@ -11,7 +11,14 @@ import polars as pl
 from relaionet.manifests.escape import escape_markdown, escape_yaml
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.manifests.release.sentences import cite_release, plain_text, tell_decisions, tell_origin, tell_rebuild
+from relaionet.manifests.release.sentences import (
+    cite_release,
+    plain_text,
+    tell_decisions,
+    tell_origin,
+    tell_rebuild,
+    tell_screens,
+)
 from relaionet.manifests.tables import MANIFEST
 
 # (rows below, Hugging Face's size category)
@@ -138,7 +145,7 @@ Made {about["created"]}; digest `{about["digest"]}`.
 ## Agreement of the reviewers
 
 {_agreement(notes.get("agreement", {}))}
-{tell_decisions(decisions_count)}
+{tell_decisions(decisions_count)}{tell_screens(notes)}
 ## How to get the images
 
 {tell_rebuild(about, has_urls=paths_count < rows.height or not rows.height, has_paths=paths_count > 0)}

@@ -92,6 +92,20 @@ finds each by its bytes, or else by its picture, and states what is there."""
     return "\n\n".join(told)
 
 
+def tell_screens(notes: Mapping[str, Any]) -> str:
+    """The part "What looked at the pictures" of a card; "" where nothing is said of it.
+
+    Args:
+        notes: of the release; `screens` says how each screen was made, or why it was not.
+    """
+    screens = notes.get("screens")
+    if not isinstance(screens, Mapping) or not screens:
+        return ""
+    lines = [f"| {escape_markdown(plain_text(name))} | {escape_markdown(plain_text(how))} |"
+             for name, how in screens.items()]  # fmt: skip
+    return "\n".join(["\n## What looked at the pictures\n", "| screen | how |", "|---|---|", *lines, ""])
+
+
 def tell_decisions(decisions_count: int) -> str:
     """The part about decisions.parquet of a card; "" where there is none."""
     if not decisions_count:

@@ -66,6 +66,11 @@ class UnsafeConfig:
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig, metadata=LATER)
     max_picture_score: float = field(default=0.5, metadata=LATER)
 
+    @property
+    def looks(self) -> bool:
+        """True where something looks at the pictures, be it by their embeddings."""
+        return self.head is not None or self.ask_encoder or self.classifier.is_named
+
     def __post_init__(self) -> None:
         _check_fracs("unsafe", self, "max_punsafe", "max_score", "max_picture_score")
 

@@ -122,10 +122,11 @@ def _find_unsafe(settings: ScreenConfig) -> pl.Expr:
 
 def _ask_unsafe(settings: ScreenConfig, references: Sequence[str]) -> str:
     unsafe, model = settings.unsafe, settings.unsafe.classifier
+    if not unsafe.looks:
+        return f"source's punsafe; {NOTHING_LOOKED}"
     head = f", head {unsafe.head.name}" if unsafe.head else ", encoder's texts" if unsafe.ask_encoder else ""
-    if model.is_named:
-        return f"source's punsafe{head}, classifier of pictures {model.package or Path(str(model.file)).name}"
-    return f"source's punsafe{head or f'; {NOTHING_LOOKED}'}"
+    named = f", classifier of pictures {model.package or Path(str(model.file)).name}" if model.is_named else ""
+    return f"source's punsafe{head}{named}"
 
 
 def _measure_unsafe(settings: ScreenConfig) -> Callable[[Image.Image], Mapping[str, Any]]:
