@@ -20,13 +20,15 @@ from relaionet.annotations.label_studio.accounts import sign_up
 from relaionet.annotations.label_studio.client import StudioClient, connect_studio
 from relaionet.annotations.label_studio.projects import ReviewProject, list_projects, read_tasks
 from relaionet.annotations.label_studio.pull import pull_annotations
-from relaionet.annotations.tasks.page import ANSWER, OTHER_CLASS
+from relaionet.annotations.tasks.page import ANSWER, OTHER_CLASS, SHOWN_CLASSES, SHOWN_OTHERS
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.labels import labels_by_wnid
 
 VERSION = "1"
 _TRIES = 4
 _Work = tuple[str, int, dict[str, Any]]  # reviewer, task id, task data
+Truth = str | Sequence[str] | None
+"""A wnid, the wnids of a picture that shows several classes, why there is none, or nothing known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,15 +52,17 @@ def _unit(*parts: object) -> float:
 
 
 def simulate_answer(
-    data: Mapping[str, Any], truth: str | None, reviewer: str, accuracy: float, seed: int
+    data: Mapping[str, Any], truth: Truth, reviewer: str, accuracy: float, seed: int
 ) -> tuple[list[dict[str, Any]], float]:
     """One simulated answer to one task.
 
-    A mistake is of the kind people make: `yes` to a wrong class, or a runner-up or `unsure` instead of `yes`.
+    A mistake is of the kind people make: `yes` to a wrong class, or a runner-up or `unsure` instead of `yes`; where
+    there are several classes, only the one asked about, or `several` without naming them.
 
     Args:
         data: of the task, as pushed.
-        truth: the true wnid, or several, drawing, unsafe, broken or none; None answers unsure.
+        truth: the true wnid, or the wnids of a picture that shows several, or several, drawing, unsafe, broken or none;
+            None answers unsure.
         reviewer: its name.
         accuracy: 0 to 1.
         seed: of the mistakes.
@@ -67,20 +71,31 @@ def simulate_answer(
         (Label Studio result, seconds spent).
     """
     one = data["candidate_id"]
-    answer = truth or "unsure"
+    answers = [truth or "unsure"] if truth is None or isinstance(truth, str) else sorted(set(truth))
     near = [str(choice["alias"]) for choice in data.get("runner_ups", [])]
     if _unit(seed, reviewer, one, "right") >= accuracy:
-        if answer == data["wnid"]:
-            wrong = [*near[:2], "unsure", "several"]
-            answer = wrong[int(_unit(seed, reviewer, one, "which") * len(wrong))]
-        else:
-            answer = data["wnid"]
-    results = [_result("choices", ANSWER, "choices", ["yes" if answer == data["wnid"] else answer])]
+        wrong = [data["wnid"]]
+        if data["wnid"] in answers:
+            wrong = [*near[:2], "unsure", "several"] if len(answers) == 1 else [data["wnid"], "several"]
+        answers = [wrong[int(_unit(seed, reviewer, one, "which") * len(wrong))]]
+    return _results(answers, data, near), round(1.5 + 4.5 * _unit(seed, reviewer, one, "seconds"), 2)
+
+
+def _results(answers: Sequence[str], data: Mapping[str, Any], near: Sequence[str]) -> list[dict[str, Any]]:
+    """What the page would send: one answer, or several classes, ticked where offered and else found by search."""
+    if len(answers) > 1:
+        offered = [str(choice["alias"]) for choice in data.get("shown_classes", [])]
+        ticked = [wnid for wnid in answers if wnid in offered]
+        searched = [[wnid] for wnid in answers if wnid not in offered]
+        parts = [("choices", SHOWN_CLASSES, ticked), ("taxonomy", SHOWN_OTHERS, searched)]
+        some = [_result(kind, name, kind, value) for kind, name, value in parts if value]
+        return [_result("choices", ANSWER, "choices", ["several"]), *some]
+    answer = answers[0]
     if answer in labels_by_wnid() and answer != data["wnid"] and answer not in near:
-        results = [
+        return [
             _result("choices", ANSWER, "choices", ["other"]), _result("taxonomy", OTHER_CLASS, "taxonomy", [[answer]])
         ]  # fmt: skip
-    return results, round(1.5 + 4.5 * _unit(seed, reviewer, one, "seconds"), 2)
+    return [_result("choices", ANSWER, "choices", ["yes" if answer == data["wnid"] else answer])]
 
 
 def _result(kind: str, name: str, field: str, value: list[Any]) -> dict[str, Any]:
@@ -108,7 +123,7 @@ def join_reviewer(client: StudioClient, admin_token: str, name: str) -> str:
 
 
 def answer_tasks(
-    url: str, admin_token: str, project_name: str, truth: Mapping[str, str | None], *,
+    url: str, admin_token: str, project_name: str, truth: Mapping[str, Truth], *,
     config: ReviewersConfig | None = None, overlap: int = 3, progress: Callable[[int], None] | None = None,
 ) -> int:  # fmt: skip
     """Let the simulated reviewers answer what is still open; a second call goes on where the first ended.
@@ -120,7 +135,7 @@ def answer_tasks(
         url: of the server.
         admin_token: an administrator's token.
         project_name: of the review.
-        truth: candidate_id -> true wnid, several, drawing, unsafe, broken, none or None (unsure); for controls too.
+        truth: candidate_id -> as `simulate_answer` takes it; for controls too.
         config: who they are.
         overlap: answers wanted per task of the newest round; earlier rounds are left as they are.
         progress: told each time an answer is given.

@@ -1,6 +1,7 @@
 from .dawid_skene import Answers, PosteriorConfig, Posteriors, estimate_posteriors
-from .decisions import latest_decisions, pseudonym, read_decisions
-from .krippendorff import score_agreement
+from .decisions import latest_decisions, pseudonym, read_classes, read_decisions
+from .further_classes import score_further
+from .krippendorff import masi_similarity, score_agreement
 from .next_round import plan_answers, settle_probability
 from .reviewer_quality import FlagConfig, rate_reviewers, wilson_interval
 from .settle import AgreementConfig, settle_votes
@@ -17,13 +18,16 @@ __all__ = [
     "confused_pairs",
     "estimate_posteriors",
     "latest_decisions",
+    "masi_similarity",
     "plan_answers",
     "pseudonym",
     "rate_reviewers",
+    "read_classes",
     "read_decisions",
     "read_votes",
     "review_status",
     "score_agreement",
+    "score_further",
     "settle_probability",
     "settle_votes",
     "wilson_interval",

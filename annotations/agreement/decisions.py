@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from relaionet.annotations.tasks.page import ANSWER, CHOICES, OTHER_CLASS
+from relaionet.annotations.tasks.page import ANSWER, CHOICES, OTHER_CLASS, SHOWN_CLASSES, SHOWN_OTHERS
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import DECISIONS, TASKS, shape_table
 
@@ -59,6 +59,36 @@ def read_answer(result: Sequence[Mapping[str, Any]], proposed_wnid: str) -> Answ
     Returns:
         The choice, and the other class where one is named.
     """
+    given = _chosen(result)
+    choice = str(given.get(ANSWER, [""])[0])
+    wnid = None
+    if choice in labels_by_wnid():
+        choice, wnid = "other", choice
+    elif choice == "other":
+        wnid = next(iter(_known(given.get(OTHER_CLASS, [])[:1])), None)
+    if choice not in CHOICES or (choice == "other" and wnid is None):
+        return Answer("unsure")
+    return Answer("yes") if wnid == proposed_wnid else Answer(choice, wnid)
+
+
+def read_classes(result: Sequence[Mapping[str, Any]]) -> list[str] | None:
+    """The classes one annotation's result says a picture shows at once.
+
+    Args:
+        result: Label Studio's list of results.
+
+    Returns:
+        wnids in class order, those ticked and those found by search; None where the answer is not `several`, or names
+        none of them.
+    """
+    given = _chosen(result)
+    if given.get(ANSWER, [""])[0] != "several":
+        return None
+    return sorted({*_known(given.get(SHOWN_CLASSES, [])), *_known(given.get(SHOWN_OTHERS, []))}) or None
+
+
+def _chosen(result: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Name of a part of the page -> what was chosen there."""
     given: dict[str, list[Any]] = {}
     for item in result:
         value = item.get("value") if isinstance(item, Mapping) else None
@@ -66,17 +96,13 @@ def read_answer(result: Sequence[Mapping[str, Any]], proposed_wnid: str) -> Answ
             found = value.get("choices") or value.get("taxonomy")
             if isinstance(found, list) and found:
                 given[str(item.get("from_name"))] = found
-    choice = str(given.get(ANSWER, [""])[0])
-    wnid = None
-    if choice in labels_by_wnid():
-        choice, wnid = "other", choice
-    elif choice == "other":
-        path = given.get(OTHER_CLASS, [[]])[0]
-        last = path[-1] if isinstance(path, list) and path else path
-        wnid = last if isinstance(last, str) and last in labels_by_wnid() else None
-    if choice not in CHOICES or (choice == "other" and wnid is None):
-        return Answer("unsure")
-    return Answer("yes") if wnid == proposed_wnid else Answer(choice, wnid)
+    return given
+
+
+def _known(values: Sequence[Any]) -> list[str]:
+    """The classes among chosen values; of a path through a tree of classes its end."""
+    ends = (value[-1] if isinstance(value, list) and value else value for value in values)
+    return [end for end in ends if isinstance(end, str) and end in labels_by_wnid()]
 
 
 def _time(text: Any) -> datetime:
@@ -111,26 +137,28 @@ def read_decisions(
     }
     # with the task, as a server that was made anew counts its answers from 1 again
     last = {
-        (row["annotation_id"], row["candidate_id"], row["round"]): (row["choice"], row["other_wnid"], row["at"])
-        for row in known.sort("at").iter_rows(named=True)
-    }
+        (row["annotation_id"], row["candidate_id"], row["round"]): (
+            (row["choice"], row["other_wnid"], row["wnids"]), row["at"]
+        )
+        for row in shape_table(known, DECISIONS).sort("at").iter_rows(named=True)
+    }  # fmt: skip
     new = []
     for answer in raw:
         key = (answer["candidate_id"], answer["round"])
         if key not in proposed:
             continue
-        choice, other = read_answer(answer["result"], proposed[key])
+        said = (*read_answer(answer["result"], proposed[key]), read_classes(answer["result"]))
         number, at = int(answer["annotation_id"]), _time(answer["updated_at"])
         before = last.get((number, *key))
         if before is not None:
-            if before[:2] == (choice, other):
+            if before[0] == said:
                 continue
             # whatever the server's clock did, the later answer is the later row
-            at = max(at, before[2] + timedelta(microseconds=1))
-        last[number, *key] = (choice, other, at)
+            at = max(at, before[1] + timedelta(microseconds=1))
+        last[number, *key] = (said, at)
         new.append(
             {
-                "candidate_id": key[0], "round": key[1], "choice": choice, "other_wnid": other,
+                "candidate_id": key[0], "round": key[1], "choice": said[0], "other_wnid": said[1], "wnids": said[2],
                 "reviewer": pseudonym(int(answer["user_id"]), str(answer["user_email"]), salt),
                 "seconds": float(answer["seconds"] or 0), "at": at, "annotation_id": number,
             }

@@ -12,6 +12,11 @@ Rules, in order:
    answers support it (or as many as the picture was to get, where that is fewer) and no other class has as many.
 4. Otherwise more answers are asked for (`next_round`), up to `votes_max`; then it is rejected as undecided. Equal
    posteriors are at most one half, so a tie never settles anything and is never broken by chance.
+5. Where the rules accept pictures of several classes (`several = "accept"`), an answer that names several is no
+   refusal: it supports the class asked about where it names that, else one of those it names (`votes.stand_for`). A
+   settled picture then has each further class whose own posterior (`further_classes.score_further`) is at least
+   `min_confidence` and which at least as many answers name as a label needs. Doubt about a further class leaves the
+   label as it is.
 """
 
 from __future__ import annotations
@@ -22,8 +27,21 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from relaionet.annotations.agreement.dawid_skene import PosteriorConfig, Posteriors, estimate_posteriors
+from relaionet.annotations.agreement.further_classes import score_further
 from relaionet.annotations.agreement.reviewer_quality import FlagConfig, rate_reviewers
-from relaionet.annotations.agreement.votes import REFUSALS, REFUSED, VoteCodes, encode_votes, read_votes, vote_key
+from relaionet.annotations.agreement.votes import (
+    REFUSALS,
+    REFUSED,
+    SEVERAL,
+    Several,
+    VoteCodes,
+    encode_votes,
+    read_votes,
+    shown_classes,
+    vote_key,
+)
+from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import LATER
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import TASKS, VERDICTS, shape_table
 
@@ -47,6 +65,8 @@ class AgreementConfig:
         flags: which reviewers are not counted.
         bootstrap_count: resamples for the interval of Krippendorff's alpha.
         seed: of the resampling.
+        several: what becomes of a picture that reviewers say shows several classes: `reject` takes such answers for
+            refusals, whatever they name; `accept` takes the picture with every class that is settled.
     """
 
     votes_needed: int = 3
@@ -57,6 +77,16 @@ class AgreementConfig:
     flags: FlagConfig = field(default_factory=FlagConfig)
     bootstrap_count: int = 200
     seed: int = 0
+    several: Several = field(default="reject", metadata=LATER)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no way to take such pictures.
+
+        Raises:
+            BadInput: `several` is neither.
+        """
+        if self.several not in SEVERAL:
+            raise BadInput(f"agreement.several = '{self.several}': expected 'reject' or 'accept'.")
 
 
 def settle_votes(decisions: pl.DataFrame, tasks: pl.DataFrame, config: AgreementConfig | None = None) -> pl.DataFrame:
@@ -73,7 +103,7 @@ def settle_votes(decisions: pl.DataFrame, tasks: pl.DataFrame, config: Agreement
         VERDICTS: one row per candidate of `tasks` that is no control, by candidate_id.
     """
     config = config or AgreementConfig()
-    votes = read_votes(decisions, tasks)
+    votes = read_votes(decisions, tasks, several=config.several)
     seen = votes.group_by("candidate_id").agg(seen_count=pl.len())
     votes = drop_flagged(votes, config)
     best = _find_best(votes, config).filter(~pl.col("is_control")).drop("is_control")
@@ -87,12 +117,12 @@ def settle_votes(decisions: pl.DataFrame, tasks: pl.DataFrame, config: Agreement
     rows = asked.join(best, on="candidate_id", how="left", maintain_order="left")
     for more in (given, seen):
         rows = rows.join(more, on="candidate_id", how="left", maintain_order="left")
-    return shape_table(_apply_rules(rows, config), VERDICTS)
+    return shape_table(_name_classes(_apply_rules(rows, config), votes, config), VERDICTS)
 
 
 def counted_votes(decisions: pl.DataFrame, tasks: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
     """`read_votes`, without the answers of flagged reviewers."""
-    return drop_flagged(read_votes(decisions, tasks), config)
+    return drop_flagged(read_votes(decisions, tasks, several=config.several), config)
 
 
 def drop_flagged(votes: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
@@ -176,6 +206,32 @@ def _apply_rules(rows: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
     reasons = open_rows.select("candidate_id", why=pl.Series(why, dtype=pl.String))
     rows = rows.join(reasons, on="candidate_id", how="left", maintain_order="left")
     return rows.with_columns(reason=pl.coalesce("reason", "why"))
+
+
+def _name_classes(rows: pl.DataFrame, votes: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
+    """The rows with `wnids`; `yes_count` of accepted ones is every answer that names the class, among others too."""
+    none = pl.lit(None, pl.List(pl.String))
+    if votes["wnids"].null_count() == votes.height:
+        return rows.with_columns(wnids=none)
+    labels = rows.filter(status="accept").select("candidate_id", "wnid")
+    said = votes.select("candidate_id", shown=shown_classes()).join(labels, on="candidate_id")
+    by_name = said.group_by("candidate_id").agg(naming=pl.col("shown").list.contains(pl.col("wnid")).sum())
+    rows = rows.join(by_name, on="candidate_id", how="left", maintain_order="left")
+    rows = rows.with_columns(yes_count=pl.coalesce("naming", "yes_count"))
+    rows = rows.with_columns(
+        selection_frac=pl.when(pl.col("votes_count") > 0).then(pl.col("yes_count") / pl.col("votes_count")).otherwise(0)
+    )
+    if config.several == "reject":
+        return rows.with_columns(wnids=none)
+    further = score_further(votes, labels, config.posterior)
+    wanted = rows.select("candidate_id", label="wnid", enough=pl.min_horizontal(pl.lit(config.support_min), "wanted"))
+    sure = further.join(wanted, on="candidate_id").filter(
+        (pl.col("posterior") >= config.min_confidence) & (pl.col("named_count") >= pl.col("enough"))
+    )
+    sets = sure.group_by("candidate_id").agg(
+        wnids=pl.concat_list("label", "wnid").explode().unique().sort()
+    )  # fmt: skip
+    return rows.join(sets, on="candidate_id", how="left", maintain_order="left")
 
 
 def _why_again(told: Sequence[str], count: int, seen: int, wanted: int) -> str:

@@ -54,7 +54,8 @@ def reviewer_accuracy(
     decisions: pl.DataFrame, tasks: pl.DataFrame, config: AgreementConfig | None = None
 ) -> pl.DataFrame:
     """`rate_reviewers` of a review's answers."""
-    return rate_reviewers(read_votes(decisions, tasks), (config or AgreementConfig()).flags)
+    config = config or AgreementConfig()
+    return rate_reviewers(read_votes(decisions, tasks, several=config.several), config.flags)
 
 
 def count_left(decisions: pl.DataFrame, tasks: pl.DataFrame, config: AgreementConfig | None = None) -> dict[str, Any]:
@@ -91,7 +92,8 @@ def selection_histogram(
         low, high (ends of the bin, 0 to 1; the last includes 1), count (pictures with an answer, controls left out).
     """
     votes = counted_votes(decisions, tasks, config or AgreementConfig()).filter(~pl.col("is_control"))
-    yes = (pl.col("vote") == pl.col("asked_wnid")).fill_null(value=False)
+    asked = pl.col("asked_wnid")
+    yes = (pl.col("vote") == asked).fill_null(value=False) | pl.col("wnids").list.contains(asked).fill_null(value=False)
     share = votes.group_by("candidate_id").agg(share=yes.mean())["share"]
     place = (share * BINS).floor().clip(0, BINS - 1).cast(pl.Int64).alias("place")
     counts = dict(place.value_counts().iter_rows())

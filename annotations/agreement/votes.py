@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from relaionet.annotations.agreement.dawid_skene import MAYBE, NO, YES, Answers
 from relaionet.annotations.agreement.decisions import latest_decisions
-from relaionet.manifests.tables import TASKS, shape_table
+from relaionet.manifests.tables import DECISIONS, TASKS, fill_later, shape_table
 
 REFUSALS = ("several", "drawing", "unsafe", "broken", "none")
 REFUSED = "refused"
+Several = Literal["reject", "accept"]
+SEVERAL: tuple[Several, ...] = ("reject", "accept")
 
 
-def read_votes(decisions: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame:
+def read_votes(decisions: pl.DataFrame, tasks: pl.DataFrame, *, several: Several = "reject") -> pl.DataFrame:
     """What each counted answer supports: the latest of each reviewer to each picture.
 
     Args:
         decisions: DECISIONS of all rounds.
         tasks: TASKS of all rounds.
+        several: what an answer that names several classes supports: no class, or one of them (`stand_for`).
 
     Returns:
         candidate_id, reviewer (both as pl.Enum, so that a million rows are sorted and joined as numbers), seconds, at,
-        choice, vote (a wnid, a refusal, or null for unsure), asked_wnid (the proposed class of the newest round),
-        is_control, control_wnid; sorted by candidate_id and reviewer.
+        choice, vote (a wnid, a refusal, or null for unsure), wnids (every class named, where several are), asked_wnid
+        (the proposed class of the newest round), is_control, control_wnid; sorted by candidate_id and reviewer.
     """
     about = shape_table(tasks, TASKS).select("candidate_id", "round", "proposed_wnid", "is_control", "control_wnid")
     ids = pl.Enum(about["candidate_id"].unique().sort())
     names = pl.Enum(decisions["reviewer"].unique().sort())
     about = about.with_columns(pl.col("candidate_id").cast(ids))
-    coded = decisions.with_columns(pl.col("candidate_id").cast(ids, strict=False), pl.col("reviewer").cast(names))
+    coded = fill_later(decisions, DECISIONS).with_columns(
+        pl.col("candidate_id").cast(ids, strict=False), pl.col("reviewer").cast(names),
+        wnids=pl.when(choice="several").then("wnids"),
+    )  # fmt: skip
     newest = (
         about.sort("round").unique("candidate_id", keep="last").select("candidate_id", asked_wnid="proposed_wnid")
     )  # fmt: skip
@@ -40,15 +47,52 @@ def read_votes(decisions: pl.DataFrame, tasks: pl.DataFrame) -> pl.DataFrame:
         .when(pl.col("choice") == "other").then("other_wnid")
         .when(pl.col("choice").is_in(REFUSALS)).then("choice")
     )  # fmt: skip
-    return (
+    votes = (
         latest_decisions(coded.drop_nulls("candidate_id"))
         .join(about, on=["candidate_id", "round"], how="inner", maintain_order="left")
         .join(newest, on="candidate_id", how="left", maintain_order="left")
         .select(
-            "candidate_id", "reviewer", "seconds", "at", "choice", vote.alias("vote"), "asked_wnid", "is_control",
-            "control_wnid",
+            "candidate_id", "reviewer", "seconds", "at", "choice", vote.alias("vote"), "wnids", "asked_wnid",
+            "is_control", "control_wnid",
         )
     )  # fmt: skip
+    return votes if votes["wnids"].null_count() == votes.height else stand_for(votes, several)
+
+
+def stand_for(votes: pl.DataFrame, several: Several) -> pl.DataFrame:
+    """The one vote of each answer that names several classes.
+
+    On a control such an answer is for the true class where it names it: it was seen. Elsewhere it is a refusal, or,
+    where pictures of several classes are accepted, for the class asked about where that is named, else for the one of
+    its classes that most answers to the picture name (the first in class order where several do).
+
+    Args:
+        votes: as `read_votes` gives them, a refusal for each such answer.
+        several: `reject` or `accept`.
+    """
+    named, asked, true = pl.col("wnids"), pl.col("asked_wnid"), pl.col("control_wnid")
+    seen = pl.col("is_control") & named.list.contains(true)
+    vote = pl.when(seen).then(true)
+    if several == "accept":
+        votes = votes.join(_most_named(votes), on=["candidate_id", "reviewer"], how="left", maintain_order="left")
+        vote = vote.when(named.list.contains(asked)).then(asked).when(named.is_not_null()).then("most")
+    return votes.with_columns(vote=vote.otherwise("vote")).drop("most", strict=False)
+
+
+def _most_named(votes: pl.DataFrame) -> pl.DataFrame:
+    """candidate_id, reviewer, most: of the classes an answer names, the one most answers to the picture name."""
+    said = votes.with_columns(shown=shown_classes()).drop_nulls("shown").explode("shown")
+    counts = said.group_by("candidate_id", "shown").agg(count=pl.len())
+    mine = said.drop_nulls("wnids").join(counts, on=["candidate_id", "shown"])
+    mine = mine.sort("candidate_id", "reviewer", "count", "shown", descending=[False, False, True, False])
+    first = mine.unique(["candidate_id", "reviewer"], keep="first", maintain_order=True)
+    return first.select("candidate_id", "reviewer", most="shown")
+
+
+def shown_classes() -> pl.Expr:
+    """Every class an answer says the picture shows; null where it says of none that it does."""
+    single = pl.col("vote").is_not_null() & ~pl.col("vote").is_in(REFUSALS)
+    return pl.when(pl.col("wnids").is_not_null()).then("wnids").when(single).then(pl.concat_list("vote"))
 
 
 @dataclass(frozen=True, kw_only=True)

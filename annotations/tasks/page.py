@@ -22,10 +22,13 @@ from relaionet.manifests.labels import Label, find_label, read_labels
 if TYPE_CHECKING:
     import polars as pl
 
-VERSION = "2"
+VERSION = "3"
 ANSWER = "answer"
 OTHER_CLASS = "other_class"
+SHOWN_CLASSES, SHOWN_OTHERS = "shown_classes", "shown_others"
 RUNNER_UP_KEYS = ("q", "w", "e", "r")
+# the row below theirs: the class proposed, then each runner-up under its own key
+SHOWN_KEYS = ("a", "s", "d", "f", "g")
 
 CHOICES: dict[str, tuple[str, str]] = {
     "yes": ("Yes, this class", "1"),
@@ -66,6 +69,16 @@ _STYLE = """
 .relaionet .side .lsf-choice__item { margin: 0; padding: 1px 0; line-height: 21px; white-space: nowrap; }
 .relaionet .side .lsf-choice__item label { max-width: 100%; overflow: hidden; text-overflow: ellipsis; }
 .relaionet .side .lsf-taxonomy { margin-top: 4px; }
+.relaionet .several .lsf-choices { display: grid; grid-template-columns: 1fr 1fr; }
+.relaionet .several .lsf-choice { min-width: 0; }
+.relaionet .side:has(.several .lsf-choices:not([style*="none"])) .reference img { height: 70px; object-fit: contain;
+  object-position: left; }
+@media (max-width: 800px) {
+  .relaionet { flex-direction: column; height: auto; padding: 8px 0 0; }
+  .relaionet .picture { flex: 0 0 auto; width: 100%; height: 36vh; }
+  .relaionet .side { flex: 0 0 auto; width: 100%; height: auto; }
+  .relaionet .reference img { width: 100%; height: auto; }
+}
 """.replace("FIRST", str(len(CHOICES) + 1))  # the runner-ups, which the page adds behind the fixed answers
 
 
@@ -145,9 +158,9 @@ def label_config(labels: Sequence[Label], config: InterfaceConfig | None = None)
         config: how it looks.
 
     Returns:
-        XML that reads `image`, `proposed`, `gloss`, `hint`, `caption_line`, `runner_ups` and, where asked for,
-        `reference` from a task's data and gives results named `answer` (one of `CHOICES`, or the wnid of a runner-up)
-        and `other_class` (a wnid).
+        XML that reads `image`, `proposed`, `gloss`, `hint`, `caption_line`, `runner_ups`, `shown_classes` and, where
+        asked for, `reference` from a task's data and gives results named `answer` (one of `CHOICES`, or the wnid of a
+        runner-up), `other_class` (a wnid), `shown_classes` and `shown_others` (wnids: of several classes at once).
 
     Raises:
         BadInput: there are no labels, or more runner-ups than keys.
@@ -176,7 +189,17 @@ def label_config(labels: Sequence[Label], config: InterfaceConfig | None = None)
     _text(side, "words", "$caption_line", 5)
     _answers(side)
     if config.search:
-        _search(side, labels)
+        _search(
+            _shown_with(side, "other"), labels, OTHER_CLASS, maxUsages="1", required="true",
+            requiredMessage="Name the class, or choose another answer.", placeholder="Search the class …",
+        )  # fmt: skip
+    several = _shown_with(side, "several")
+    ET.SubElement(
+        several, "Choices", name=SHOWN_CLASSES, toName="image", value="$shown_classes", choice="multiple",
+        layout="inline",
+    )  # fmt: skip
+    if config.search:
+        _search(several, labels, SHOWN_OTHERS, placeholder="Search further classes …")
     return ET.tostring(view, encoding="unicode")
 
 
@@ -189,14 +212,18 @@ def _answers(side: ET.Element) -> None:
         ET.SubElement(answers, "Choice", value=words, alias=value, hotkey=key)
 
 
-def _search(side: ET.Element, labels: Sequence[Label]) -> None:
-    where = ET.SubElement(
-        side, "View", visibleWhen="choice-selected", whenTagName=ANSWER, whenChoiceValue=CHOICES["other"][0]
+def _shown_with(side: ET.Element, choice: str) -> ET.Element:
+    """A part of the page that is there while an answer is chosen."""
+    words = CHOICES[choice][0]
+    return ET.SubElement(
+        side, "View", className=choice, visibleWhen="choice-selected", whenTagName=ANSWER, whenChoiceValue=words
     )
+
+
+def _search(where: ET.Element, labels: Sequence[Label], name: str, **about: str) -> None:
     classes = ET.SubElement(
-        where, "Taxonomy", name=OTHER_CLASS, toName="image", maxUsages="1", leafsOnly="true", required="true",
-        requiredMessage="Name the class, or choose another answer.", placeholder="Search the class …",
-        minWidth="310px", maxWidth="330px", dropdownWidth="330px",
+        where, "Taxonomy", name=name, toName="image", leafsOnly="true", minWidth="310px", maxWidth="330px",
+        dropdownWidth="330px", **about,
     )  # fmt: skip
     for label in sorted(labels, key=lambda one: one.name.casefold()):
         words, gloss = xml_text(class_words(label)), xml_text(label.gloss)
@@ -208,4 +235,12 @@ def runner_up_choices(labels: Sequence[Label]) -> list[dict[str, str]]:
     return [
         {"value": f"It is: {label.name}", "alias": label.wnid, "hotkey": key, "hint": label.gloss}
         for label, key in zip(labels, RUNNER_UP_KEYS, strict=False)
+    ]
+
+
+def shown_choices(proposed: Label, runner_ups: Sequence[Label]) -> list[dict[str, str]]:
+    """The class proposed and the runner-ups, to be named together where a picture shows several classes."""
+    return [
+        {"value": label.name, "alias": label.wnid, "hotkey": key, "hint": label.gloss}
+        for label, key in zip((proposed, *runner_ups), SHOWN_KEYS, strict=False)
     ]

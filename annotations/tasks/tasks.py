@@ -2,7 +2,8 @@
 
 A control is a picture whose class is known. Half of the controls are asked about with their own class, the others with
 a class they are not, so that neither "always yes" nor "always no" passes. A control has the same kind of id, file name,
-caption and runner-ups as any other row.
+caption and runner-ups as any other row. One that shows several classes is asked about with one of them, or with a class
+that is none of them; an answer that names all it shows is right, as is `yes` to the one it is asked about.
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ from typing import Any, Literal
 
 import polars as pl
 
-from relaionet.annotations.tasks.page import InterfaceConfig, class_words, hint_line, runner_up_choices
+from relaionet.annotations.tasks.page import (
+    InterfaceConfig,
+    class_words,
+    hint_line,
+    runner_up_choices,
+    shown_choices,
+)
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.escape import one_line
 from relaionet.manifests.files import HEX_64
@@ -86,7 +93,8 @@ def make_tasks(
     Args:
         rows: candidate_id, wnid (proposed), top_wnids (list, best first), path (image file), caption; optional
             answers_wanted_count (at least 1) and place (of the rows by doubt, for the order `doubtful`).
-        controls: candidate_id, wnid (its true class), path; optional proposed_wnid (made when missing or null).
+        controls: candidate_id, wnid (its true class), path; optional proposed_wnid (made when missing or null) and
+            wnids (every class it shows, where they are several).
         round_number: from 1.
         overlap: answers wanted per task, where the row does not say.
         config: how.
@@ -153,18 +161,22 @@ def _make_controls(
     made = []
     for one in chosen:
         row = known[one]
+        shown = _order(list({row["wnid"], *(row.get("wnids") or [])}), "shown", config.seed, one)
         proposed = row.get("proposed_wnid")
         if not proposed:
-            proposed = row["wnid"]
-            others = [wnid for wnid in classes if wnid != row["wnid"]]
-            if one in wrong and others:
-                proposed = _order(others, "wrong", config.seed, one)[0]
+            others = [wnid for wnid in classes if wnid not in shown]
+            is_wrong = one in wrong and others
+            proposed = _order(others, "wrong", config.seed, one)[0] if is_wrong else shown[0]
+        true = proposed if proposed in shown else row["wnid"]
+        further = [wnid for wnid in shown if wnid != true]
         like = _borrow(entries, proposed, one)
+        near = [wnid for wnid in like.get("runner_up_wnids") or [] if wnid not in further]
         made.append(
             {
-                "candidate_id": one, "proposed_wnid": proposed, "is_control": True, "control_wnid": row["wnid"],
+                "candidate_id": one, "proposed_wnid": proposed, "is_control": True, "control_wnid": true,
                 "image_path": row["path"], "caption": row.get("caption") or like.get("caption"),
-                "runner_up_wnids": _control_runner_ups(row["wnid"], proposed, like.get("runner_up_wnids") or [], one),
+                "runner_up_wnids": [*(further if true == proposed else []),
+                                    *_control_runner_ups(true, proposed, near, one)],
                 "answers_wanted_count": like.get("answers_wanted_count", overlap),
             }
         )  # fmt: skip
@@ -198,7 +210,8 @@ def task_data(row: dict[str, Any], config: TasksConfig | None = None) -> dict[st
         config: how.
 
     Returns:
-        candidate_id, round, position, wnid, proposed, gloss, hint, caption_line and runner_ups, ready for JSON.
+        candidate_id, round, position, wnid, proposed, gloss, hint, caption_line, runner_ups and shown_classes, ready
+        for JSON.
     """
     config = config or TasksConfig()
     label = find_label(row["proposed_wnid"])
@@ -214,6 +227,7 @@ def task_data(row: dict[str, Any], config: TasksConfig | None = None) -> dict[st
         "hint": hint_line(label),
         "caption_line": f"Caption: {caption}" if caption else "No caption",
         "runner_ups": runner_up_choices(runner_ups),
+        "shown_classes": shown_choices(label, runner_ups),
     }
 
 

@@ -181,29 +181,41 @@ def read_controls(table: Path | None, images: Path) -> pl.DataFrame:
     """Pictures with known labels, copied among the images under opaque names.
 
     Args:
-        table: parquet with `path` (relative to the table's folder) and `wnid`; None gives no controls.
+        table: parquet with `path` (relative to the table's folder), `wnid` and, where pictures show several classes,
+            `wnids` (list of all of them); None gives no controls.
         images: folder of the run's images.
 
     Returns:
-        Frame of candidate_id, wnid, path.
+        Frame of candidate_id, wnid, path, and wnids where the table has them.
 
     Raises:
         BadInput: the table or a picture cannot be read, or a wnid is unknown.
     """
-    schema = {"candidate_id": pl.String, "wnid": pl.String, "path": pl.String}
+    schema = pl.Schema({"candidate_id": pl.String(), "wnid": pl.String(), "path": pl.String()})
     if table is None:
         return pl.DataFrame(schema=schema)
-    try:
-        listed = read_guarded(table)[0].select(pl.col("path", "wnid").cast(pl.String)).drop_nulls()
-    except (BadInput, pl.exceptions.PolarsError) as error:
-        why = str(error).strip().partition("\n")[0]
-        raise BadInput(f"controls {table}: expected parquet with columns path and wnid ({why}).") from None
+    listed = _read_control_table(table)
     rows = []
-    for path, wnid in listed.iter_rows():
+    for path, wnid, *wnids in listed.iter_rows():
         data = (table.parent / path).read_bytes()
         candidate_id = sha256(data).hexdigest()
         place = f"{candidate_id[:2]}/{candidate_id}{Path(path).suffix}"
         if not (images / place).exists():
             write_atomic(images / place, data)
-        rows.append((candidate_id, find_label(wnid).wnid, place))
+        several = [[find_label(one).wnid for one in some] if some else None for some in wnids]
+        rows.append((candidate_id, find_label(wnid).wnid, place, *several))
+    schema |= {name: kind for name, kind in listed.schema.items() if name == "wnids"}
     return pl.DataFrame(rows, schema=schema, orient="row").unique("candidate_id", keep="first", maintain_order=True)
+
+
+def _read_control_table(table: Path) -> pl.DataFrame:
+    """path, wnid and, where they are there, wnids."""
+    try:
+        read = read_guarded(table)[0]
+        several = [pl.col("wnids").cast(pl.List(pl.String))] if "wnids" in read.columns else []
+        return read.select(pl.col("path", "wnid").cast(pl.String), *several).drop_nulls(["path", "wnid"])
+    except (BadInput, pl.exceptions.PolarsError) as error:
+        why = str(error).strip().partition("\n")[0]
+        raise BadInput(
+            f"controls {table}: expected parquet with columns path and wnid, and wnids as lists if at all ({why})."
+        ) from None

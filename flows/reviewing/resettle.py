@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 import polars as pl
 
 from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import counted_fields
 from relaionet.manifests.release.info import INFO_FILE
 from relaionet.manifests.release.release import Release
 from relaionet.manifests.tables import DECISIONS, TASKS, shape_table
@@ -13,6 +17,12 @@ from relaionet.pipeline.settings import build
 
 # bounds for a stranger's settings: beyond them settling would never end or mean nothing
 MAX_ROUNDS, MAX_ALTERNATIVES = 10_000, 1000
+
+
+def state_rules(rules: AgreementConfig) -> dict[str, Any]:
+    """What a release says its votes were settled by; keys later than the first releases only where they are set."""
+    counted = counted_fields(rules)
+    return {name: value for name, value in asdict(rules).items() if name in counted}
 
 
 def stated_rules(release: Release) -> AgreementConfig:
@@ -57,9 +67,10 @@ def settle_again(release: Release) -> pl.DataFrame:
 
 
 def compare_labels(release: Release) -> tuple[int, list[str]]:
-    """How many rows of a release come out with the same label, and the ids of those that do not."""
-    verdicts = settle_again(release).filter(pl.col("status") == "accept").select("candidate_id", "wnid")
-    voted = release.manifest.filter(pl.col("votes_count") > 0).select("candidate_id", "wnid")
-    same = voted.join(verdicts, on=["candidate_id", "wnid"], how="semi")
+    """How many rows of a release come out with the same label and further classes, and the ids of those that do not."""
+    verdicts = settle_again(release).filter(pl.col("status") == "accept").select("candidate_id", "wnid", again="wnids")
+    voted = release.manifest.filter(pl.col("votes_count") > 0).select("candidate_id", "wnid", "wnids")
+    found = voted.join(verdicts, on=["candidate_id", "wnid"], how="inner")
+    same = found.filter(pl.col("wnids").list.sort().eq_missing(pl.col("again")))
     differ = voted.join(same, on="candidate_id", how="anti")
     return same.height, differ["candidate_id"].to_list()

@@ -11,7 +11,7 @@ import polars as pl
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import HEX_64
 from relaionet.manifests.labels import labels_by_wnid
-from relaionet.manifests.release.manifest_check import PSEUDONYM
+from relaionet.manifests.release.manifest_check import MAX_WNIDS, PSEUDONYM
 from relaionet.manifests.tables import TASKS
 from relaionet.manifests.tables.schema import Table, check_table, columns, fill_later, shape_table
 
@@ -75,8 +75,12 @@ def check_decisions(rows: pl.DataFrame) -> pl.DataFrame:
         "other_wnid is no ImageNet-1k wnid": pl.col("other_wnid").is_null() | pl.col("other_wnid").is_in(wnids),
         "proposed_wnid is no ImageNet-1k wnid": pl.col("proposed_wnid").is_in(wnids),
         "control_wnid is no ImageNet-1k wnid": pl.col("control_wnid").is_null() | pl.col("control_wnid").is_in(wnids),
-        "wnids are no ImageNet-1k wnids": pl.col("wnids").is_null()
-        | pl.col("wnids").list.eval(pl.element().is_in(wnids)).list.all(),
+        f"wnids are not 1 to {MAX_WNIDS} ImageNet-1k wnids, each once": pl.col("wnids").is_null()
+        | (
+            pl.col("wnids").list.eval(pl.element().is_in(wnids).fill_null(value=False)).list.all()
+            & (pl.col("wnids").list.n_unique() == pl.col("wnids").list.len())
+            & pl.col("wnids").list.len().is_between(1, MAX_WNIDS)
+        ),
         "is_control, at, round or annotation_id is missing": pl.all_horizontal(
             pl.col("is_control", "at", "round", "annotation_id").is_not_null()
         ),
@@ -89,22 +93,26 @@ def check_decisions(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def count_votes(decisions: pl.DataFrame) -> pl.DataFrame:
-    """The last answer of each reviewer to each picture, and the class it is for.
+    """The last answer of each reviewer to each picture, and the class or classes it names.
 
     Returns:
-        candidate_id, reviewer, choice, wnid (null where the answer names no class), sorted.
+        candidate_id, reviewer, choice, wnid (null where the answer does not name one class alone), wnids (where it
+        names several; else null), sorted.
     """
     wnid = pl.when(pl.col("choice") == "yes").then("proposed_wnid").when(pl.col("choice") == "other").then("other_wnid")
     return (
         decisions.sort("at", "annotation_id")
         .unique(["candidate_id", "reviewer"], keep="last", maintain_order=True)
-        .select("candidate_id", "reviewer", "choice", wnid.alias("wnid"))
+        .select("candidate_id", "reviewer", "choice", wnid.alias("wnid"), pl.when(choice="several").then("wnids"))
         .sort("candidate_id", "reviewer")
     )
 
 
 def check_votes(manifest: pl.DataFrame, decisions: pl.DataFrame) -> None:
     """Check that every row's votes are those the decisions hold.
+
+    An answer is for a row's class where it names that class, alone or among others. A reviewer who is counted for no
+    row at all is one whose answers are not counted, and must be so everywhere.
 
     Args:
         manifest: MANIFEST.
@@ -114,11 +122,15 @@ def check_votes(manifest: pl.DataFrame, decisions: pl.DataFrame) -> None:
         Corrupt: votes_count, yes_count or reviewers of a row is not what the decisions say; the message says which.
     """
     voted = manifest.select("candidate_id", "wnid", "votes_count", "yes_count", "reviewers")
-    votes = count_votes(decisions).rename({"wnid": "voted"})
+    counted = manifest["reviewers"].explode().drop_nulls().unique()
+    votes = count_votes(decisions.filter(pl.col("reviewer").is_in(counted.implode())))
+    votes = votes.rename({"wnid": "voted", "wnids": "voted_all"})
+    names = (pl.col("voted") == pl.col("wnid")).fill_null(value=False)
+    names |= pl.col("voted_all").list.contains(pl.col("wnid")).fill_null(value=False)
     found = (
         voted.select("candidate_id", "wnid").join(votes, on="candidate_id", how="inner").group_by("candidate_id").agg(
             pl.len().cast(pl.Int32).alias("votes_found"),
-            (pl.col("voted") == pl.col("wnid")).sum().cast(pl.Int32).alias("yes_found"),
+            names.sum().cast(pl.Int32).alias("yes_found"),
             pl.col("reviewer").sort().alias("reviewers_found"),
         )
     )  # fmt: skip

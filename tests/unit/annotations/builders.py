@@ -31,15 +31,19 @@ def make_tasks(count, controls=0, *, control_of=None, wanted=None):
     )  # fmt: skip
 
 
+def choice_of(said):
+    return "several" if isinstance(said, tuple) else "other" if said.startswith("n0") else said
+
+
 def make_decisions(votes):
-    """From [(candidate number, reviewer, choice or wnid)]; later ones are later."""
+    """From [(candidate number, reviewer, choice, wnid or tuple of wnids shown at once)]; later ones are later."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     return pl.DataFrame(
         [
             {
                 "candidate_id": key(i), "round": 1, "reviewer": who,
-                "choice": "other" if said.startswith("n0") else said,
-                "other_wnid": said if said.startswith("n0") else None, "seconds": 2.0,
+                "choice": choice_of(said), "other_wnid": said if choice_of(said) == "other" else None,
+                "wnids": sorted(said) if isinstance(said, tuple) else None, "seconds": 2.0,
                 "at": start + timedelta(seconds=number), "annotation_id": number,
             }
             for number, (i, who, said) in enumerate(votes)

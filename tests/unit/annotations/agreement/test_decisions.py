@@ -3,7 +3,13 @@ import hashlib
 import polars as pl
 import pytest
 
-from relaionet.annotations.agreement.decisions import latest_decisions, pseudonym, read_answer, read_decisions
+from relaionet.annotations.agreement.decisions import (
+    latest_decisions,
+    pseudonym,
+    read_answer,
+    read_classes,
+    read_decisions,
+)
 from relaionet.annotations.tasks.tasks import make_tasks
 from relaionet.manifests.tables import DECISIONS, check_table
 
@@ -49,6 +55,58 @@ def raw(number, result, *, user=7, at="2026-01-01T10:00:00Z", **about):
 )
 def test_answers_are_read(result, expected):
     assert read_answer(result, A) == expected
+
+
+def several(*ticked, searched=()):
+    """An answer that names several classes, as the page sends it."""
+    parts = [choice("several")]
+    if ticked:
+        parts.append({"type": "choices", "from_name": "shown_classes", "value": {"choices": list(ticked)}})
+    if searched:
+        value = {"taxonomy": [["animals", one] for one in searched]}
+        parts.append({"type": "taxonomy", "from_name": "shown_others", "value": value})
+    return parts
+
+
+@pytest.mark.parametrize(
+    ("result", "wnids"),
+    [
+        (several(A, B), [A, B]),
+        (several(B, A), [A, B]),
+        (several(A, searched=(C,)), [C, A]),
+        (several(searched=(C, B, C)), [C, B]),
+        (several(A), [A]),
+        (several(), None),
+        (several("nonsense", searched=("n0", 7)), None),
+        (several(A, A, "nonsense"), [A]),
+        # what was ticked before another answer was chosen counts for nothing
+        ([choice("yes"), *several(A, B)[1:]], None),
+        ([choice("other"), found(C), *several(A, B)[1:]], None),
+        (several(A, B)[1:], None),
+        (
+            [{"from_name": "answer", "value": {"choices": ["several"]}}, {"from_name": "shown_classes", "value": 3}],
+            None,
+        ),
+        ([], None),
+    ],
+)
+def test_several_classes_are_read(result, wnids):
+    assert read_classes(result) == (sorted(wnids) if wnids else None)
+    if result and result[0].get("value", {}).get("choices") == ["several"]:
+        assert read_answer(result, A) == ("several", None)
+
+
+def test_another_set_of_classes_is_another_answer():
+    first = check_table(read_decisions([raw(1, several(A, B))], TASKS), DECISIONS)
+    assert first["wnids"].to_list() == [sorted([A, B])]
+    assert read_decisions([raw(1, several(B, A))], TASKS, first).equals(first)
+    second = read_decisions([raw(1, several(A, C))], TASKS, first)
+    assert second["wnids"].to_list() == [sorted([A, B]), sorted([A, C])]
+    assert latest_decisions(second)["wnids"].to_list() == [sorted([A, C])]
+    # decisions of an earlier version know no sets
+    older = read_decisions([raw(1, several())], TASKS).drop("wnids")
+    assert read_decisions([raw(1, several())], TASKS, older)["wnids"].to_list() == [None]
+    assert read_decisions([raw(1, several(A, B))], TASKS, older).height == 2
 
 
 def test_second_pull_adds_nothing_and_a_changed_answer_is_a_new_row():

@@ -211,3 +211,43 @@ def test_doubtful_rows_come_first_in_shuffled_blocks():
     assert spread.min() < 48 < 96 < spread.max()
     shuffled = make_tasks(rows, make_controls(24), config=TasksConfig(controls_frac=0.2))
     assert shuffled.sort("candidate_id").drop("position").equals(tasks.sort("candidate_id").drop("position"))
+
+
+def test_a_control_that_shows_several_is_asked_about_with_one_of_them_or_with_none():
+    several = WNIDS[:3]
+    sets = [several if i % 2 else None for i in range(40)]
+    controls = make_controls(40).with_columns(
+        wnids=pl.Series(sets, dtype=pl.List(pl.String)),
+        wnid=pl.when(pl.int_range(pl.len()) % 2 == 1).then(pl.lit(WNIDS[0])).otherwise("wnid"),
+    )
+    tasks = make_tasks(make_rows(60), controls, config=TasksConfig(controls_frac=1.0)).filter("is_control")
+    shown = dict(zip(controls["candidate_id"], sets, strict=True))
+    asked = set()
+    for row in tasks.filter(pl.col("candidate_id").is_in([one for one, some in shown.items() if some])).to_dicts():
+        fits = row["proposed_wnid"] in several
+        assert fits == (row["control_wnid"] == row["proposed_wnid"])
+        assert row["control_wnid"] in several
+        if fits:  # what else it shows can be ticked
+            asked.add(row["proposed_wnid"])
+            assert set(several) - {row["proposed_wnid"]} <= set(row["runner_up_wnids"])
+        else:  # one right answer among what is offered, at most
+            assert len(set(several) & set(row["runner_up_wnids"])) <= 1
+    assert len(asked) > 1
+    assert 0 < tasks.filter(pl.col("control_wnid") == pl.col("proposed_wnid")).height < 40
+    # a table that knows nothing of sets makes the tasks it always made
+    plain = make_controls(40)
+    none = plain.with_columns(wnids=pl.lit(None, pl.List(pl.String)))
+    assert make_tasks(make_rows(60), none).equals(make_tasks(make_rows(60), plain))
+
+
+def test_every_key_of_the_page_is_one_answers():
+    tasks = make_tasks(make_rows(3), config=TasksConfig(runner_ups_count=4))
+    data = task_data(tasks.to_dicts()[0], TasksConfig(runner_ups_count=4))
+    offered = data["runner_ups"] + data["shown_classes"]
+    used = [key for _, key in CHOICES.values()] + [one["hotkey"] for one in offered]
+    assert len(used) == len(set(used)) == 8 + 4 + 5
+    assert [one["alias"] for one in data["shown_classes"]] == [
+        data["wnid"],
+        *(one["alias"] for one in data["runner_ups"]),
+    ]
+    assert len({one["value"] for one in offered}) == len(offered)

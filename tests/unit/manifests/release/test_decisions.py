@@ -85,6 +85,37 @@ def test_votes_that_nobody_cast_are_found(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_answer_is_for_each_class_it_names(make_manifest: Make) -> None:
+    rows = make_manifest(4)
+    both = pl.concat_list("proposed_wnid", pl.lit(OTHER)).list.unique()
+    yes = pl.col("choice") == "yes"
+    among = answers(rows).with_columns(
+        pl.when(yes).then(pl.lit("several")).otherwise("choice").alias("choice"), wnids=pl.when(yes).then(both)
+    )
+    assert check_decisions(among).height == among.height
+    check_votes(rows, among)
+    with pytest.raises(Corrupt, match=r"yes_count of .* is 2, but .* holds 0"):
+        check_votes(rows, among.with_columns(wnids=pl.lit(None, pl.List(pl.String))))
+    # classes beside any other answer say nothing
+    assert count_votes(answers(rows).with_columns(wnids=both))["wnids"].null_count() == 12
+    votes = count_votes(among)
+    assert votes.filter(choice="several")["wnid"].null_count() == votes.filter(choice="several").height > 0
+
+
+def test_who_is_not_counted_is_counted_nowhere(make_manifest: Make, tmp_path: Path) -> None:
+    """A review of which one reviewer was flagged is released with his answers, which count for no row."""
+    rows = make_manifest(4)
+    spam = answers(rows).with_columns(reviewer=pl.lit("spammer"), annotation_id=pl.col("annotation_id") + 1000)
+    path = make_release(rows, tmp_path, notes={}, decisions=pl.concat([answers(rows), spam]))
+    assert check_release(path).decisions is not None
+    here = pl.int_range(pl.len()) == 1
+    partly = rows.with_columns(
+        reviewers=pl.when(here).then(pl.concat_list("reviewers", pl.lit("spammer"))).otherwise("reviewers")
+    )
+    with pytest.raises(Corrupt, match=r"votes_count of .* is 3, but .* holds 4"):
+        check_votes(partly, pl.concat([answers(rows), spam]))
+
+
 def test_a_row_without_answers_is_found(make_manifest: Make) -> None:
     rows = make_manifest(3)
     with pytest.raises(Corrupt, match=r"votes_count of .* is 3, but .* holds 0"):
@@ -95,7 +126,8 @@ def test_a_row_without_answers_is_found(make_manifest: Make) -> None:
     ("column", "value"),
     [
         ("reviewer", "anna@example.org"), ("reviewer", None), ("candidate_id", "x"), ("choice", "<b>"),
-        ("other_wnid", "n0"), ("proposed_wnid", None), ("at", None), ("is_control", None),
+        ("other_wnid", "n0"), ("proposed_wnid", None), ("at", None), ("is_control", None), ("wnids", ["n0"]),
+        ("wnids", []), ("wnids", [OTHER, OTHER]), ("wnids", [OTHER, None]),
     ],
 )  # fmt: skip
 def test_answers_are_a_strangers_too(make_manifest: Make, column: str, value: object) -> None:
@@ -104,7 +136,7 @@ def test_answers_are_a_strangers_too(make_manifest: Make, column: str, value: ob
     with pytest.raises(BadInput, match="decisions: "):
         check_decisions(wrong)
     with pytest.raises(BadInput, match="missing column"):
-        check_decisions(rows.drop(column))
+        check_decisions(rows.drop("choice"))
 
 
 def test_two_makers_at_once_get_two_versions_or_the_same_one(tmp_path: Path) -> None:
