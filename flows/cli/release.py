@@ -114,10 +114,11 @@ def release_push(ctx: click.Context, path: Path, repo_id: str, private: bool) ->
 @click.option("--name", required=True, help="Name of the release: lower-case letters, digits, '.', '_' and '-'.")
 @click.option("--out", type=FOLDER, default=Path("releases"), show_default=True, help="Folder of releases.")
 @click.option(
-    "--kind", type=click.Choice(["auto", "names", "wnids", "numbers", "ilsvrc", "parquet"]), default="auto",
-    show_default=True,
-    help="How the images say their class: folders by class name, by wnid, by class number; ILSVRC's validation files "
-    "with the devkit; parquet with a label column. `auto` looks, says what it found, and takes only what fits whole.",
+    "--kind", type=click.Choice(["auto", "published", "names", "wnids", "numbers", "ilsvrc", "parquet"]),
+    default="auto", show_default=True,
+    help="How the images say their class: the published reLAIONet; folders by class name, by wnid, by class number; "
+    "ILSVRC's validation files with the devkit; parquet with a label column. `auto` looks, says what it found, and "
+    "takes only what fits whole.",
 )  # fmt: skip
 @click.option(
     "--mapping", type=LocalPath(dir_okay=False),
@@ -127,13 +128,22 @@ def release_push(ctx: click.Context, path: Path, repo_id: str, private: bool) ->
     "--devkit", type=PLACE,
     help="ILSVRC2012 devkit's folder (meta.mat and the ground truth).  [default: looked for in SOURCE]",
 )  # fmt: skip
+@click.option(
+    "--names", type=click.Choice(["relaionet", "fbf"]), default="relaionet", show_default=True,
+    help="Of the published reLAIONet: `fbf` reads exactly what its authors' loader reads, and names two classes share "
+    "(crane, maillot, cardigan) mean the later one, so that their numbers can be repeated.",
+)  # fmt: skip
+@click.option(
+    "--encoder", help="Image-text encoder that says what a picture shows where its folder's name fits two classes."
+)
+@click.option("--device", default="auto", show_default=True, help="Where the encoder computes: auto, cpu, cuda.")
 @click.option("--licence", help="Terms of the images, in words; goes onto the card.")
 @click.option("--cite", help="How the set asks to be cited; goes onto the card.")
 @click.option("--homepage", help="Where the set comes from; goes onto the card.")
 @click.pass_context
 def adopt(
     ctx: click.Context, source: Path, name: str, out: Path, kind: Any, mapping: Path | None, devkit: Path | None,
-    licence: str | None, cite: str | None, homepage: str | None,
+    names: Any, encoder: str | None, device: str, licence: str | None, cite: str | None, homepage: str | None,
 ) -> None:  # fmt: skip
     """Turn an image set on this disk into a release: every picture hashed, labelled by wnid, and never copied.
 
@@ -155,4 +165,7 @@ def adopt(
     from relaionet.pipeline.adoption.adopt import AdoptConfig
 
     about = {key: value for key, value in (("licence", licence), ("cite", cite), ("homepage", homepage)) if value}
-    run_adopt(source, out, AdoptConfig(name=name, kind=kind, mapping=mapping, devkit=devkit), about)
+    config = AdoptConfig(
+        name=name, kind=kind, mapping=mapping, devkit=devkit, names=names, encoder=encoder, device=device
+    )
+    run_adopt(source, out, config, about)

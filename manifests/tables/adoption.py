@@ -38,6 +38,10 @@ ADOPTED = Table(
     image_sha256        str   of the bytes
     same_bytes_as       str   path of the first file with the same bytes; null where it is the first
     same_bytes_wnid     str   that file's class, where it is another one
+    wnids               strs  every class it shows, where the set names more than one; else null
+    could_be            strs  the classes its folder may mean, where that is more than one; else null
+    probabilities       f32s  of each of them, by the encoder that was named; null where none looked
+    decided_by          str   `encoder`, where it was sure, or `mapping`; null where the folder means one class
     """
         + STATUS
     ),
@@ -47,5 +51,19 @@ ADOPTED = Table(
         "skipped": "left out by the mapping file, or no picture by its name, hidden, or a link",
         "unlabelled": "the set says no class for it",
     },
+    key=("path",),
+    later=("wnids", "could_be", "probabilities", "decided_by"),
+)
+
+CHOICES = Table(
+    name="choices",
+    columns=columns(
+        """
+    path                str   key: in the set's folder, with `/`
+    could_be            strs  the classes its folder may mean
+    probabilities       f32s  of each of them; null where the picture could not be embedded
+    wnid                str   the one it shows; null where none is probable enough
+    """
+    ),
     key=("path",),
 )

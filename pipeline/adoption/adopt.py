@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,11 +16,13 @@ from relaionet.manifests.labels import labels_table
 from relaionet.manifests.release.info import NAME
 from relaionet.manifests.release.manifest_check import MAX_PATH_CHARS, NO_PATH, adopted_id
 from relaionet.manifests.tables import MANIFEST
-from relaionet.manifests.tables.adoption import ADOPTED
+from relaionet.manifests.tables.adoption import ADOPTED, CHOICES
 from relaionet.manifests.tables.schema import ALIVE, shape_table
 from relaionet.pipeline.adoption.class_names import Unclear
-from relaionet.pipeline.adoption.layouts import Kind, Layout, find_layout
+from relaionet.pipeline.adoption.layout import Kind, Layout
+from relaionet.pipeline.adoption.layouts import find_layout
 from relaionet.pipeline.adoption.mapping import SKIP, apply_mapping, read_mapping
+from relaionet.pipeline.adoption.published import Names, find_root
 from relaionet.pipeline.images.files import PictureLimits, Place, list_pictures
 
 VERSION = "1"
@@ -35,6 +38,11 @@ class AdoptConfig:
         kind: how the set says its classes; "auto" looks and takes only what fits whole.
         mapping: CSV or TOML that says which class a folder is, where its name does not.
         devkit: folder of the ILSVRC2012 devkit; None looks into the set's own folder.
+        names: whose rule names the classes of the published reLAIONet's folders: this project's, or its authors'.
+        encoder: of pictures and texts, that looks where a folder's name may mean several classes; None leaves those
+            to the mapping that ships with the project.
+        device: the encoder's.
+        sure: probability from which the encoder decides, 0.5 to 1.
         limits: how much of one file is looked at.
         rows_per_shard: pictures read between two points a stopped run continues from.
     """
@@ -43,6 +51,10 @@ class AdoptConfig:
     kind: Kind | Literal["auto"] = "auto"
     mapping: Path | None = None
     devkit: Path | None = None
+    names: Names = "relaionet"
+    encoder: str | None = None
+    device: str = "auto"
+    sure: float = 0.95
     limits: PictureLimits = field(default_factory=PictureLimits)
     rows_per_shard: int = 500
 
@@ -51,6 +63,8 @@ class AdoptConfig:
             raise BadInput(f"release name '{self.name}': expected lower-case letters, digits, '.', '_' and '-'.")
         if self.rows_per_shard <= 0:
             raise BadInput(f"rows_per_shard = {self.rows_per_shard}: expected more than 0.")
+        if not 0.5 <= self.sure <= 1:
+            raise BadInput(f"sure = {self.sure}: expected a probability from 0.5 to 1.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +78,8 @@ class Adoption:
         others: paths that by their name are none.
         classes: group -> wnid or `skip`.
         unclear: groups nobody knows the class of; nothing is adopted while there are any.
+        unknown: groups nobody knows the class of, in words, where the layout lets that pass.
+        could_be: groups that may mean several classes -> those, where the mapping file does not say.
         mapping: what the mapping file says.
     """
 
@@ -73,6 +89,8 @@ class Adoption:
     others: tuple[str, ...]
     classes: dict[str, str]
     unclear: tuple[Unclear, ...]
+    unknown: dict[str, str]
+    could_be: dict[str, tuple[str, ...]]
     mapping: dict[str, str]
 
 
@@ -82,20 +100,46 @@ def plan_adoption(source: Path, config: AdoptConfig) -> Adoption:
     Raises:
         BadInput: the folder, the layout or the mapping file is not what it should be.
     """
-    mapping = read_mapping(config.mapping) if config.mapping is not None else {}
+    if config.kind in ("auto", "published"):
+        source = find_root(source)
     places, others = list_pictures(source)
-    odd = [place.path for place in places if len(place.path) > MAX_PATH_CHARS or re.search(NO_PATH, place.path)]
-    if odd:
+    odd = {place.path for place in places if len(place.path) > MAX_PATH_CHARS or re.search(NO_PATH, place.path)}
+    fit = [place.path for place in places if place.path not in odd]
+    layout = find_layout(source, fit or sorted(odd), config.kind, config.devkit, config.names)
+    if odd and not layout.is_whole:
         raise BadInput(
             f"{source}: {len(odd)} paths cannot stand in a manifest (longer than {MAX_PATH_CHARS} characters, or with "
-            f"`\\` or `C:`), first {odd[0][:80]}; rename them."
+            f"`\\` or `C:`), first {min(odd)[:80]}; rename them."
         )
-    layout = find_layout(source, [place.path for place in places], config.kind, config.devkit)
-    found = apply_mapping(layout.found, mapping, config.mapping)
+    if odd:
+        layout = replace(layout, left={**layout.left, **dict.fromkeys(odd, "its path cannot stand in a manifest")})
+    return join_mapping(source, layout, places, others, config.mapping)
+
+
+def join_mapping(
+    source: Path, layout: Layout, places: Sequence[Place], others: Sequence[str], file: Path | None
+) -> Adoption:
+    """What is adopted of a set, once the mapping file has said its part.
+
+    Args:
+        source: folder of the set.
+        layout: what the set itself says.
+        places: of its pictures.
+        others: paths that are none.
+        file: the mapping file; None where there is none.
+
+    Raises:
+        BadInput: the mapping file is not what it should be.
+    """
+    mapping = read_mapping(file) if file is not None else {}
+    found = apply_mapping(layout.found, mapping, file)
+    unclear = [what for what in found.values() if isinstance(what, Unclear)]
     return Adoption(
         source=source, layout=layout, places=tuple(places), others=tuple(others), mapping=mapping,
         classes={group: wnid for group, wnid in found.items() if isinstance(wnid, str)},
-        unclear=tuple(what for what in found.values() if isinstance(what, Unclear)),
+        unclear=() if layout.is_whole else tuple(unclear),
+        unknown={what.folder: f"its folder {what}" for what in unclear} if layout.is_whole else {},
+        could_be={group: classes for group, classes in layout.could_be.items() if group not in mapping},
     )  # fmt: skip
 
 
@@ -111,40 +155,61 @@ def explain_unclear(adoption: Adoption) -> str:
     )
 
 
-def label_pictures(pictures: pl.DataFrame, adoption: Adoption) -> pl.DataFrame:
+def label_pictures(pictures: pl.DataFrame, adoption: Adoption, choices: pl.DataFrame | None = None) -> pl.DataFrame:
     """Say of every file of a set what became of it.
 
     Args:
         pictures: PICTURES of the set, whole.
         adoption: from `plan_adoption`.
+        choices: CHOICES of the pictures whose folder may mean several classes; None where nothing looked at them.
 
     Returns:
         ADOPTED: one row per file of the set, by path.
     """
-    groups = pl.DataFrame(
-        {"path": list(adoption.layout.groups), "folder": list(adoption.layout.groups.values())},
-        schema={"path": pl.String, "folder": pl.String},
-    )
-    classes = pl.DataFrame(
-        {"folder": list(adoption.classes), "class": list(adoption.classes.values())},
-        schema={"folder": pl.String, "class": pl.String},
-    )
-    rows = pictures.join(groups, on="path", how="left").join(classes, on="folder", how="left")
-    skipped, lost = pl.col("class") == SKIP, pl.col("class").is_null()
+    rows = pictures.join(_tell_classes(adoption), on="path", how="left")
+    rows = rows.join(choices if choices is not None else CHOICES.empty(), on="path", how="left", suffix="_seen")
+    seen = pl.col("wnid").is_not_null()
+    rows = rows.with_columns(
+        decided_by=pl.when(pl.col("could_be").is_null()).then(None).when(seen).then(pl.lit("encoder"))
+        .when(pl.col("class").is_not_null()).then(pl.lit("mapping")),
+        **{"class": pl.coalesce("wnid", "class")},
+    ).drop("wnid")  # fmt: skip
+    skipped, lost, left = pl.col("class") == SKIP, pl.col("class").is_null(), pl.col("left").is_not_null()
     broken = pl.col("status") != ALIVE
     rows = rows.with_columns(
-        status=pl.when(broken).then("status").when(lost).then(pl.lit("unlabelled"))
-        .when(skipped).then(pl.lit("skipped")).otherwise("status"),
-        reason=pl.when(broken).then("reason").when(lost).then(pl.lit("it is in no class folder, or has no label"))
-        .when(skipped).then(pl.lit("the mapping file says skip")).otherwise(None),
+        status=pl.when(broken).then("status").when(left | skipped).then(pl.lit("skipped"))
+        .when(lost).then(pl.lit("unlabelled")).otherwise("status"),
+        reason=pl.when(broken).then("reason").when(left).then("left")
+        .when(skipped).then(pl.lit("the mapping file says skip"))
+        .when(lost).then(pl.coalesce("unknown", pl.lit("it is in no class folder, or has no label"))).otherwise(None),
     )  # fmt: skip
     others = pl.DataFrame({"path": adoption.others}, schema={"path": pl.String}).with_columns(
         status=pl.lit("skipped"), reason=pl.lit("no picture by its name, hidden, or a link")
     )
     rows = pl.concat([rows, others], how="diagonal").sort("path")
-    rows = rows.with_columns(wnid=pl.when(pl.col("status") == ALIVE).then("class"))
+    kept = pl.col("status") == ALIVE
+    rows = rows.with_columns(wnid=pl.when(kept).then("class"), wnids=pl.when(kept).then("wnids"))
     rows = rows.join(labels_table().select("wnid", "class_index"), on="wnid", how="left", maintain_order="left")
     return shape_table(_name_ids(_find_same_bytes(rows)), ADOPTED)
+
+
+def _tell_classes(adoption: Adoption) -> pl.DataFrame:
+    """What the set says of each picture: path, folder, class, wnids, could_be, left and unknown (both in words)."""
+    layout = adoption.layout
+    named = dict.fromkeys([*layout.groups, *layout.left])
+    rows = [
+        (
+            path, group := layout.groups.get(path), adoption.classes.get(group) if group is not None else None,
+            layout.several.get(path), adoption.could_be.get(group) if group is not None else None,
+            layout.left.get(path), adoption.unknown.get(group) if group is not None else None,
+        )
+        for path in named
+    ]  # fmt: skip
+    text, texts = pl.String(), pl.List(pl.String())
+    schema: dict[str, pl.DataType] = {
+        "path": text, "folder": text, "class": text, "wnids": texts, "could_be": texts, "left": text, "unknown": text,
+    }  # fmt: skip
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _name_ids(rows: pl.DataFrame) -> pl.DataFrame:
@@ -173,7 +238,7 @@ def make_adopted_manifest(pictures: pl.DataFrame, adopted: pl.DataFrame) -> pl.D
         pictures: PICTURES.
         adopted: ADOPTED of the same set.
     """
-    kept = adopted.filter(pl.col("status") == ALIVE).select("path", "candidate_id", "wnid", "class_index")
+    kept = adopted.filter(pl.col("status") == ALIVE).select("path", "candidate_id", "wnid", "wnids", "class_index")
     rows = kept.join(pictures, on="path", how="left", maintain_order="left")
     names = labels_table().select("wnid", class_name="name")
     rows = rows.join(names, on="wnid", how="left", maintain_order="left").with_columns(votes_count=0, yes_count=0)

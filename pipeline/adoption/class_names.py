@@ -62,8 +62,12 @@ def names_to_classes() -> Mapping[str, tuple[int, ...]]:
 
 
 def find_classes(name: str) -> tuple[Label, ...]:
-    """Every class a name fits."""
-    return tuple(read_labels()[index] for index in names_to_classes().get(fold_name(name), ()))
+    """Every class a name fits; of several words with commas between, every class that has them all."""
+    names = names_to_classes()
+    indices = set(names.get(fold_name(name), ()))
+    if not indices and "," in name:
+        indices = set.intersection(*(set(names.get(fold_name(word), ())) for word in name.split(",")))
+    return tuple(read_labels()[index] for index in sorted(indices))
 
 
 def find_by_name(folder: str) -> str | Unclear:

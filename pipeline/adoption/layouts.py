@@ -1,8 +1,9 @@
 """How an image set says which class a picture is: looked at, put into words, and taken only where it fits whole.
 
+published folders called by wnid or class name, mixed      (reLAIONet as published)
 wnids     folders called n01440764, …                      (ImageNet's train part, ImageNet-R, -A, -Sketch)
 numbers   folders called 0 … 999: class indices, as numbers  (ImageNetV2)
-names     folders called by a class name                   (reLAIONet as published, ObjectNet with a mapping file)
+names     folders called by a class name                   (ObjectNet with a mapping file)
 ilsvrc    ILSVRC2012_val_00000001.JPEG, … and the devkit, or the wnid in the file name
 parquet   parquet files with images and a column `label`   (the Hub)
 """
@@ -12,7 +13,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,34 +20,19 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_by_wnid, read_labels
 from relaionet.pipeline.adoption.class_names import Unclear, find_by_name, find_by_wnid, find_classes
 from relaionet.pipeline.adoption.imagenet_devkit import find_devkit, read_validation_labels
+from relaionet.pipeline.adoption.layout import Kind, Layout
+from relaionet.pipeline.adoption.published import Names, is_published, lay_out_published
 from relaionet.pipeline.images.parquet import in_parquet, read_parquet_labels
 
-Kind = Literal["names", "wnids", "numbers", "ilsvrc", "parquet"]
-KINDS: tuple[Kind, ...] = ("names", "wnids", "numbers", "ilsvrc", "parquet")
 WNID = re.compile(r"n\d{8}")
 NUMBER = re.compile(r"\d{1,4}")
 ILSVRC_FILE = re.compile(r"ILSVRC2012_val_(?P<number>\d{8})(_(?P<wnid>n\d{8}))?\.jpe?g", re.IGNORECASE)
 SHOWN = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """What a set's files say about their classes.
-
-    Attributes:
-        kind: of the layout.
-        words: the layout in words, shown to the user and kept in the release.
-        groups: path of a picture -> what says its class; a path that is missing says none.
-        found: group -> wnid, or what makes it unclear.
-    """
-
-    kind: Kind
-    words: str
-    groups: dict[str, str]
-    found: dict[str, str | Unclear]
-
-
-def find_layout(source: Path, paths: Sequence[str], kind: Kind | Literal["auto"], devkit: Path | None) -> Layout:
+def find_layout(
+    source: Path, paths: Sequence[str], kind: Kind | Literal["auto"], devkit: Path | None, names: Names = "relaionet"
+) -> Layout:
     """Say how a set is laid out.
 
     Args:
@@ -55,12 +40,15 @@ def find_layout(source: Path, paths: Sequence[str], kind: Kind | Literal["auto"]
         paths: of its pictures, from `list_pictures`.
         kind: which layout it must have; "auto" takes what fits whole.
         devkit: folder of the ILSVRC2012 devkit.
+        names: whose names the folders of the published reLAIONet have.
 
     Raises:
         BadInput: the set has no such layout, or none that is known.
     """
     if not paths:
         raise BadInput(f"{source} holds no pictures.")
+    if kind == "published" or (kind == "auto" and is_published(source, paths)):
+        return lay_out_published(paths, names)
     chosen = _detect(source, paths) if kind == "auto" else kind
     if chosen == "parquet":
         return _parquet_layout(source, paths)
@@ -69,15 +57,15 @@ def find_layout(source: Path, paths: Sequence[str], kind: Kind | Literal["auto"]
     groups = {path: path.split("/", 1)[0] for path in paths if "/" in path and not in_parquet(path)}
     if not groups:
         raise BadInput(f"{source} holds {len(paths):,} files and no folders; expected one folder per class.")
-    names = sorted(set(groups.values()))
+    folders = sorted(set(groups.values()))
     if chosen == "numbers":
-        return _numbers_layout(source, groups, names, given=kind == "numbers")
+        return _numbers_layout(source, groups, folders, given=kind == "numbers")
     if chosen == "wnids":
-        found = {name: find_by_wnid(name) for name in names}
-        words = f"{len(names):,} folders named by wnid: {_share(found)}"
+        found = {name: find_by_wnid(name) for name in folders}
+        words = f"{len(folders):,} folders named by wnid: {_share(found)}"
         return Layout(kind="wnids", words=words, groups=groups, found=found)
-    named = {name: find_by_name(name) for name in names}
-    return Layout(kind="names", words=f"{len(names):,} folders named by class name", groups=groups, found=named)
+    named = {name: find_by_name(name) for name in folders}
+    return Layout(kind="names", words=f"{len(folders):,} folders named by class name", groups=groups, found=named)
 
 
 def _detect(source: Path, paths: Sequence[str]) -> Kind:

@@ -119,7 +119,8 @@ def _make_oddities(folder: Path, top: Path, chosen: Sequence[Label]) -> Iterator
     single = [label for label in chosen if name_folder(label) not in DOUBLES]
     for place, label in enumerate(single[:: max(1, len(single) // 40)]):
         yield from _make_odd(top / name_folder(label), label, place)
-    for other in (folder / "README.md", folder / ROOT / "LICENSE", folder / ROOT / ".gitattributes", top / "names.txt"):
+    root = folder / ROOT
+    for other in (root / "README.md", root / "LICENSE", root / ".gitattributes", top / "names.txt"):
         yield _write(other, b"no picture\n", None, "no picture")
     yield _write(top / "loose.jpg", encode(draw("loose"), ".jpg"), None, "in no folder")
     (top / "empty_folder").mkdir()
@@ -178,5 +179,7 @@ def _tell_truth(folder: Path, rows: Sequence[tuple[Path, str | None, str | None]
         )
         for place, wnid, oddity in rows
     ]  # fmt: skip
-    schema = {"path": pl.String, "wnid": pl.String, "could_be": pl.List(pl.String), "oddity": pl.String}
+    schema: dict[str, pl.DataType] = {
+        "path": pl.String(), "wnid": pl.String(), "could_be": pl.List(pl.String()), "oddity": pl.String(),
+    }  # fmt: skip
     return pl.DataFrame(told, schema=schema, orient="row").sort("path")
