@@ -19,6 +19,7 @@ from relaionet.evaluators.features.images import FileImages
 from relaionet.evaluators.features.models import Models, load_models
 from relaionet.evaluators.features.oddities import describe_oddities
 from relaionet.evaluators.features.raters import Rater
+from relaionet.evaluators.features.stored import write_feature_set
 from relaionet.evaluators.generators.protocol import GeneratorDied, Request
 from relaionet.evaluators.generators.requests import check_classes, make_requests
 from relaionet.evaluators.sampling.processes import sample_in_processes
@@ -39,6 +40,7 @@ from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.run_record import write_run_record
 from relaionet.flows.runs.runners import THREADS, StaysHere, check_runner
 from relaionet.flows.runs.stages import served_flow, share_cores, working_on
+from relaionet.flows.tracing.keep import keep_rows
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.tables import ALIVE
 
@@ -194,6 +196,7 @@ def score_sets(work: EvaluateWork) -> Evaluation:
         made = [one for one in sets if one.slug not in dead]
         scores = write_scores(scoring, made, pl.concat(parts))
         write_sets(run.root, recipe, split_name, split_digest(recipe.split), made)
+        keep_rows(recipe.split, run.root)
         publish_scores(run.root)
         return Evaluation(scores=scores, dead=dead)
 
@@ -207,6 +210,7 @@ def extract_reference(run: Run, rows: pl.DataFrame, models: Models) -> FeatureSe
     )
     with run.reporter.bar("real images", rows.height * count_passes(models)) as advance:
         found = extract_set(images, rows, models, folder, advance)
+    write_feature_set(folder, found)
     return replace(found, notes=describe_oddities(paths, protocol, images.digest, folder))
 
 

@@ -70,7 +70,7 @@ def extract_features(
     """
     if not ids or len(ids) != len(images):
         raise BadInput(f"features of {len(images)} images with {len(ids)} ids; there must be one id for each image.")
-    name = _folder_name(extractor)
+    name = folder_name(extractor)
     digest = digest_of(
         "features", VERSION, images.digest, ids, extractor.fingerprint, protocol.size_px, protocol.batch_count
     )
@@ -160,8 +160,8 @@ def _drop_growing(folder: Path, but: Collection[str]) -> None:
             path.unlink()
 
 
-def _folder_name(extractor: Extractor) -> str:
-    """Readable and distinct for each extractor, whatever a stranger's name holds."""
+def folder_name(extractor: Extractor) -> str:
+    """Folder of an extractor's arrays: readable and distinct for each, whatever a stranger's name holds."""
     slug = re.sub(r"[^a-zA-Z0-9]+", "-", extractor.name).strip("-")[:40]
     return f"features-{slug}-{digest_of(extractor.fingerprint)[:8]}"
 

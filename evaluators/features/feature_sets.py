@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from relaionet.evaluators.features.extract import Features, extract_features
+from relaionet.evaluators.features.extract import Features, extract_features, folder_name
 from relaionet.evaluators.features.extractors import EncoderExtractor, Extractor
 from relaionet.evaluators.features.images import ImageSource
 from relaionet.evaluators.features.models import Models
@@ -41,6 +41,8 @@ class FeatureSet:
         ratings: preference metric -> [N] float64.
         made_with: digest (12 digits) of protocol and models; "" -> of the protocol's own metrics, and of each extra's.
         notes: sentences a reader of any number made with the set should know.
+        places: `features`, `logits` and the name of each extra -> file of its array, relative to the set's folder;
+            empty where the arrays lie in none.
     """
 
     protocol: Protocol
@@ -56,6 +58,7 @@ class FeatureSet:
     ratings: Mapping[str, np.ndarray] = field(default_factory=dict)
     made_with: Mapping[str, str] = field(default_factory=lambda: {"": ""})
     notes: tuple[str, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of images."""
@@ -74,6 +77,7 @@ class FeatureSet:
             extras={name: view_rows(array, places) for name, array in self.extras.items()},
             ratings={name: values[places] for name, values in self.ratings.items()},
             digest=digest_of(self.digest, places.tolist()),
+            places={},
         )
 
 
@@ -122,8 +126,18 @@ def extract_set(
         protocol=protocol, ids=ids, wnids=wnids, features=fd.arrays["features"], logits=classified.arrays["logits"],
         classes=_class_order(models), cosines=cosines, extras=further, extra_names=tuple(_names(models)),
         digest=digest_of(fd.digest, classified.digest, wnids, models.made_with, protocol, _names(models)),
-        ratings=ratings, made_with=models.made_with,
+        ratings=ratings, made_with=models.made_with, places=_name_places(models),
     )  # fmt: skip
+
+
+def _name_places(models: Models) -> dict[str, str]:
+    further = {
+        extra.name: f"{folder_name(extractor)}/{extra.array}.npy"
+        for extra, extractor in models.extras
+        if extra.extractor
+    }
+    own = {"features": f"{folder_name(models.fd)}/features.npy"}
+    return own | {"logits": f"{folder_name(models.classifier)}/logits.npy"} | further
 
 
 def count_passes(models: Models) -> int:

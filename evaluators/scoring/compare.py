@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from relaionet.evaluators.lazy_rows import Names
+from relaionet.evaluators.features.stored import pack_names, unpack_names
 from relaionet.evaluators.metrics.estimate import Estimate
 from relaionet.evaluators.protocols import check_comparable
 from relaionet.evaluators.scoring.measure import Measured
@@ -61,19 +61,13 @@ def write_influences(path: Path, kept: Influences) -> None:
     file = io.BytesIO()
     np.savez_compressed(
         file, label=np.array(kept.label), protocol=np.array(kept.protocol),
-        ids=_pack(kept.ids), wnids=_pack(kept.wnids),
+        ids=pack_names(kept.ids), wnids=pack_names(kept.wnids),
         metrics=np.array(names),
         values=np.array([one.value for one in kept.estimates.values()]),
         excess=np.array([one.excess for one in kept.estimates.values()]),
         influences=np.array(rows, dtype=np.float32).reshape(len(names), -1),
     )  # fmt: skip
     write_atomic(path, file.getbuffer())
-
-
-def _pack(names: Sequence[str]) -> np.ndarray:
-    """Names as bytes, a quarter of what numpy's own strings take."""
-    size = max((len(name.encode()) for name in names), default=1)
-    return np.fromiter((name.encode() for name in names), np.dtype(f"S{max(size, 1)}"), len(names))
 
 
 def read_influences(path: Path) -> Influences:
@@ -89,7 +83,7 @@ def read_influences(path: Path) -> Influences:
         stored = read_npz(path, limits=LIMITS)
         parts = zip(stored["metrics"], stored["values"], stored["influences"], stored["excess"], strict=True)
         estimates = {str(name): Estimate(float(value), row, excess=float(excess)) for name, value, row, excess in parts}
-        ids, wnids = (Names(pl.Series([name.decode() for name in stored[key]])) for key in ("ids", "wnids"))
+        ids, wnids = (unpack_names(stored[key]) for key in ("ids", "wnids"))
         label, protocol = str(stored["label"]), str(stored["protocol"])
         return Influences(label, protocol, ids, tuple(map(sys.intern, wnids)), estimates)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -9,7 +9,7 @@ import polars as pl
 
 from relaionet.evaluators.metrics.catalogue import METRICS
 from relaionet.evaluators.protocols import check_made_alike
-from relaionet.evaluators.scoring.compare import compare_sets, read_influences
+from relaionet.evaluators.scoring.compare import compare_sets
 from relaionet.evaluators.scoring.mmhm import score_rows
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation
@@ -30,6 +30,9 @@ def join_evaluations(evaluations: Sequence[StoredEvaluation]) -> Joined:
     """The tables of all evaluations; of a single one as they are stored.
 
     Where several were made on one split under one protocol, MMHM and the differences are computed anew over all sets.
+
+    Args:
+        evaluations: from `set_apart`, or of which no two use one name for different rows.
 
     Raises:
         BadInput: one name stands for two splits or two sets, or scores were made with different models.
@@ -69,9 +72,7 @@ def _join_board(evaluations: Sequence[StoredEvaluation]) -> Joined:
     scores = scores.filter(~pl.col("metric").is_in(of_rows))
     for metric, rows in scores.group_by("metric"):
         check_made_alike(rows["made_with"].to_list(), f"scores of {metric[0]}")
-    influences = [
-        read_influences(one.folder / "influences.npz") for evaluation in evaluations for one in evaluation.sets
-    ]
+    influences = [one for evaluation in evaluations for one in evaluation.influences()]
     return Joined(
         scores=pl.concat([scores, *score_rows(scores, first.choices)]),
         class_scores=pl.concat([evaluation.read("class_scores") for evaluation in evaluations]),
@@ -84,8 +85,13 @@ def _check_splits(evaluations: Sequence[StoredEvaluation]) -> None:
     known: dict[str, StoredEvaluation] = {}
     for one in evaluations:
         other = known.setdefault(one.split_name, one)
-        if (other.split_digest, other.limit) != (one.split_digest, one.limit):
+        if _rows_of(other) != _rows_of(one):
             raise BadInput(
                 f"{other.root} and {one.root} both say '{one.split_name}' and scored different images of it; give one "
                 "of them another `split_name` in its recipe, or evaluate both on the same rows."
             )
+
+
+def _rows_of(one: StoredEvaluation) -> object:
+    """What tells the rows an evaluation is looked at on."""
+    return one.ids if one.ids is not None else (one.split_digest, one.limit)

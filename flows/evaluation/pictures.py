@@ -46,9 +46,11 @@ class EvaluationPictures:
         if not self.about_split:
             return None
         try:
-            return limit_rows(read_split(self.evaluation.split)[0], self.evaluation.limit)
+            rows = limit_rows(read_split(self.evaluation.split)[0], self.evaluation.limit)
         except BadInput:
             return None
+        ids = self.evaluation.ids
+        return rows if ids is None else rows.filter(pl.col("candidate_id").is_in(list(ids)))
 
     def facts(self) -> list[SetFacts]:
         """Where the numbers of each set come from."""

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from relaionet.flows.evaluation.common_rows import set_apart
 from relaionet.flows.evaluation.joined import Joined, join_evaluations
 from relaionet.flows.evaluation.pictures import EvaluationPictures, PictureFinder
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation, read_sets
@@ -39,8 +40,9 @@ def write_evaluation_report(folders: Sequence[Path], path: Path | None = None, *
     Raises:
         BadInput: a folder holds no evaluation, or two of them cannot stand on one page.
     """
-    evaluations = [read_sets(folder) for folder in folders]
+    evaluations, notes = set_apart([read_sets(folder) for folder in folders])
     joined = join_evaluations(evaluations)
+    more["notes"] = [*more.get("notes", ()), *notes]
     path = path or evaluations[0].root / "report.html"
     shown = [EvaluationPictures(one) for one in evaluations]
     for evaluation in shown:
@@ -63,8 +65,8 @@ def write_evaluation_report(folders: Sequence[Path], path: Path | None = None, *
         }
     )
     write_leaderboards(path.parent / "tables", joined, report.roles)
-    for one in evaluations:
-        write_index(one.root)
+    for root in dict.fromkeys(one.root for one in evaluations):
+        write_index(root)
     return write_report(path, report)
 
 
@@ -92,7 +94,7 @@ def print_leaderboards(folders: Sequence[Path], form: str, metrics: Sequence[str
     Raises:
         BadInput: see `write_evaluation_report`; or a metric was not scored.
     """
-    evaluations = [read_sets(folder) for folder in folders]
+    evaluations, _ = set_apart([read_sets(folder) for folder in folders])
     joined, texts = join_evaluations(evaluations), []
     for rows in joined.scores.partition_by("split", "protocol", maintain_order=True):
         apart = joined.differences.filter(split=rows["split"][0], protocol=rows["protocol"][0])

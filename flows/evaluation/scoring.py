@@ -12,6 +12,7 @@ from relaionet.evaluators.features.feature_sets import FeatureSet, count_passes,
 from relaionet.evaluators.features.images import ArrayImages
 from relaionet.evaluators.features.models import Models
 from relaionet.evaluators.features.statistics import make_statistics, write_statistics
+from relaionet.evaluators.features.stored import write_feature_set
 from relaionet.evaluators.lazy_rows import view_rows
 from relaionet.evaluators.metrics.lookup import list_shown
 from relaionet.evaluators.sampling.shards import read_samples
@@ -118,7 +119,9 @@ def extract_samples(run: Run, one: ScoredSet, made: pl.DataFrame, models: Models
     _, stored = read_samples(one.folder)
     images = ArrayImages(view_rows(stored, made["row"].to_numpy()), models.protocol.size_px, models.protocol.generated)
     with run.reporter.bar("features", made.height * count_passes(models)) as advance:
-        return extract_set(images, made, models, one.folder, advance)
+        found = extract_set(images, made, models, one.folder, advance)
+    write_feature_set(one.folder, found)
+    return found
 
 
 def say_scores(run: Run, one: ScoredSet, scores: pl.DataFrame, failed_count: int, seconds: float) -> None:

@@ -13,12 +13,14 @@ import polars as pl
 from relaionet.evaluators.generators.protocol import Settings
 from relaionet.evaluators.protocols import Protocol, find_protocol
 from relaionet.evaluators.sampling.sample import read_record
+from relaionet.evaluators.scoring.compare import Influences, read_influences
 from relaionet.evaluators.set_labels import set_label
 from relaionet.flows.evaluation.recipe import EvaluateRecipe, read_protocol
 from relaionet.flows.runs.recipes import build
 from relaionet.manifests.containers.parquet_table import read_guarded
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import read_json, write_json
+from relaionet.pipeline.splits.plan import INFO_FILE
 
 if TYPE_CHECKING:
     from relaionet.flows.evaluation.plan import ScoredSet
@@ -80,6 +82,8 @@ class StoredEvaluation:
         own_choices: choices of a protocol that the recipe's own file gave; None for those known by name.
         limit: requests at most; 0 is all.
         sets: what was scored.
+        release_digest: of the release the split was rebuilt from; empty where nothing says so.
+        ids: rows the evaluation is looked at on; None is all it scored.
     """
 
     root: Path
@@ -91,6 +95,8 @@ class StoredEvaluation:
     limit: int
     sets: tuple[StoredSet, ...]
     own_choices: Mapping[str, Any] | None = None
+    release_digest: str = ""
+    ids: frozenset[str] | None = None
 
     @property
     def choices(self) -> Protocol:
@@ -111,9 +117,15 @@ class StoredEvaluation:
         """
         path = self.root / f"{name}.parquet"
         try:
-            return read_guarded(path)[0]
+            rows = read_guarded(path)[0]
         except (OSError, BadInput) as error:
             raise BadInput(f"{path} cannot be read ({error}); run the evaluation again.") from None
+        # the split may be named apart from another of the same release
+        return rows.with_columns(split=pl.lit(self.split_name)) if "split" in rows.columns else rows
+
+    def influences(self) -> list[Influences]:
+        """What each image of every set does to its scores."""
+        return [read_influences(one.folder / "influences.npz") for one in self.sets]
 
 
 def write_sets(
@@ -131,10 +143,17 @@ def write_sets(
     value = {
         "title": recipe.name, "split": os.path.relpath(recipe.split, root), "split_name": split_name,
         "split_digest": split_digest, "protocol": protocol.name, "limit": recipe.limit, "sets": kept,
+        "release_digest": _read_release_digest(recipe.split),
     }  # fmt: skip
     if protocol.name != recipe.protocol:  # of a file, which may be gone when the report is made
         value["protocol_choices"] = asdict(protocol)
     write_json(root / FILE, value)
+
+
+def _read_release_digest(split: Path) -> str:
+    """Digest of the release a split was rebuilt from; empty where the split is not there any more."""
+    told = read_json(split / INFO_FILE) if (split / INFO_FILE).is_file() else {}
+    return str(told.get("release_digest", ""))
 
 
 def read_sets(root: Path) -> StoredEvaluation:
@@ -160,6 +179,7 @@ def read_sets(root: Path) -> StoredEvaluation:
             root=root, title=value["title"], split=root / value["split"], split_name=value["split_name"],
             split_digest=value["split_digest"], protocol=value["protocol"], limit=int(value["limit"]), sets=sets,
             own_choices=value.get("protocol_choices"),
+            release_digest=str(value.get("release_digest") or _read_release_digest(root / value["split"])),
         )  # fmt: skip
     except (TypeError, KeyError, ValueError) as error:
         raise Corrupt(f"{path} is not what an evaluation writes ({error!r}); run the evaluation again.") from None
