@@ -37,7 +37,7 @@ class LookupConfig:
     """
 
     per_row_count: int = 10
-    min_cosine: float = 0.8
+    min_cosine: float = 0.7
     captions: Captions | None = None
     most_rows: int = 2_000_000
     verdicts: VerdictConfig = field(default_factory=VerdictConfig)
