@@ -10,13 +10,14 @@ from pathlib import Path
 import click
 
 from relaionet.flows.cli.errors import EXIT_BAD
-from relaionet.flows.cli.options import FOLDER, lazy_group, start
+from relaionet.flows.cli.options import FOLDER, LocalPath, lazy_group, start
 from relaionet.flows.runs.console import echo
 
 # name -> module:command; a command of its own goes into a module of its own, read when it is asked for
 COMMANDS = {
     "adopt": "relaionet.flows.cli.release:adopt",
     "candidates": "relaionet.flows.cli.curate:candidates",
+    "compare": "relaionet.flows.cli.evaluate:compare",
     "curate": "relaionet.flows.cli.curate:curate",
     "embed": "relaionet.flows.cli.embed:embed",
     "encoders": "relaionet.flows.cli.embed:encoders",
@@ -78,13 +79,18 @@ def demo(ctx: click.Context, out: Path, seed: int) -> None:
 @main.command()
 @click.argument("candidate_id")
 @click.option(
-    "--run", type=FOLDER, help="Folder of a run, a split or a release.  [default: every one in runs/ and here]"
+    "--run", type=FOLDER,
+    help="Folder of a run, a release, a split or an evaluation.  [default: every one in runs/ and here]",
+)  # fmt: skip
+@click.option("--open", "open_page", is_flag=True, help="Write a page with the row's pictures side by side; open it.")
+@click.option(
+    "--page", type=LocalPath(dir_okay=False), help="Where that page is written.  [default: trace-ID.html here]"
 )
-def trace(candidate_id: str, run: Path | None) -> None:
+def trace(candidate_id: str, run: Path | None, open_page: bool, page: Path | None) -> None:
     """Print a row's whole life: CANDIDATE_ID is an id, the start of one, or the row's URL."""
     from relaionet.flows.terminal.trace import show_trace
 
-    show_trace(candidate_id, run)
+    show_trace(candidate_id, run, page=page, open_page=open_page)
 
 
 @main.command()

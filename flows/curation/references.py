@@ -24,6 +24,7 @@ from relaionet.pipeline.screens.references import (
 )
 
 FOLDER_NAME = "reference"  # of the set that a folder of pictures makes
+RUN_REFERENCES = "references"  # within a run: where that set lies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ def reference_sets(run: Run, references: References, encoder: Encoder, config: E
         files = len(list_pictures(references.folder))
         with run.reporter.bar(FOLDER_NAME, files) as advance:
             sets.append(
-                add_reference(references.folder, FOLDER_NAME, run.root / "references", encoder, config, advance)
+                add_reference(references.folder, FOLDER_NAME, run.root / RUN_REFERENCES, encoder, config, advance)
             )
     return sets
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from relaionet.flows.terminal.trace import show_value
+from relaionet.flows.tracing.values import show_value
 from relaionet.manifests.tables import ALIVE, CANDIDATES
 from relaionet.pipeline.candidates.judge import CandidatesConfig
 from relaionet.pipeline.candidates.stream import ReadState, stream_candidates

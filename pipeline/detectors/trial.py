@@ -139,4 +139,4 @@ def main(file: str, sha256: str, limit_bytes: str, side_px: str, layout: str) ->
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*sys.argv[1:])))  # noqa: T201
+    sys.stdout.buffer.write(json.dumps(main(*sys.argv[1:])).encode())

@@ -167,6 +167,18 @@ def open_reference(root: Path, name: str, encoder: Encoder) -> StoredReference:
     return StoredReference(name=name, folder=folder)
 
 
+def pictures_folder_of(root: Path, name: str) -> Path | None:
+    """Where the pictures of a set lie, whatever encoder it was added with; None where nothing says so.
+
+    Raises:
+        BadInput: the name is none.
+    """
+    check_name(name)
+    sets = [StoredReference(name=name, folder=path.parent) for path in sorted((root / name).glob(f"*/{SET_FILE}"))]
+    folders = [found.pictures_folder for found in sets]
+    return next((folder for folder in folders if folder is not None and folder.is_dir()), None)
+
+
 def list_pictures(folder: Path) -> list[str]:
     """Paths of the picture files under a folder, any depth, by their suffix, in order.
 

@@ -27,9 +27,9 @@ ORDER = {
     "pipeline": "addresses arrays tensors hub factories machine child_process settings declared sources images "
     "embeddings captions candidates retrieval neighbours downloads proposals detectors screens exports splits lookup adoption miniature",
     "annotations": "tasks label_studio agreement simulated_reviewers",
-    "evaluators": "set_labels lazy_rows protocols metrics features generators sampling scoring miniature",
-    "flows": "runs curation reviewing pages evaluation terminal "
-    "adoption adopt embed export search curate review rebuilding rebuild lookups lookup evaluate demo cli",
+    "evaluators": "set_labels lazy_rows protocols metrics features generators sampling scoring miniature comparison",
+    "flows": "runs curation reviewing pages evaluation comparison tracing terminal "
+    "adoption adopt embed export search curate review rebuilding rebuild lookups lookup evaluate compare demo cli",
 }
 FILE_LINES, FUNCTION_LINES, FOLDER_FILES = 300, 50, 14
 OWNERS = {

@@ -27,7 +27,8 @@ from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.run_record import write_run_record
 from relaionet.flows.runs.stages import ShardWork
-from relaionet.flows.terminal.trace import trace_row
+from relaionet.flows.tracing.places import Place
+from relaionet.flows.tracing.trace import trace_row
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json
 from relaionet.manifests.tables import (
@@ -164,8 +165,10 @@ def test_every_row_is_judged_and_counted_and_a_second_run_changes_nothing(run: R
     assert (count.stage, count.rows_in, count.statuses) == (
         "screened", 11, count_statuses(run.store.read(SCREENED)),
     )  # fmt: skip
-    [step] = [step for step in trace_row(run.root, "leaked") if step.table == "screened"]
+    [step] = [step for step in trace_row(Place(folder=run.root, run=run.root), "leaked") if step.table == "screened"]
     assert step.values["reference_distance"] <= 2
+    near = [str(row["reference_near"]) for row in rows.values() if row["status"] == "ok"]
+    assert all(name.startswith("reference:n1/") for name in near)
     files = {path: path.stat().st_mtime_ns for path in run.root.rglob("*") if path.is_file()}
     again = a_run(run.root)
     assert screened(again, recipe) == rows
