@@ -87,9 +87,12 @@ def _results(answers: Sequence[str], data: Mapping[str, Any], near: Sequence[str
         offered = [str(choice["alias"]) for choice in data.get("shown_classes", [])]
         ticked = [wnid for wnid in answers if wnid in offered]
         searched = [[wnid] for wnid in answers if wnid not in offered]
-        parts = [("choices", SHOWN_CLASSES, ticked), ("taxonomy", SHOWN_OTHERS, searched)]
-        some = [_result(kind, name, kind, value) for kind, name, value in parts if value]
-        return [_result("choices", ANSWER, "choices", ["several"]), *some]
+        some = [_result("choices", ANSWER, "choices", ["several"])]
+        if ticked:
+            some.append(_result("choices", SHOWN_CLASSES, "choices", ticked))
+        if searched:
+            some.append(_result("taxonomy", SHOWN_OTHERS, "taxonomy", searched))
+        return some
     answer = answers[0]
     if answer in labels_by_wnid() and answer != data["wnid"] and answer not in near:
         return [

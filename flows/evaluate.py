@@ -211,7 +211,7 @@ def extract_reference(run: Run, rows: pl.DataFrame, models: Models) -> FeatureSe
     with run.reporter.bar("real images", rows.height * count_passes(models)) as advance:
         found = extract_set(images, rows, models, folder, advance)
     write_feature_set(folder, found)
-    return replace(found, notes=describe_oddities(paths, protocol, images.digest, folder))
+    return replace(found, notes=(*found.notes, *describe_oddities(paths, protocol, images.digest, folder)))
 
 
 @task(cache_policy=NO_CACHE)

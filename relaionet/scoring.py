@@ -87,7 +87,7 @@ def _load(protocol: Protocol, device: str, extras: Sequence[str], weights: Mappi
 
 def _score(given: GivenImages, split: Split, models: Models, folder: Path, name: str) -> pl.DataFrame:
     """SCORES rows of the images; features are written into the folder."""
-    from relaionet.evaluators.features.feature_sets import extract_set
+    from relaionet.evaluators.features.feature_sets import extract_set, join_shown
     from relaionet.evaluators.features.images import FileImages
     from relaionet.evaluators.scoring.score import score_generator
 
@@ -95,7 +95,7 @@ def _score(given: GivenImages, split: Split, models: Models, folder: Path, name:
     paths, hashes = [Path(path) for path in rows["path"]], rows["image_sha256"].to_list()
     real = FileImages(paths, protocol.size_px, protocol.real, hashes=hashes, decode=protocol.decode)
     reference = extract_set(real, rows, models, folder / "reference")
-    samples = extract_set(given, given.rows, models, folder / "samples")
+    samples = extract_set(given, join_shown(given.rows, reference), models, folder / "samples")
     return score_generator(samples, reference, generator=name, split=split.name)
 
 

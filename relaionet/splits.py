@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import datasets
     from PIL.Image import Image
 
+    from relaionet.evaluators.metrics.accuracy import LabelScore
     from relaionet.torch_dataset import SplitDataset
 
 __all__ = ["Split", "load_split"]
@@ -27,8 +28,8 @@ class Split:
 
     Attributes:
         folder: where it lies.
-        rows: the images it keeps, in the release's order: candidate_id, wnid, class_index, image_sha256, and path
-            (absolute).
+        rows: the images it keeps, in the release's order: candidate_id, wnid, class_index, image_sha256, path
+            (absolute), and wnids (every class of the picture; null where it is the label alone).
         all_rows: every row of the release with what became of it (`relaionet.manifests.tables.SPLIT`): status exact,
             same_picture, changed or gone, the reason, and the evidence.
         about: what its `split.json` says.
@@ -93,6 +94,29 @@ class Split:
         """Every row with its picture, one after the other."""
         return (self[place] for place in range(len(self)))
 
+    def shown(self) -> list[list[str]]:
+        """Every class of each image, in the order of `rows`: wnids, in class order; most show one."""
+        both = self.rows.select(pl.coalesce(pl.col("wnids").list.sort(), pl.concat_list("wnid")))
+        return both.to_series().to_list()
+
+    def score_predictions(self, predictions: Sequence[object]) -> LabelScore:
+        """How well a classifier names what the images show: right is who names any class of an image, as in ReaL.
+
+        Args:
+            predictions: for each image, in the order of `rows`, a wnid or a class_index (0 to 999), or the first k of
+                them (top-k).
+
+        Returns:
+            value (0 to 1) with low and high (95 %), images_count, and by_class (of the images that show a class, the
+            share that is right; an image counts under each of its classes).
+
+        Raises:
+            BadInput: there is not one prediction per image, or one is no class.
+        """
+        from relaionet.evaluators.metrics.accuracy import score_predictions
+
+        return score_predictions(predictions, self.shown())
+
     def to_torch(self, transform: Callable[[Image], Any] | None = None) -> SplitDataset:
         """The split as a `torch.utils.data.Dataset`.
 
@@ -117,7 +141,8 @@ class Split:
 
         Returns:
             Columns image (decoded by `datasets` when it is asked for), label (`ClassLabel` by class_index: its 1000
-            names are the wnids, whichever classes came back), wnid, class_name, candidate_id and image_sha256.
+            names are the wnids, whichever classes came back), wnid, class_name, candidate_id, image_sha256 and wnids
+            (every class of the picture, wnid among them).
 
         Examples:
             >>> dataset = rn.load_split("split").to_hf()
@@ -131,12 +156,14 @@ class Split:
 
         text, labels = datasets.Value("string"), labels_by_wnid()
         features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=class_names()), "wnid": text,
-                    "class_name": text, "candidate_id": text, "image_sha256": text}  # fmt: skip
+                    "class_name": text, "candidate_id": text, "image_sha256": text,
+                    "wnids": datasets.List(text)}  # fmt: skip
         columns = {
             "image": self.rows["path"].to_list(),
             "label": self.rows["class_index"].to_list(),
             "class_name": [labels[wnid].name for wnid in self.rows["wnid"]],
             **{name: self.rows[name].to_list() for name in ("wnid", "candidate_id", "image_sha256")},
+            "wnids": self.shown(),
         }
         return datasets.Dataset.from_dict(columns, features=datasets.Features(features))
 

@@ -72,11 +72,16 @@ def stand_for(votes: pl.DataFrame, several: Several) -> pl.DataFrame:
     """
     named, asked, true = pl.col("wnids"), pl.col("asked_wnid"), pl.col("control_wnid")
     seen = pl.col("is_control") & named.list.contains(true)
-    vote = pl.when(seen).then(true)
-    if several == "accept":
-        votes = votes.join(_most_named(votes), on=["candidate_id", "reviewer"], how="left", maintain_order="left")
-        vote = vote.when(named.list.contains(asked)).then(asked).when(named.is_not_null()).then("most")
-    return votes.with_columns(vote=vote.otherwise("vote")).drop("most", strict=False)
+    if several == "reject":
+        return votes.with_columns(vote=pl.when(seen).then(true).otherwise("vote"))
+    votes = votes.join(_most_named(votes), on=["candidate_id", "reviewer"], how="left", maintain_order="left")
+    vote = (
+        pl.when(seen).then(true)
+        .when(named.list.contains(asked)).then(asked)
+        .when(named.is_not_null()).then("most")
+        .otherwise("vote")
+    )  # fmt: skip
+    return votes.with_columns(vote=vote).drop("most")
 
 
 def _most_named(votes: pl.DataFrame) -> pl.DataFrame:

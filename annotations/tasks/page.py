@@ -189,17 +189,10 @@ def label_config(labels: Sequence[Label], config: InterfaceConfig | None = None)
     _text(side, "words", "$caption_line", 5)
     _answers(side)
     if config.search:
-        _search(
-            _shown_with(side, "other"), labels, OTHER_CLASS, maxUsages="1", required="true",
-            requiredMessage="Name the class, or choose another answer.", placeholder="Search the class …",
-        )  # fmt: skip
-    several = _shown_with(side, "several")
-    ET.SubElement(
-        several, "Choices", name=SHOWN_CLASSES, toName="image", value="$shown_classes", choice="multiple",
-        layout="inline",
-    )  # fmt: skip
-    if config.search:
-        _search(several, labels, SHOWN_OTHERS, placeholder="Search further classes …")
+        message = "Name the class, or choose another answer."
+        about = {"maxUsages": "1", "required": "true", "requiredMessage": message, "placeholder": "Search the class …"}
+        _search(_shown_with(side, "other"), labels, OTHER_CLASS, about)
+    _classes_at_once(_shown_with(side, "several"), labels if config.search else ())
     return ET.tostring(view, encoding="unicode")
 
 
@@ -220,10 +213,18 @@ def _shown_with(side: ET.Element, choice: str) -> ET.Element:
     )
 
 
-def _search(where: ET.Element, labels: Sequence[Label], name: str, **about: str) -> None:
+def _classes_at_once(where: ET.Element, labels: Sequence[Label]) -> None:
+    """The classes proposed, each on a key, and a search for others; to name none is an answer too."""
+    about = {"name": SHOWN_CLASSES, "toName": "image", "value": "$shown_classes"}
+    ET.SubElement(where, "Choices", about, choice="multiple", layout="inline")
+    if labels:
+        _search(where, labels, SHOWN_OTHERS, {"placeholder": "Search further classes …"})
+
+
+def _search(where: ET.Element, labels: Sequence[Label], name: str, about: dict[str, str]) -> None:
     classes = ET.SubElement(
-        where, "Taxonomy", name=name, toName="image", leafsOnly="true", minWidth="310px", maxWidth="330px",
-        dropdownWidth="330px", **about,
+        where, "Taxonomy", about, name=name, toName="image", leafsOnly="true", minWidth="310px", maxWidth="330px",
+        dropdownWidth="330px",
     )  # fmt: skip
     for label in sorted(labels, key=lambda one: one.name.casefold()):
         words, gloss = xml_text(class_words(label)), xml_text(label.gloss)

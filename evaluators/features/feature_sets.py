@@ -43,6 +43,7 @@ class FeatureSet:
         notes: sentences a reader of any number made with the set should know.
         places: `features`, `logits` and the name of each extra -> file of its array, relative to the set's folder;
             empty where the arrays lie in none.
+        shown: every class of each image's row, the requested one among them; None where no row has another.
     """
 
     protocol: Protocol
@@ -59,6 +60,7 @@ class FeatureSet:
     made_with: Mapping[str, str] = field(default_factory=lambda: {"": ""})
     notes: tuple[str, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict)
+    shown: tuple[tuple[str, ...], ...] | None = None
 
     def __len__(self) -> int:
         """Number of images."""
@@ -78,6 +80,7 @@ class FeatureSet:
             ratings={name: values[places] for name, values in self.ratings.items()},
             digest=digest_of(self.digest, places.tolist()),
             places={},
+            shown=None if self.shown is None else tuple(self.shown[row] for row in rows),
         )
 
 
@@ -88,7 +91,8 @@ def extract_set(
 
     Args:
         images: at the protocol's size.
-        rows: one per image, with `sample_id` or `candidate_id`, and `wnid`.
+        rows: one per image, with `sample_id` or `candidate_id`, and `wnid`; `wnids` (list) where rows have several
+            classes.
         models: as `load_models` gives them.
         out: folder of the set.
         progress: called with the number of images a model has done since the last call; the total is images × models
@@ -122,12 +126,53 @@ def extract_set(
     prompts = {wnid: fill_prompt(protocol.prompt, wnid) for wnid in set(wnids)} if models.raters else {}
     texts = [prompts[wnid] for wnid in wnids] if models.raters else []
     ratings = {name: rate_images(images, ids, texts, rater, out, progress) for name, rater in models.raters.items()}
+    shown = _read_shown(rows)
+    digest = digest_of(
+        fd.digest, classified.digest, wnids, models.made_with, protocol, _names(models),
+        *([shown] if shown is not None else []),
+    )  # fmt: skip
     return FeatureSet(
         protocol=protocol, ids=ids, wnids=wnids, features=fd.arrays["features"], logits=classified.arrays["logits"],
         classes=_class_order(models), cosines=cosines, extras=further, extra_names=tuple(_names(models)),
-        digest=digest_of(fd.digest, classified.digest, wnids, models.made_with, protocol, _names(models)),
-        ratings=ratings, made_with=models.made_with, places=_name_places(models),
+        digest=digest, ratings=ratings, made_with=models.made_with, places=_name_places(models), shown=shown,
+        notes=_note_several(shown),
     )  # fmt: skip
+
+
+def join_shown(made: pl.DataFrame, reference: FeatureSet) -> pl.DataFrame:
+    """Rows of generated images with `wnids`, the classes of the split's rows they answer, where those have several.
+
+    Args:
+        made: sample_id (a candidate_id, or one with `-k` appended) and wnid.
+        reference: the split's own images.
+    """
+    if reference.shown is None:
+        return made
+    known = pl.DataFrame(
+        {"_row": list(reference.ids), "wnids": [list(some) for some in reference.shown]},
+        schema={"_row": pl.String, "wnids": pl.List(pl.String)},
+    )
+    asked = made.with_columns(_row=pl.col("sample_id").str.split("-").list.first())
+    return asked.join(known, on="_row", how="left", maintain_order="left").drop("_row")
+
+
+def _read_shown(rows: pl.DataFrame) -> tuple[tuple[str, ...], ...] | None:
+    """Every class of each row; None where no row has more than its own."""
+    if "wnids" not in rows.columns or rows["wnids"].null_count() == rows.height:
+        return None
+    both = rows.select(pl.coalesce(pl.col("wnids").list.sort(), pl.concat_list("wnid")))
+    return tuple(tuple(map(sys.intern, some)) for (some,) in both.iter_rows())
+
+
+def _note_several(shown: tuple[tuple[str, ...], ...] | None) -> tuple[str, ...]:
+    if shown is None:
+        return ()
+    count = sum(len(some) > 1 for some in shown)
+    text = (
+        f"{count:,} of {len(shown):,} rows show several classes: accuracy is right with any of them; scores by class "
+        "count a row once, under the class it was released as."
+    )
+    return (text,)
 
 
 def _name_places(models: Models) -> dict[str, str]:

@@ -63,7 +63,8 @@ def write_feature_set(folder: Path, found: FeatureSet) -> None:
 
 def _tell(found: FeatureSet) -> dict[str, Any]:
     columns = [f"{COSINE}{name}" for name in found.cosines] + [f"{RATING}{name}" for name in found.ratings]
-    return {
+    several = {} if found.shown is None else {"shown": [list(some) for some in found.shown]}
+    return several | {
         "version": VERSION, "digest": found.digest, "protocol": digest_of(found.protocol), "count": len(found),
         "arrays": dict(found.places), "columns": columns,
         "classes": None if found.classes is None else list(found.classes),
@@ -100,10 +101,12 @@ def read_feature_set(folder: Path, protocol: Protocol) -> FeatureSet:
             classes=None if told["classes"] is None else tuple(told["classes"]), cosines=_of_kind(COSINE, told, stored),
             digest=told["digest"], extras=arrays, extra_names=tuple(told["extra_names"]),
             ratings=_of_kind(RATING, told, stored), made_with=told["made_with"],
+            shown=tuple(map(tuple, told["shown"])) if "shown" in told else None,
         )  # fmt: skip
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise Corrupt(f"{folder} holds no stored feature set ({error}); delete {path} and run again.") from None
-    if {len(found.features), len(found.logits), len(found.wnids), len(found)} != {told["count"]}:
+    lengths = {len(found.features), len(found.logits), len(found.wnids), len(found), len(found.shown or found.wnids)}
+    if lengths != {told["count"]}:
         raise Corrupt(f"{folder}: its arrays are not of {told['count']} images; delete {path} and run again.")
     return found
 

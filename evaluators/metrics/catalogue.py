@@ -92,7 +92,8 @@ ALIGNMENT = Metric(
     shown=Shown(column=120, main=120, said=40, ranks=120, pairs=70, splits=70, classes=20),
 )  # fmt: skip
 ACCURACY = Metric(
-    name="accuracy", meaning="how often a fixed classifier finds the requested class", needs=("logits", "labels"),
+    name="accuracy", meaning="how often a fixed classifier finds the requested class, or another that its row shows",
+    needs=("logits", "labels"),
     under=_has_labels, compute=accuracy(1), is_by_class=True, interval=WILSON, depends_on_count=False,
     source="interval: Wilson 1927",
     shown=Shown(column=140, main=140, said=60, ranks=140, pairs=90, splits=90, classes=30),
@@ -179,7 +180,7 @@ METRICS = (
     ),
     ACCURACY,
     replace(
-        ACCURACY, name="top-5", meaning="how often the requested class is among the classifier's first five",
+        ACCURACY, name="top-5", meaning="how often such a class is among the classifier's first five",
         given_by="extra", extra="top-5", compute=accuracy(5), depends_on_count=True, shown=Shown(column=150),
     ),
     FID_TO,

@@ -38,6 +38,11 @@ class ImageSet(Shape):
         ...
 
     @property
+    def shown(self) -> tuple[tuple[str, ...], ...] | None:
+        """Every class of each image's row, the requested one among them; None where no row has another."""
+        ...
+
+    @property
     def features(self) -> np.ndarray:
         """[N, D] float32 of the protocol's extractor; may lie on disk."""
         ...

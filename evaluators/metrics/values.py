@@ -118,11 +118,12 @@ def rating(name: str) -> Compute:
 
 
 def accuracy(top: int) -> Compute:
-    """How often the requested class is among the classifier's first `top`."""
+    """How often a class of the image's row is among the classifier's first `top`."""
 
     def compute(sides: Sides) -> Estimate | None:
         images = sides.samples
-        return score_accuracy(images.logits, images.wnids, images.classes, top=top) if images.classes else None
+        wnids = images.wnids if images.shown is None else images.shown
+        return score_accuracy(images.logits, wnids, images.classes, top=top) if images.classes else None
 
     return compute
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from relaionet.evaluators.features.feature_sets import FeatureSet, count_passes, extract_set
+from relaionet.evaluators.features.feature_sets import FeatureSet, count_passes, extract_set, join_shown
 from relaionet.evaluators.features.images import ArrayImages
 from relaionet.evaluators.features.models import Models
 from relaionet.evaluators.features.statistics import make_statistics, write_statistics
@@ -70,7 +70,7 @@ def score_samples(scoring: Scoring, one: ScoredSet, samples: pl.DataFrame, secon
     """
     run, started = scoring.run, time.perf_counter()
     made = samples.filter(pl.col("status") == ALIVE)
-    features = extract_samples(run, one, made, scoring.models)
+    features = extract_samples(run, one, join_shown(made, scoring.reference), scoring.models)
     setting = Setting(
         generator=one.name, split=scoring.split_name, steps=one.asked.steps, guidance=one.asked.guidance,
         nfe=float(made["nfe"].mean() or 0.0),  # type: ignore[arg-type]  # 0 where nobody counted

@@ -70,14 +70,15 @@ def record_set(name: str, key: str, fields: list[dict[str, Any]]) -> dict[str, A
 
 
 def column_fields(record_set: str, source: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The label and the columns of `features.TEXTS`, where they are columns of a table.
+    """The label, the columns of `features.TEXTS` and the classes, where they are columns of a table.
 
     Args:
         record_set: its name.
         source: the table.
     """
     fields = [field(record_set, "label", {**source, "extract": {"column": "label"}}, "sc:Integer")]
-    return fields + [field(record_set, name, {**source, "extract": {"column": name}}) for name in TEXTS]
+    fields += [field(record_set, name, {**source, "extract": {"column": name}}) for name in TEXTS]
+    return [*fields, field(record_set, "wnids", {**source, "extract": {"column": "wnids"}}) | {"repeated": True}]
 
 
 def image_field(record_set: str, file_set: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ MEANINGS = {
     "candidate_id": "the row in the release and in every table",
     "image_sha256": "of the bytes as they were served",
     "stored_sha256": "of the bytes here; differs where position data was taken out",
+    "wnids": "every class the picture shows, the label among them",
 }
 TEXTS = ("wnid", "class_name", "candidate_id", "image_sha256", "stored_sha256")
 
@@ -44,6 +45,11 @@ def column_lines() -> list[str]:
     return lines + [f"  - name: {name}\n    dtype: string" for name in TEXTS]
 
 
+def table_lines() -> list[str]:
+    """`column_lines`, and the classes of each picture: the columns of `arrow_schema`."""
+    return [*column_lines(), "  - name: wnids\n    sequence: string"]
+
+
 def hub_metadata(image: str) -> dict[bytes, bytes]:
     """Arrow schema metadata from which `datasets` takes its features.
 
@@ -55,6 +61,7 @@ def hub_metadata(image: str) -> dict[bytes, bytes]:
     first: dict[str, Any] = {"_type": "Image"} if image == "image" else {"dtype": "string", "_type": "Value"}
     features: dict[str, Any] = {image: first, "label": {"names": class_names(), "_type": "ClassLabel"}}
     features |= {name: {"dtype": "string", "_type": "Value"} for name in TEXTS}
+    features["wnids"] = {"feature": {"dtype": "string", "_type": "Value"}, "_type": "Sequence"}
     return {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
 
 
@@ -64,4 +71,5 @@ def arrow_schema(image: str) -> pa.Schema:
 
     stored = pa.struct({"bytes": pa.binary(), "path": pa.string()}) if image == "image" else pa.string()
     fields = [(image, stored), ("label", pa.int64()), *((name, pa.string()) for name in TEXTS)]
+    fields.append(("wnids", pa.list_(pa.string())))
     return pa.schema(fields, metadata=hub_metadata(image))

@@ -35,6 +35,7 @@ class ExportedPicture:
         image_sha256: of the bytes as served.
         stored_sha256: of `data`; another one only where positions were stripped.
         data: the bytes to write.
+        wnids: every class the picture shows, the label among them; empty where it is the label alone.
     """
 
     candidate_id: str
@@ -46,6 +47,12 @@ class ExportedPicture:
     image_sha256: str
     stored_sha256: str
     data: bytes
+    wnids: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> list[str]:
+        """Every class the picture shows, in class order."""
+        return sorted(self.wnids) or [self.wnid]
 
 
 def read_pictures(
@@ -61,7 +68,7 @@ def read_pictures(
     Raises:
         Corrupt: bytes are not those of image_sha256.
     """
-    columns = rows.select("candidate_id", "wnid", "class_index", "image_sha256", "path").iter_rows()
+    columns = rows.select("candidate_id", "wnid", "class_index", "image_sha256", "path", "wnids").iter_rows()
     with ThreadPoolExecutor(READ_THREADS) as pool:
         # a few images ahead of the writer: reading and hashing take longer than writing
         ahead = deque(pool.submit(_load_picture, row, positions) for row in islice(columns, READ_AHEAD))
@@ -75,7 +82,7 @@ def read_pictures(
 
 
 def _load_picture(row: tuple[Any, ...], positions: Positions) -> ExportedPicture | dict[str, str]:
-    candidate_id, wnid, class_index, sha256, path = row
+    candidate_id, wnid, class_index, sha256, path, wnids = row
     data = Path(path).read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise Corrupt(f"{path} is not the image the split says it is: run `relaionet rebuild --verify` on it.")
@@ -86,5 +93,5 @@ def _load_picture(row: tuple[Any, ...], positions: Positions) -> ExportedPicture
     return ExportedPicture(
         candidate_id=candidate_id, wnid=wnid, class_index=class_index, class_name=labels_by_wnid()[wnid].name,
         path=Path(path), format=Path(path).suffix[1:], image_sha256=sha256, data=stored,
-        stored_sha256=sha256 if stored is data else hashlib.sha256(stored).hexdigest(),
+        stored_sha256=sha256 if stored is data else hashlib.sha256(stored).hexdigest(), wnids=tuple(wnids or ()),
     )  # fmt: skip

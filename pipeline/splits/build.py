@@ -159,7 +159,7 @@ class Split(NamedTuple):
 
     Attributes:
         rows: kept rows in the manifest's order: candidate_id, wnid, class_index, image_sha256, path (absolute, as a
-            string).
+            string), wnids (every class of the picture; null where it is the label alone).
         about: what `split.json` says (`describe_split`).
     """
 
@@ -186,7 +186,8 @@ def read_split(path: Path) -> Split:
     info, rows = read_json_object(path / INFO_FILE), read_table(path)
     if rows is None:
         raise Corrupt(f"{Store(path).path(SPLIT)} is missing; run `relaionet rebuild` again, nothing is fetched twice.")
-    kept = rows.filter("kept").select("candidate_id", "wnid", "class_index", "image_sha256", "path", "bytes_count")
+    columns = ("candidate_id", "wnid", "class_index", "image_sha256", "path", "wnids", "bytes_count")
+    kept = rows.filter("kept").select(columns)
     files = scan_files(path)
     missing = [name for name, size in kept.select("path", "bytes_count").iter_rows() if files.get(name) != size]
     if missing:

@@ -26,14 +26,14 @@ def write_split_card(split: Path, kept: pl.DataFrame, about: Mapping[str, Any]) 
         about: what `split.json` is to say.
     """
     labels = labels_by_wnid()
-    columns = ("candidate_id", "wnid", "class_index", "image_sha256", "path")
+    columns = ("candidate_id", "wnid", "class_index", "image_sha256", "path", "wnids")
     rows = [
         {
             "file_name": path.removeprefix(f"{IMAGES_FOLDER}/"), "label": class_index, "wnid": wnid,
             "class_name": labels[wnid].name, "candidate_id": candidate_id, "image_sha256": sha256,
-            "stored_sha256": sha256,
+            "stored_sha256": sha256, "wnids": sorted(wnids or [wnid]),
         }
-        for candidate_id, wnid, class_index, sha256, path in kept.select(columns).iter_rows()
+        for candidate_id, wnid, class_index, sha256, path, wnids in kept.select(columns).iter_rows()
     ]  # fmt: skip
     file = split / METADATA
     write_metadata(file, rows)

@@ -26,7 +26,9 @@ from relaionet.pipeline.exports.pictures import ExportedPicture, Positions, read
 from relaionet.pipeline.exports.registry import get_format
 from relaionet.pipeline.splits.build import read_split
 
-VERSION = "1"
+VERSION = "2"
+WITHOUT_CLASSES = "1"
+"""Version before there were `wnids`; what it finished is whole, as no split had any."""
 INFO_FILE, RECEIPTS = "export.json", ".receipts"
 SHARD_ROWS = 10_000
 
@@ -92,9 +94,12 @@ def export_split(
     """
     rows, about = read_split(Path(split))
     out = local_path(out, "out")
-    digest = digest_of(VERSION, config.spelled(), about["digest"], about["release"], rows["candidate_id"].to_list())
+    digest, before = (
+        digest_of(version, config.spelled(), about["digest"], about["release"], rows["candidate_id"].to_list())
+        for version in (VERSION, WITHOUT_CLASSES)
+    )
     if (out / INFO_FILE).exists():
-        info = _check_same(out, digest)
+        info = _check_same(out, digest, before)
         _check_whole(out, info)
         if progress is not None:
             progress(rows.height)
@@ -201,9 +206,9 @@ def _check_own(out: Path, split: Path, digest: str) -> None:
         raise BadInput(f"{out} holds something that is no export; choose another folder.")
 
 
-def _check_same(out: Path, digest: str) -> dict[str, Any]:
+def _check_same(out: Path, *digests: str) -> dict[str, Any]:
     info = read_json(out / INFO_FILE)
-    if not isinstance(info, dict) or info.get("build_digest") != digest:
+    if not isinstance(info, dict) or info.get("build_digest") not in digests:
         format, positions = (info.get(key, "?") for key in ("form", "positions")) if isinstance(info, dict) else "??"
         raise BadInput(
             f"{out} holds another export ({format}, positions {positions}) or one of another split; choose another "

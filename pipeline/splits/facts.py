@@ -34,7 +34,7 @@ def describe_split(
         (wnid -> rows_count, kept_count, coverage_frac, and rows by verdict), digest (of the kept rows alone), attempts,
         fetched (first and last time), citation, notes (the release's).
     """
-    kept = table.filter("kept").select("candidate_id", "image_sha256", "wnid").sort("candidate_id")
+    kept = table.filter("kept").select("candidate_id", "image_sha256", "wnid", "wnids").sort("candidate_id")
     times = [time for attempt in attempts for time in (attempt["from"], attempt["to"]) if time is not None]
     told = {
         "name": release.info.full_name,
@@ -49,7 +49,8 @@ def describe_split(
         "reasons": _count_reasons(table),
         "may_come_back_count": int(table["may_come_back"].fill_null(value=False).sum()),
         "classes": _describe_classes(table),
-        "digest": digest_of([list(row) for row in kept.iter_rows()]),
+        # a label alone counts as it did before rows could have several
+        "digest": digest_of([[value for value in row if value is not None] for row in kept.iter_rows()]),
         "attempts": attempts,
         "fetched": [min(times, default=None), max(times, default=None)],
         "notes": dict(release.info.notes),

@@ -19,7 +19,7 @@ from relaionet.pipeline.exports.croissant import (
     image_field,
     record_set,
 )
-from relaionet.pipeline.exports.features import TEXTS, arrow_schema, column_lines
+from relaionet.pipeline.exports.features import TEXTS, arrow_schema, table_lines
 from relaionet.pipeline.exports.format import CroissantParts, ExportFormat
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ImageFolderWriter:
         for picture in pictures:
             name = f"{picture.wnid}/{picture.candidate_id}.{picture.format}"
             _place(picture, out / IMAGES_FOLDER / name, file.parent)
-            told = {text: getattr(picture, text) for text in TEXTS}
+            told = {text: getattr(picture, text) for text in TEXTS} | {"wnids": picture.classes}
             rows.append({"file_name": name, "label": picture.class_index} | told)
         write_metadata(file, rows)
 
@@ -71,7 +71,7 @@ def write_metadata(file: Path, rows: list[dict[str, Any]]) -> None:
 
     Args:
         file: to write.
-        rows: file_name (relative to the file's folder), label and the columns of `features.TEXTS`.
+        rows: file_name (relative to the file's folder), label, the columns of `features.TEXTS` and wnids.
     """
     import pyarrow as pa
 
@@ -129,7 +129,7 @@ FORMAT = ExportFormat(
     "torchvision's `ImageFolder`",
     writer=lambda _digest: ImageFolderWriter(),
     data_files=(METADATA, "images/*/*"),
-    features=column_lines,
+    features=table_lines,
     how_to_read="""    datasets.load_dataset("<this folder>", split="test")
     torchvision.datasets.ImageFolder("<this folder>/images")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from relaionet.manifests.replacing import replacing
 from relaionet.pipeline.exports.croissant import column_fields, field, file_object, file_set, record_set
-from relaionet.pipeline.exports.features import TEXTS, arrow_schema, column_lines
+from relaionet.pipeline.exports.features import TEXTS, arrow_schema, table_lines
 from relaionet.pipeline.exports.format import CroissantParts, ExportFormat
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class ParquetWriter:
         schema = arrow_schema("image")
         # images are compressed already; dictionaries of hashes only cost
         compression = {"image.bytes": "none", "image.path": "zstd", "label": "zstd"} | dict.fromkeys(TEXTS, "zstd")
+        compression["wnids.list.element"] = "zstd"
         with replacing(file) as part, part.open("wb") as target:
             with pq.ParquetWriter(
                 target, schema, compression=compression, use_dictionary=["label", "wnid", "class_name"],
@@ -51,9 +52,8 @@ class ParquetWriter:
 
 def _row(picture: ExportedPicture) -> dict[str, Any]:
     path = f"{picture.wnid}/{picture.candidate_id}.{picture.format}"
-    return {"image": {"bytes": picture.data, "path": path}, "label": picture.class_index} | {
-        name: getattr(picture, name) for name in TEXTS
-    }
+    told = {name: getattr(picture, name) for name in TEXTS} | {"wnids": picture.classes}
+    return {"image": {"bytes": picture.data, "path": path}, "label": picture.class_index} | told
 
 
 def _groups(pictures: Iterator[ExportedPicture]) -> Iterator[list[ExportedPicture]]:
@@ -87,7 +87,7 @@ FORMAT = ExportFormat(
     read_with='`load_dataset("DIR")`, `load_dataset("parquet", data_files=…)`, polars, the Hub\'s viewer',
     writer=lambda _digest: ParquetWriter(),
     data_files=("data/*.parquet",),
-    features=column_lines,
+    features=table_lines,
     how_to_read="""    datasets.load_dataset("<this folder>", split="test")
     polars.scan_parquet("<this folder>/data/*.parquet")      # image: struct of bytes and path""",
     hashes="Each image's sha256 stands beside it, each shard's in `export.json`.",

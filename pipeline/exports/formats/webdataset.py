@@ -73,7 +73,7 @@ def _members(picture: ExportedPicture) -> Iterator[tuple[str, bytes]]:
     told = {
         "candidate_id": picture.candidate_id, "wnid": picture.wnid, "class_index": picture.class_index,
         "class_name": picture.class_name, "format": picture.format, "image_sha256": picture.image_sha256,
-        "stored_sha256": picture.stored_sha256,
+        "stored_sha256": picture.stored_sha256, "wnids": picture.classes,
     }  # fmt: skip
     yield "jpg", picture.data
     yield "cls", str(picture.class_index).encode()
@@ -92,6 +92,7 @@ def _features() -> list[str]:
     lines += [f"    - name: {name}\n      dtype: string" for name in told[:2]]
     lines += ["    - name: class_index\n      dtype: int64"]
     lines += [f"    - name: {name}\n      dtype: string" for name in told[2:]]
+    lines += ["    - name: wnids\n      sequence: string"]
     return [*lines, "  - name: __key__\n    dtype: string", "  - name: __url__\n    dtype: string"]
 
 

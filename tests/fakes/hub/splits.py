@@ -22,6 +22,7 @@ from relaionet.pipeline.splits.facts import describe_split
 from relaionet.pipeline.splits.plan import SplitConfig
 
 CLASSES = (7, 134, 517)
+FURTHER = read_labels()[900].wnid
 FORMATS = ("JPEG", "PNG", "WEBP")
 FETCHED_AT = datetime(2025, 1, 1, tzinfo=UTC)
 GPS_IFD, LATITUDE_REF, LATITUDE = 0x8825, 1, 2
@@ -39,13 +40,14 @@ def make_picture(number: int) -> tuple[Image.Image, bytes]:
     return image, out.getvalue()
 
 
-def make_split(folder: Path, count: int, seed: int = 0) -> tuple[Path, Path]:
+def make_split(folder: Path, count: int, seed: int = 0, *, several: bool = False) -> tuple[Path, Path]:
     """Write a release and its split.
 
     Args:
         folder: gets `release/` and `split/`.
         count: rows, of three classes and three formats in turn; the last one is gone.
         seed: another seed is other pictures.
+        several: every second row shows a further class.
 
     Returns:
         Folder of the release's version, folder of the split.
@@ -60,6 +62,7 @@ def make_split(folder: Path, count: int, seed: int = 0) -> tuple[Path, Path]:
         known = {
             "candidate_id": candidate_id, "wnid": label.wnid, "class_index": label.class_index, "image_sha256": sha256,
             "bytes_count": len(data), "width_px": 64, "height_px": 48, "format": format,
+            "wnids": sorted({label.wnid, FURTHER}) if several and number % 2 else None,
         }  # fmt: skip
         manifest.append(
             dict.fromkeys(MANIFEST.columns) | known | {
@@ -68,7 +71,7 @@ def make_split(folder: Path, count: int, seed: int = 0) -> tuple[Path, Path]:
             }
         )  # fmt: skip
         if is_gone:
-            known = {key: known[key] for key in ("candidate_id", "wnid", "class_index")}
+            known = {key: known[key] for key in ("candidate_id", "wnid", "class_index", "wnids")}
             told = {"kept": False, "status": "gone", "reason": "HTTP 404", "may_come_back": False}
         else:
             (folder / "split" / path).parent.mkdir(parents=True, exist_ok=True)
