@@ -87,7 +87,7 @@ CSIS = Metric(
 )  # fmt: skip
 ALIGNMENT = Metric(
     name=CLIP, meaning="100 × mean cosine of image and the text of its class", needs=("text",),
-    compute=alignment(CLIP), is_by_class=True, interval=SKEWNESS, part="alignment", depends_on_count=False,
+    compute=alignment(CLIP), is_by_class=True, is_mean=True, interval=SKEWNESS, part="alignment", depends_on_count=False,
     source="Hessel et al. 2021, without clamp and factor 2.5",
     shown=Shown(column=120, main=120, said=40, ranks=120, pairs=70, splits=70, classes=20),
 )  # fmt: skip
@@ -100,7 +100,7 @@ ACCURACY = Metric(
 )  # fmt: skip
 RATER = Metric(
     name="ImageReward", meaning="mean reward of a model of human preference", given_by="rater", needs=("ratings",),
-    compute=rating("ImageReward"), is_by_class=True, interval=SKEWNESS, source="Xu et al. 2023",
+    compute=rating("ImageReward"), is_by_class=True, is_mean=True, interval=SKEWNESS, source="Xu et al. 2023",
     shown=Shown(column=280),
 )  # fmt: skip
 SFID = Metric(

@@ -185,6 +185,7 @@ class Metric:
         compute: gives its value and influences; None for metrics of `rows`.
         relative: the same in relation to the split's own images, under the name with " (relative)".
         is_by_class: given for each class and group too; `compute` then meets sides that are a part.
+        is_mean: it is the mean of a number of each image, so that value and influence give that number.
         interval: how its interval is made, in words.
         version: changes with what `compute` does; part of the digest of scores for metrics of other packages.
         part: of the harmonic mean over all rows: distance, score or alignment; empty for none.
@@ -207,6 +208,7 @@ class Metric:
     compute: Compute | None = None
     relative: Compute | None = None
     is_by_class: bool = False
+    is_mean: bool = False
     interval: str = "influences, skewness removed"
     version: str = "1"
     part: Literal["", "distance", "score", "alignment"] = ""
