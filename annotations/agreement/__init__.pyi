@@ -1,6 +1,6 @@
+from .class_sets import score_shown
 from .dawid_skene import Answers, PosteriorConfig, Posteriors, estimate_posteriors
 from .decisions import latest_decisions, pseudonym, read_classes, read_decisions
-from .further_classes import score_further
 from .krippendorff import masi_similarity, score_agreement
 from .next_round import plan_answers, settle_probability
 from .reviewer_quality import FlagConfig, rate_reviewers, wilson_interval
@@ -27,7 +27,7 @@ __all__ = [
     "read_votes",
     "review_status",
     "score_agreement",
-    "score_further",
+    "score_shown",
     "settle_probability",
     "settle_votes",
     "wilson_interval",

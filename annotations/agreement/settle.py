@@ -13,10 +13,11 @@ Rules, in order:
 4. Otherwise more answers are asked for (`next_round`), up to `votes_max`; then it is rejected as undecided. Equal
    posteriors are at most one half, so a tie never settles anything and is never broken by chance.
 5. Where the rules accept pictures of several classes (`several = "accept"`), an answer that names several is no
-   refusal: it supports the class asked about where it names that, else one of those it names (`votes.stand_for`). A
-   settled picture then has each further class whose own posterior (`further_classes.score_further`) is at least
-   `min_confidence` and which at least as many answers name as a label needs. Doubt about a further class leaves the
-   label as it is.
+   refusal: it supports the class asked about where it names that, else one of those it names (`votes.stand_for`). Of a
+   picture that any answer names several classes of, each class is then a question of its own (`class_sets`): those
+   whose posterior is at least `min_confidence` and which at least as many answers name as a label needs are shown. A
+   picture settled on a label has them beside it; one that is not settled otherwise, and not refused, is accepted with
+   them: as the class asked about where that is among them, else as the surest.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from relaionet.annotations.agreement.class_sets import score_shown
 from relaionet.annotations.agreement.dawid_skene import PosteriorConfig, Posteriors, estimate_posteriors
-from relaionet.annotations.agreement.further_classes import score_further
 from relaionet.annotations.agreement.reviewer_quality import FlagConfig, rate_reviewers
 from relaionet.annotations.agreement.votes import (
     REFUSALS,
@@ -184,6 +185,7 @@ def _apply_rules(rows: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
     )
     enough = pl.min_horizontal(pl.lit(config.support_min), "wanted")
     settled = (pl.col("confidence") >= config.min_confidence) & (pl.col("yes_count") >= enough)
+    rows = rows.with_columns(is_refused=settled & (pl.col("best") == REFUSED))
     settled &= (
         (pl.col("best") == REFUSED) | (pl.col("rival_count") == 0) | (pl.col("yes_count") > pl.col("rival_count"))
     )
@@ -210,28 +212,54 @@ def _apply_rules(rows: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
 
 def _name_classes(rows: pl.DataFrame, votes: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
     """The rows with `wnids`; `yes_count` of accepted ones is every answer that names the class, among others too."""
-    none = pl.lit(None, pl.List(pl.String))
+    rows = rows.with_columns(wnids=pl.lit(None, pl.List(pl.String)))
     if votes["wnids"].null_count() == votes.height:
-        return rows.with_columns(wnids=none)
+        return rows
+    if config.several == "accept":
+        rows = _accept_sets(rows, score_shown(votes, config.posterior), config)
     labels = rows.filter(status="accept").select("candidate_id", "wnid")
     said = votes.select("candidate_id", shown=shown_classes()).join(labels, on="candidate_id")
-    by_name = said.group_by("candidate_id").agg(naming=pl.col("shown").list.contains(pl.col("wnid")).sum())
-    rows = rows.join(by_name, on="candidate_id", how="left", maintain_order="left")
+    naming = said.group_by("candidate_id").agg(naming=pl.col("shown").list.contains(pl.col("wnid")).sum())
+    rows = rows.join(naming, on="candidate_id", how="left", maintain_order="left")
     rows = rows.with_columns(yes_count=pl.coalesce("naming", "yes_count"))
-    rows = rows.with_columns(
-        selection_frac=pl.when(pl.col("votes_count") > 0).then(pl.col("yes_count") / pl.col("votes_count")).otherwise(0)
+    share = pl.when(pl.col("votes_count") > 0).then(pl.col("yes_count") / pl.col("votes_count")).otherwise(0.0)
+    return rows.with_columns(selection_frac=share)
+
+
+def _accept_sets(rows: pl.DataFrame, shown: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
+    """The rows with the classes that are sure to be shown, beside the label or in place of a doubt about it."""
+    enough = pl.min_horizontal(pl.lit(config.support_min), "wanted")
+    about = rows.select("candidate_id", "proposed_wnid", "is_refused", label="wnid", enough=enough)
+    sure = (
+        shown.join(about, on="candidate_id")
+        .filter((pl.col("posterior") >= config.min_confidence) & (pl.col("named_count") >= pl.col("enough")))
+        .filter(~pl.col("is_refused").fill_null(value=False))
+        .with_columns(is_first=pl.col("wnid") == pl.coalesce("label", "proposed_wnid"))
+        .sort(
+            ["candidate_id", "is_first", "posterior", "named_count", "wnid"],
+            descending=[False, True, True, True, False],
+        )
     )
-    if config.several == "reject":
-        return rows.with_columns(wnids=none)
-    further = score_further(votes, labels, config.posterior)
-    wanted = rows.select("candidate_id", label="wnid", enough=pl.min_horizontal(pl.lit(config.support_min), "wanted"))
-    sure = further.join(wanted, on="candidate_id").filter(
-        (pl.col("posterior") >= config.min_confidence) & (pl.col("named_count") >= pl.col("enough"))
+    sets = sure.group_by("candidate_id", maintain_order=True).agg(
+        first="wnid",
+        surest=pl.col("posterior").first(),
+        label=pl.col("label").first(),
+        was=pl.col("proposed_wnid").first(),
     )
-    sets = sure.group_by("candidate_id").agg(
-        wnids=pl.concat_list("label", "wnid").explode().unique().sort()
+    settled = pl.coalesce("label", pl.col("first").list.first())
+    every = pl.concat_list("first", settled).list.unique().list.sort()
+    sets = sets.select(
+        "candidate_id", settled=settled, every=pl.when(every.list.len() > 1).then(every),
+        sureness=pl.when(pl.col("label").is_null()).then("surest"),
+        again=pl.when(settled != pl.col("was")).then(pl.format("was {}", "was")),
     )  # fmt: skip
-    return rows.join(sets, on="candidate_id", how="left", maintain_order="left")
+    rows = rows.join(sets, on="candidate_id", how="left", maintain_order="left")
+    found = pl.col("settled").is_not_null()
+    return rows.with_columns(
+        wnid=pl.coalesce("settled", "wnid"), wnids="every", confidence=pl.coalesce("sureness", "confidence"),
+        status=pl.when(found).then(pl.lit("accept")).otherwise("status"),
+        reason=pl.when(found).then("again").otherwise("reason"),
+    )  # fmt: skip
 
 
 def _why_again(told: Sequence[str], count: int, seen: int, wanted: int) -> str:

@@ -111,6 +111,7 @@ def make_decision_rows(ids: pl.Series, raters: np.ndarray, answers: np.ndarray, 
             "choice": pl.Series(CHOICES).gather(answers), "other_wnid": pl.Series([None] * count, dtype=pl.String),
             "seconds": np.full(count, 2.0), "at": pl.Series([START], dtype=DECISIONS.schema["at"]).gather([0] * count),
             "annotation_id": np.arange(first, first + count),
+            "wnids": pl.Series([None] * count, dtype=DECISIONS.schema["wnids"]),
         },
         schema=dict(DECISIONS.schema),
     )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaionet.annotations.agreement.further_classes import score_further
+from relaionet.annotations.agreement.class_sets import score_shown
 from relaionet.annotations.agreement.krippendorff import masi_similarity, score_agreement
 from relaionet.annotations.agreement.next_round import plan_answers
 from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
@@ -139,17 +139,42 @@ def test_neither_order_nor_a_bare_answer_breaks_the_rules(votes, rng):
     assert settle_votes(older, tasks, ACCEPT).equals(settle_votes(bare, tasks, USUAL))
 
 
-def test_what_names_no_class_says_nothing_of_a_further_one():
-    votes = read_votes(
-        make_decisions([(0, "r1", (A, B)), (0, "r2", "several"), (0, "r3", "unsure"), (0, "r4", "drawing")]),
-        make_tasks(1), several="accept",
-    )  # fmt: skip
-    labels = pl.DataFrame(
-        {"candidate_id": [key(0)], "wnid": [A]}, schema={"candidate_id": pl.String, "wnid": pl.String}
+def test_each_class_named_is_a_question_of_its_own():
+    said = [(0, "r1", (A, B)), (0, "r2", "several"), (0, "r3", "unsure"), (0, "r4", "drawing"), (0, "r5", C)]
+    found = score_shown(
+        read_votes(make_decisions([*said, (1, "r1", "yes"), (1, "r2", B)]), make_tasks(2), several="accept")
     )
-    found = score_further(votes, labels.with_columns(pl.col("candidate_id").cast(votes["candidate_id"].dtype)))
-    assert found.select("wnid", "named_count").rows() == [(B, 1)]
-    assert found["posterior"][0] > 0.5
+    # the second picture is of one class: nobody says that it shows several
+    assert found.select("candidate_id", "wnid", "named_count").rows() == [
+        (key(0), A, 1),
+        (key(0), B, 1),
+        (key(0), C, 1),
+    ]
+    assert found["posterior"].is_between(0, 1).all()
+    nothing = score_shown(read_votes(make_decisions([(0, "r1", "yes")]), make_tasks(1), several="accept"))
+    assert nothing.height == 0
+
+
+def test_two_who_name_one_class_each_do_not_contradict_who_name_both():
+    """Of two classes that are there some name the one, some the other: no label beats the other, and none has to."""
+    row = settle((A, B), (A, B), "yes", B, "yes", B)
+    assert (row["status"], row["wnid"], row["wnids"], row["yes_count"]) == ("accept", A, [A, B], 4)
+    # while nobody says that there are two, they contradict each other as ever
+    for config in (USUAL, ACCEPT):
+        assert settle("yes", "yes", "yes", B, B, B, config=config)["status"] == "reject"
+    # nor do sets bring back what was settled as a refusal
+    row = settle((A, B), "drawing", "drawing", "drawing", "drawing", "drawing")
+    assert (row["status"], row["wnid"], row["wnids"]) == ("reject", None, None)
+
+
+def test_controls_say_how_well_a_reviewer_sees_what_is_there():
+    """One names B everywhere, on controls that do not show it too: his word for B is worth less."""
+    votes = [(i, who, B if who == "loud" else "yes") for i in range(3, 43) for who in ("loud", "calm1", "calm2")]
+    votes += [(0, who, (A, B)) for who in ("loud", "calm1")] + [(0, "calm2", "yes")]
+    votes += [(1, who, (A, B)) for who in ("calm1", "calm2")] + [(1, "loud", "yes")]
+    found = score_shown(read_votes(make_decisions(votes), make_tasks(3, controls=40), several="accept"))
+    posterior = {(one, wnid): value for one, wnid, value, _ in found.iter_rows()}
+    assert posterior[key(1), B] > posterior[key(0), B] + 0.05
 
 
 def test_the_histogram_counts_who_saw_the_class():
