@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from relaionet.flows.curation.neighbours import label_shards, search_shard
 from relaionet.flows.curation.vectors import RunModels
@@ -20,8 +21,12 @@ from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.tables import NEIGHBOURS, check_table
+from relaionet.manifests.tables.lookups import NEAR
 from relaionet.pipeline.embeddings.encoders import MINIATURE_WEIGHTS, load_encoder
 from relaionet.pipeline.embeddings.store import write_embeddings
+from relaionet.pipeline.lookup.near import search_service as look_up
+from relaionet.pipeline.lookup.near import search_stores
+from relaionet.pipeline.lookup.places import LookupConfig
 from relaionet.pipeline.miniature.drawings.pictures import CLASSES, draw_picture
 from relaionet.pipeline.neighbours.folder_search import search_folder
 from relaionet.pipeline.neighbours.queries import NeighboursConfig, embed_queries, make_queries
@@ -209,6 +214,32 @@ def test_its_own_client_gets_the_same_answers(service, folder, encoder):
     # near duplicates are left out by the service, so fewer come than were asked for
     every = search_service(LABELS[:1], NeighboursConfig(**{**vars(texts), "deduplicate": False}))
     assert ours["text"].height < every.height == 30
+
+
+def test_a_lookup_finds_each_picture_among_its_nearest(service, folder, encoder, tmp_path):
+    """Pictures the index holds, encoded anew: by the vectors made here, and by the pictures themselves."""
+    import torch
+
+    sought = []
+    for place in range(0, len(CLASSES) * 2, 5):
+        file = tmp_path / f"{place}.jpg"
+        draw_picture(CLASSES[place % len(CLASSES)], 700_000 + place // len(CLASSES), 96).convert("RGB").save(file)
+        sought.append((hashlib.sha256(file.name.encode()).hexdigest(), CLASSES[place % len(CLASSES)], str(file), place))
+    rows = pl.DataFrame(sought, schema=["candidate_id", "wnid", "file", "place"], orient="row")
+    pictures = torch.stack([encoder.preprocess(Image.open(file).convert("RGB")) for file in rows["file"]])
+    vectors = encoder.encode_images(pictures)
+    config, progress = LookupConfig(per_row_count=5, min_cosine=0.0), []
+    by_vector = check_table(look_up(service[0].url, rows, vectors, config, progress.append), NEAR)
+    assert sum(progress) == rows.height
+    by_folder = search_stores([folder / "made.embeddings"], rows["candidate_id"].to_list(), vectors, config)
+    same = ["candidate_id", "url_id", "rank", "source_row", "caption"]
+    assert by_vector.select(same).sort(same[:3]).equals(by_folder.select(same).sort(same[:3]))
+    assert set(by_vector["place"]) == {service[0].url}
+    found = by_vector.join(rows, on="candidate_id").filter(pl.col("source_row") == pl.col("place_right"))
+    assert found["candidate_id"].n_unique() >= 0.9 * rows.height
+    # the pictures themselves, embedded by the service: it leaves such a model in training mode, so other rows are near
+    sent = check_table(look_up(service[0].url, rows, None, config), NEAR)
+    assert set(sent["candidate_id"]) == set(rows["candidate_id"])
 
 
 def test_what_it_does_not_have_is_said(service, encoder):
