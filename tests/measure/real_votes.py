@@ -17,7 +17,7 @@ import polars as pl
 
 from relaionet.annotations.agreement.settle import AgreementConfig, settle_votes
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.tables import DECISIONS, TASKS
+from relaionet.manifests.tables import DECISIONS, TASKS, shape_table
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "real" / "votes"
 CHOICES = ("none", "unsure", "yes")
@@ -92,29 +92,29 @@ def key(*parts: object) -> str:
 
 def make_task_rows(ids: list[str], wnids: list[str], control_wnids: list[str | None] | None = None) -> pl.DataFrame:
     count = len(ids)
-    return pl.DataFrame(
+    rows = pl.DataFrame(
         {
             "candidate_id": ids, "round": [1] * count, "position": range(count), "proposed_wnid": wnids,
             "runner_up_wnids": [[]] * count, "is_control": [control_wnids is not None] * count,
             "control_wnid": control_wnids or [None] * count, "image_path": ["x"] * count, "caption": [None] * count,
             "answers_wanted_count": [5] * count,
         },
-        schema=dict(TASKS.schema),
+        schema_overrides={"control_wnid": pl.String, "caption": pl.String, "runner_up_wnids": pl.List(pl.String)},
     )  # fmt: skip
+    return shape_table(rows, TASKS)
 
 
 def make_decision_rows(ids: pl.Series, raters: np.ndarray, answers: np.ndarray, first: int = 0) -> pl.DataFrame:
     count = ids.len()
-    return pl.DataFrame(
+    rows = pl.DataFrame(
         {
             "candidate_id": ids, "round": np.ones(count, np.int32), "reviewer": _names(raters),
             "choice": pl.Series(CHOICES).gather(answers), "other_wnid": pl.Series([None] * count, dtype=pl.String),
             "seconds": np.full(count, 2.0), "at": pl.Series([START], dtype=DECISIONS.schema["at"]).gather([0] * count),
             "annotation_id": np.arange(first, first + count),
-            "wnids": pl.Series([None] * count, dtype=DECISIONS.schema["wnids"]),
-        },
-        schema=dict(DECISIONS.schema),
+        }
     )  # fmt: skip
+    return shape_table(rows, DECISIONS)
 
 
 def _names(raters: np.ndarray) -> pl.Series:
