@@ -1,3 +1,4 @@
+from .comparisons import compare
 from .errors import BadInput, Corrupt, Unavailable
 from .generators import Generator, load_generator
 from .releases import Release, load_release, rebuild
@@ -14,6 +15,7 @@ __all__ = [
     "Split",
     "Unavailable",
     "__version__",
+    "compare",
     "curate",
     "evaluate",
     "load_generator",

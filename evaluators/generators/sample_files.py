@@ -121,8 +121,19 @@ def _by_id(names: Sequence[str], place: Path) -> dict[str, str]:
     return found
 
 
-def _by_table(names: Sequence[str], table: Path) -> dict[int, list[str]]:
-    """class_index -> images, by a CSV with `file` and `wnid` or `class_index`."""
+def label_by_table(names: Sequence[str], table: Path) -> dict[int, list[str]]:
+    """The class of each image by a table.
+
+    Args:
+        names: of the images.
+        table: CSV with `file` and `wnid` or `class_index`; images it does not name have no class.
+
+    Returns:
+        class_index -> names, sorted.
+
+    Raises:
+        BadInput: the table cannot be read, or names another file or no class.
+    """
     import polars as pl
 
     try:
@@ -215,7 +226,7 @@ def look_into(place: Path, labels: Path | None) -> FoundImages:
     spans = {} if place.is_dir() else _spans_in(place)
     names = sorted(_names_in(place) if place.is_dir() else spans)
     named = {} if labels or not names else _by_id(names, place)
-    places = _by_table(names, labels) if labels else {-1: names} if named else _by_folder(names, place)
+    places = label_by_table(names, labels) if labels else {-1: names} if named else _by_folder(names, place)
     read = _FolderImages(place) if place.is_dir() else _TarImages(place, spans)
     files = sorted(file for group in places.values() for file in group)
     sums = [file_sha256(place / file) for file in files] if place.is_dir() else [file_sha256(place)]

@@ -72,7 +72,7 @@ def score_neighbours(
     if min(n, m) <= k:
         raise BadInput(f"precision and recall with k = {k} need more than {k} images on each side; got {n} and {m}.")
     own, other = np.asarray(features, np.float32), np.asarray(reference, np.float32)
-    real = _nearest(other, other, k + 1)  # [M, k + 1], the image itself first
+    real, _ = find_nearest(other, other, k + 1)  # [M, k + 1], the image itself first
     groups = _make_groups(n, strata)
     left = _choose_left(int(groups.max()) + 1)
     near, radii = _own_radii(own, groups, left, k)
@@ -180,15 +180,28 @@ def _hold(distances: np.ndarray, radii: np.ndarray, groups: np.ndarray, left: li
     return found
 
 
-def _nearest(one: np.ndarray, two: np.ndarray, count: int) -> np.ndarray:
-    """The `count` smallest distances of each row of `one` to `two`, sorted, [n, count]."""
-    parts = []
+def find_nearest(one: np.ndarray, two: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest rows of an array to each row of another.
+
+    Args:
+        one: [n, D] features.
+        two: [m, D] features; the same object gives each row itself first.
+        count: how many.
+
+    Returns:
+        Distances [n, count], sorted, and which rows of `two` they lead to.
+    """
+    parts, rows = [], []
     for start in range(0, len(one), CHUNK_ROWS):
         distances = _distances(one[start : start + CHUNK_ROWS], two)
         if one is two:
-            distances[np.arange(len(distances)), np.arange(start, start + len(distances))] = 0
-        parts.append(np.sort(np.partition(distances, count - 1, axis=1)[:, :count], axis=1))
-    return np.concatenate(parts)
+            distances[np.arange(len(distances)), np.arange(start, start + len(distances))] = -1
+        places = np.argpartition(distances, count - 1, axis=1)[:, :count]
+        found = np.take_along_axis(distances, places, axis=1)
+        order = np.argsort(found, axis=1, kind="stable")
+        parts.append(np.maximum(np.take_along_axis(found, order, axis=1), 0))
+        rows.append(np.take_along_axis(places, order, axis=1))
+    return np.concatenate(parts), np.concatenate(rows)
 
 
 def _distances(one: np.ndarray, two: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ PAGES = {
     "screens.html": "Screens",
     "review.html": "Review",
     "report.html": "Report",
+    "comparison.html": "Comparison",
 }
 """File name of a page -> how others call it, in the order of the story."""
 HEAD_BYTES = 2000  # the head comes first, whatever the page holds

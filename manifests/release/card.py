@@ -11,6 +11,7 @@ import polars as pl
 from relaionet.manifests.escape import escape_markdown, escape_yaml
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid
+from relaionet.manifests.release.comparisons import tell_comparisons
 from relaionet.manifests.release.sentences import (
     cite_release,
     plain_text,
@@ -29,7 +30,7 @@ LICENCE_NOTE = (
 )
 LIMITATIONS = (
     "Web images change and vanish; state the coverage of your rebuilt split beside every number.",
-    "Labels are ImageNet's 1000 classes, with their known overlaps; one label per image.",
+    "Labels are ImageNet's 1000 classes, with their known overlaps; {several}.",
     "Alt texts and images come from the open web and carry its biases.",
 )
 
@@ -108,8 +109,11 @@ def _terms(notes: Mapping[str, Any]) -> str:
     return f"\n\nTerms of the images, as stated by whoever made this release: {escape_markdown(terms)}" if terms else ""
 
 
-def _limitations(notes: Mapping[str, Any]) -> str:
-    return "\n".join(f"- {line}" for line in (*LIMITATIONS, *map(_own_words, notes.get("limitations", ()))))
+def _limitations(notes: Mapping[str, Any], rows: pl.DataFrame) -> str:
+    count = rows.height - rows["wnids"].null_count()
+    several = f"{count:,} images show several classes (`wnids`), one of which is the label"
+    ours = [line.format(several=several if count else "one label per image") for line in LIMITATIONS]
+    return "\n".join(f"- {line}" for line in (*ours, *map(_own_words, notes.get("limitations", ()))))
 
 
 def _own_words(text: Any) -> str:
@@ -146,7 +150,7 @@ Made {about["created"]}; digest `{about["digest"]}`.
 
 {_agreement(notes.get("agreement", {}))}
 {tell_decisions(decisions_count)}{tell_screens(notes)}
-## How to get the images
+{tell_comparisons(notes)}## How to get the images
 
 {tell_rebuild(about, has_urls=paths_count < rows.height or not rows.height, has_paths=paths_count > 0)}
 
@@ -160,7 +164,7 @@ Made {about["created"]}; digest `{about["digest"]}`.
 
 ## Limitations
 
-{_limitations(notes)}
+{_limitations(notes, rows)}
 
 ## Columns of manifest.parquet
 

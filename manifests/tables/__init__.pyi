@@ -5,13 +5,14 @@ from .proposals import PROPOSALS, ROUTED
 from .releases import EVIDENCE, MANIFEST, WITHDRAWN
 from .reviews import DECISIONS, TASKS, VERDICTS
 from .schema import ALIVE, STATUS, Table, alive, check_table, columns, count_statuses, fill_later, shape_table
-from .scores import CLASS_SCORES, DIFFERENCES, SAMPLES, SCORES
+from .scores import CLASS_SCORES, DIFFERENCES, PRINTS, SAMPLES, SCORES, SHIFTS
 from .screens import COMPARED, MEASURED, REFERENCES, SCREENED, TEXTS_READ
-from .splits import COMPARISONS, PICTURE_VECTORS, SPLIT
+from .splits import CHECKED, COMPARISONS, PICTURE_VECTORS, SNAPSHOTS, SPLIT
 
 __all__ = [
     "ALIVE",
     "CANDIDATES",
+    "CHECKED",
     "CHOSEN",
     "CLASS_SCORES",
     "COMPARED",
@@ -27,12 +28,15 @@ __all__ = [
     "NEIGHBOURS",
     "PASSED_OVER",
     "PICTURE_VECTORS",
+    "PRINTS",
     "PROPOSALS",
     "REFERENCES",
     "ROUTED",
     "SAMPLES",
     "SCORES",
     "SCREENED",
+    "SHIFTS",
+    "SNAPSHOTS",
     "SPLIT",
     "STATUS",
     "TABLES",

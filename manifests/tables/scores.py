@@ -1,4 +1,4 @@
-"""The tables of an evaluation: samples, scores, scores by class, differences."""
+"""The tables of an evaluation: samples, scores, scores by class, differences; and those of two sets compared."""
 
 from __future__ import annotations
 
@@ -86,4 +86,48 @@ DIFFERENCES = Table(
     """
     ),
     key=("split", "protocol", "metric", "one", "other"),
+)
+
+
+SHIFTS = Table(
+    name="shifts",
+    columns=columns(
+        """
+    one                 str   name of the first set, A
+    other               str   name of the second set, B
+    representation      str   extractor of the features compared; empty where pictures or files are
+    metric              str   what is measured; `relaionet compare --measures` lists them
+    mix                 str   `equal`: as many pictures of each class; `any`: classes as they are; `all`: all of them
+    part                str   wnid of the class; empty for the sets as wholes
+    about               str   `both`: how far they are apart; `A` or `B`: of one of them; `A − B`: their difference
+    value               f64   the number
+    low                 f64   lower end of its 95 % interval; null where there is none
+    high                f64   upper end
+    floor               f64   the same of two random halves of both sets put together; null where none was made
+    n                   i64   pictures of each set it is made from
+    draws               i32   draws it is the mean of
+    method              str   how the interval was found
+    """
+    ),
+    key=("one", "other", "representation", "metric", "mix", "part", "about"),
+)
+
+
+PRINTS = Table(
+    name="prints",
+    columns=columns(
+        """
+    path                str   key: in the set's folder, with `/`; for a picture in a parquet file `<file>/<row>`
+    image_sha256        str   of the bytes; null where they are no picture
+    bytes_count         i64   length of the bytes
+    width_px            i32   of the picture as it is shown
+    height_px           i32   of the picture as it is shown
+    phash               str   perceptual hash, 16 hex digits
+    phash_mirrored      str   perceptual hash of the mirrored picture, 16 hex digits
+    print               str   32 × 32 grey values, 2048 hex digits
+    """
+        + STATUS
+    ),
+    statuses={"ok": "a picture", "broken": "bytes that are no picture that can be decoded within the limits"},
+    key=("path",),
 )
