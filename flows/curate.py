@@ -150,7 +150,7 @@ def run_stages(run: Run, recipe: CurateRecipe, *, retry: bool = False) -> None:
     screen_all(run, models, recipe.screen, references, recipe.embed)
     write_screens_page(run, recipe.name, recipe.screen, reference_folders(references, models.encoder))
     route_all(run, recipe.route, recipe.overlap)
-    make_review_tasks(run, recipe.controls, recipe.tasks, recipe.overlap)
+    make_review_tasks(run, recipe.controls, recipe.tasks, recipe.overlap, recipe.screen)
     run.reporter.say(f"  {'':<12}report: {write_proposals_report(run, recipe.name, recipe.overlap, recipe.route)}")
     publish_counts(run, "curate")
 

@@ -92,9 +92,10 @@ def make_tasks(
 
     Args:
         rows: candidate_id, wnid (proposed), top_wnids (list, best first), path (image file), caption; optional
-            answers_wanted_count (at least 1) and place (of the rows by doubt, for the order `doubtful`).
-        controls: candidate_id, wnid (its true class), path; optional proposed_wnid (made when missing or null) and
-            wnids (every class it shows, where they are several).
+            answers_wanted_count (at least 1), place (of the rows by doubt, for the order `doubtful`) and remark (what
+            reviewers are told of the picture).
+        controls: candidate_id, wnid (its true class), path; optional proposed_wnid (made when missing or null),
+            wnids (every class it shows, where they are several) and remark.
         round_number: from 1.
         overlap: answers wanted per task, where the row does not say.
         config: how.
@@ -108,10 +109,11 @@ def make_tasks(
     config = config or TasksConfig()
     _check_rows(rows, ("candidate_id", "wnid", "top_wnids", "path", "caption"), "rows to review")
     wanted = pl.col("answers_wanted_count") if "answers_wanted_count" in rows.columns else pl.lit(None, pl.Int32)
+    remark = pl.col("remark") if "remark" in rows.columns else pl.lit(None, pl.String).alias("remark")
     made = rows.select(
         "candidate_id", pl.col("wnid").alias("proposed_wnid"), pl.col("top_wnids").alias("runner_up_wnids"),
         pl.lit(False).alias("is_control"), pl.lit(None, pl.String).alias("control_wnid"),
-        pl.col("path").alias("image_path"), "caption", wanted.fill_null(overlap).alias("answers_wanted_count"),
+        pl.col("path").alias("image_path"), "caption", wanted.fill_null(overlap).alias("answers_wanted_count"), remark,
     )  # fmt: skip
     if (made["answers_wanted_count"] < 1).any():
         raise BadInput("rows to review: answers_wanted_count must be at least 1; leave out rows nobody is to look at.")
@@ -177,7 +179,7 @@ def _make_controls(
                 "image_path": row["path"], "caption": row.get("caption") or like.get("caption"),
                 "runner_up_wnids": [*(further if true == proposed else []),
                                     *_control_runner_ups(true, proposed, near, one)],
-                "answers_wanted_count": like.get("answers_wanted_count", overlap),
+                "answers_wanted_count": like.get("answers_wanted_count", overlap), "remark": row.get("remark"),
             }
         )  # fmt: skip
     return made
@@ -217,6 +219,7 @@ def task_data(row: dict[str, Any], config: TasksConfig | None = None) -> dict[st
     label = find_label(row["proposed_wnid"])
     caption = one_line(row["caption"] or "", config.caption_chars)
     runner_ups = [find_label(wnid) for wnid in row["runner_up_wnids"][: config.runner_ups_count]]
+    remark = one_line(row.get("remark") or "", config.caption_chars)
     return {
         "candidate_id": row["candidate_id"],
         "round": row["round"],
@@ -224,7 +227,7 @@ def task_data(row: dict[str, Any], config: TasksConfig | None = None) -> dict[st
         "wnid": label.wnid,
         "proposed": class_words(label),
         "gloss": label.gloss,
-        "hint": hint_line(label),
+        "hint": " ".join(filter(None, (remark and f"{remark}.", hint_line(label)))),
         "caption_line": f"Caption: {caption}" if caption else "No caption",
         "runner_ups": runner_up_choices(runner_ups),
         "shown_classes": shown_choices(label, runner_ups),

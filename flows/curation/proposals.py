@@ -24,6 +24,7 @@ from relaionet.flows.curation.known_pictures import (
     read_examples,
     read_named,
 )
+from relaionet.flows.curation.screens import remark_controls
 from relaionet.flows.curation.vectors import RunModels, vectors_digest, vectors_of
 from relaionet.flows.runs.reporter import Advance
 from relaionet.flows.runs.run import Run, input_digest, input_digests
@@ -52,6 +53,7 @@ from relaionet.pipeline.proposals.calibration import (
     read_calibration,
 )
 from relaionet.pipeline.proposals.calibration_fit import fit_calibration
+from relaionet.pipeline.screens.plan import screened_table, tell_remarks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from relaionet.annotations.tasks.tasks import TasksConfig
     from relaionet.pipeline.embeddings.embed import EmbedConfig
     from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig
+    from relaionet.pipeline.screens.config import ScreenConfig
 
 
 def propose_shard(run: Run, shard: str, models: RunModels, config: propose.ProposeConfig, advance: Advance) -> bool:
@@ -107,7 +110,7 @@ def route_all(run: Run, config: route.RouteConfig, overlap: int) -> None:
         run.reporter.say(f"  {'':<12}{line}")
 
 
-def make_review_tasks(run: Run, known: Path | None, config: TasksConfig, overlap: int) -> None:
+def make_review_tasks(run: Run, known: Path | None, config: TasksConfig, overlap: int, screens: ScreenConfig) -> None:
     """Stage 10: review tasks in shuffled order, hidden controls mixed in.
 
     Args:
@@ -115,8 +118,9 @@ def make_review_tasks(run: Run, known: Path | None, config: TasksConfig, overlap
         known: table of pictures with known labels; None for none.
         config: how tasks are made.
         overlap: independent answers asked for per task.
+        screens: of the recipe; what they tell reviewers stands in the tasks.
     """
-    controls = read_controls(known, run.images)
+    controls = remark_controls(run, read_controls(known, run.images), screens)
     digest = digest_of(
         input_digests(run, ROUTED, PROPOSALS, DOWNLOADS, CANDIDATES), controls.rows(), config,
         overlap, review_tasks.VERSION,
@@ -133,6 +137,7 @@ def make_review_tasks(run: Run, known: Path | None, config: TasksConfig, overlap
             proposed.select("candidate_id", "wnid", "top_wnids"),
             alive(run.store.read_all(DOWNLOADS)).select("candidate_id", "path"),
             alive(run.store.read_all(CANDIDATES)).select("candidate_id", "caption"),
+            tell_remarks(alive(run.store.read_all(screened_table(screens))), screens),
         ):
             rows = rows.join(about, on="candidate_id", maintain_order="left")
         return review_tasks.make_tasks(rows, controls, overlap=overlap, config=config)

@@ -32,8 +32,10 @@ from relaionet.pipeline.screens.plan import (
     compared_table,
     further_digests,
     measured_table,
+    remarking_screens,
     screened_table,
     screens_asked,
+    tell_remarks,
 )  # fmt: skip
 from relaionet.pipeline.screens.screens import NOTHING_LOOKED
 
@@ -196,6 +198,23 @@ def finish_all(run: Run, config: ScreenConfig) -> None:
 
     run.make(screened_table(config), digest, make)
     run.count(SCREENED)
+
+
+def remark_controls(run: Run, controls: pl.DataFrame, config: ScreenConfig) -> pl.DataFrame:
+    """Controls with what reviewers are told of their pictures, so that nobody tells them from others by its lack.
+
+    Args:
+        run: whose images hold their pictures.
+        controls: candidate_id and path.
+        config: of the screens.
+
+    Returns:
+        The same, with `remark` where the recipe has a screen that tells something.
+    """
+    if not remarking_screens(config) or controls.is_empty():
+        return controls
+    measured = picture_measures.measure_pictures(controls.select("candidate_id", "path"), run.images, config)
+    return controls.join(tell_remarks(measured, config), on="candidate_id", how="left", maintain_order="left")
 
 
 def screens_record(config: ScreenConfig, references: References) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from relaionet.annotations.agreement.krippendorff import score_agreement
 from relaionet.annotations.agreement.status import reviewer_accuracy
 from relaionet.annotations.tasks.tasks import answered_tasks, make_tasks
 from relaionet.flows.curation.known_pictures import read_controls
+from relaionet.flows.curation.recipe import read_run_recipe
+from relaionet.flows.curation.screens import remark_controls
 from relaionet.flows.runs.run import Run, input_digest
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of
@@ -109,7 +111,7 @@ def make_next_round(run: Run, settings: ReviewSettings, *, budget: int | None = 
         f"  {'again':<12}{undecided.height:>7,} = {rows.height:,} asked again{beyond} + {waiting:,} still open"
     )
     number = int(tasks["round"].max()) + 1  # type: ignore[arg-type, operator]
-    controls = read_controls(settings.controls, run.images)
+    controls = remark_controls(run, read_controls(settings.controls, run.images), read_run_recipe(run.root).screen)
     asked = rows.select("candidate_id", *(["answers_wanted_count"] if budget is not None else []))
     digest = digest_of(
         asked.sort("candidate_id").rows(), controls.rows(), settings.tasks, settings.overlap_again, number

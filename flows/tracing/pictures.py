@@ -87,10 +87,8 @@ def _rebuilt(place: Place, candidate_id: str) -> list[Shot]:
     row = place.rows(SPLIT).filter(pl.col("candidate_id") == candidate_id).to_dicts()
     if not row:
         return []
-    path, verdict = row[0]["path"] or row[0]["aside_path"], row[0]["status"]
-    told = (("verdict", show_value("status", verdict)),)
-    if row[0]["reason"]:
-        told = (*told, ("reason", show_value("reason", row[0]["reason"])))
+    path = row[0]["path"] or row[0]["aside_path"]
+    told = tuple((name, show_value(name, row[0][name])) for name in ("status", "reason") if row[0][name])
     missing = "the split's pictures are not on this machine" if path else "no picture came"
     return [Shot(title="as it was rebuilt", uri=show_stored(place.pictures, path, SIDE_PX), missing=missing, told=told)]
 

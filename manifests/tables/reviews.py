@@ -18,10 +18,11 @@ TASKS = Table(
     image_path          str   relative to the folder of the images
     caption             str   a stranger's text, shown escaped
     answers_wanted_count i32  independent answers this round is to bring; null: as many as the recipe's overlap says
+    remark              str   what a screen saw that reviewers are told, such as `1 face`; null: nothing
     """
     ),
     key=("candidate_id", "round"),
-    later=("answers_wanted_count",),
+    later=("answers_wanted_count", "remark"),
 )
 
 
@@ -62,7 +63,7 @@ VERDICTS = Table(
         + STATUS
     ),
     statuses={
-        "accept": "settled on one class",
+        "accept": "settled on a class, or on several where the rules take such pictures",
         "reject": "settled that it is no picture of one class",
         "again": "undecided: needs more answers",
     },

@@ -129,6 +129,11 @@ class FacesConfig:
         if self.screen_out and not self.find:
             raise BadInput("screen.faces: screen_out is true and find is not; nobody looks for faces then.")
 
+    @property
+    def how(self) -> str:
+        """How they are found, in words."""
+        return f"{'status' if self.screen_out else 'hint in shows_faces, told to reviewers'}; OpenCV's frontal cascade"
+
     def measured_by(self) -> FacesConfig | None:
         """What is found depends on; None where nobody looks."""
         return replace(self, screen_out=False) if self.find else None

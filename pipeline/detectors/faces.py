@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from relaionet.manifests.errors import BadInput
 from relaionet.pipeline.detectors.config import FacesConfig
 
@@ -37,7 +39,7 @@ def find_faces(config: FacesConfig) -> Callable[[Image.Image], dict[str, Any]]:
             f"screen.faces: OpenCV cannot be loaded ({error}); run pip install opencv-python-headless, or set find = "
             "false."
         ) from None
-    path = Path(cv2.data.haarcascades) / CASCADE
+    path = Path(str(cv2.__file__)).parent / "data" / CASCADE
     if not path.is_file():
         raise BadInput(f"screen.faces: {path} is missing; install opencv-python-headless anew, or set find = false.")
     local = threading.local()  # a cascade keeps its state while it searches
@@ -48,6 +50,12 @@ def find_faces(config: FacesConfig) -> Callable[[Image.Image], dict[str, Any]]:
         return _search(local.cascade, image, config)
 
     return find
+
+
+def tell_faces() -> pl.Expr:
+    """What reviewers are told, such as `2 faces`: an expression over `faces_count`, null where there is none."""
+    count = pl.col("faces_count")
+    return pl.when(count > 0).then(pl.when(count == 1).then(pl.lit("1 face")).otherwise(pl.format("{} faces", count)))
 
 
 def _search(cascade: Any, image: Image.Image, config: FacesConfig) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from relaionet.manifests.errors import BadInput, ReLAIONetError, nearest_name
 from relaionet.manifests.files import file_sha256
 from relaionet.manifests.tables import COMPARED, MEASURED, SCREENED, Table
@@ -136,6 +138,27 @@ def measuring_screens(config: ScreenConfig) -> list[SetScreen]:
     return [found for found in can if found.screen.measured_by(found.settings) is not None]
 
 
+def remarking_screens(config: ScreenConfig) -> list[SetScreen]:
+    """Those that measure pictures under a recipe and have something to tell reviewers."""
+    return [found for found in measuring_screens(config) if found.screen.hint and found.screen.hint.remark is not None]
+
+
+def tell_remarks(rows: pl.DataFrame, config: ScreenConfig) -> pl.DataFrame:
+    """What reviewers are told of pictures.
+
+    Args:
+        rows: candidate_id and what the recipe's screens measured.
+        config: of the recipe.
+
+    Returns:
+        candidate_id and remark: the remarks of all its screens, null where there is none.
+    """
+    hints = [found.screen.hint for found in remarking_screens(config)]
+    told = [hint.remark for hint in hints if hint is not None and hint.remark is not None]
+    text = pl.concat_str(told, separator=", ", ignore_nulls=True) if told else pl.lit("")
+    return rows.select("candidate_id", remark=pl.when(text != "").then(text))
+
+
 def measured_table(config: ScreenConfig) -> Table:
     """MEASURED with what the recipe's screens of other packages measure on a picture."""
     more: dict[str, Column] = {}
@@ -147,7 +170,7 @@ def measured_table(config: ScreenConfig) -> Table:
 
 def measured_evidence(found: SetScreen) -> dict[str, Column]:
     """The evidence a screen measures on a picture: what it has and does not derive, nor takes from elsewhere."""
-    elsewhere = found.screen.derives(found.settings).keys()
+    elsewhere = set(found.screen.derives(found.settings))
     if not found.is_further:
         elsewhere |= found.screen.evidence.keys() - MEASURED.columns.keys()
     return {name: column for name, column in found.screen.evidence.items() if name not in elsewhere}

@@ -20,7 +20,7 @@ from relaionet.manifests.tables.schema import ALIVE, Column
 from relaionet.manifests.tables.screens import SCREENED
 from relaionet.pipeline.declared import find_declared
 from relaionet.pipeline.detectors.classify import load_classifier
-from relaionet.pipeline.detectors.faces import find_faces
+from relaionet.pipeline.detectors.faces import find_faces, tell_faces
 from relaionet.pipeline.screens.config import ScreenConfig, most_allowed
 
 if TYPE_CHECKING:
@@ -41,11 +41,13 @@ class Hint:
         column: boolean evidence column that marks them.
         title: heading of their section on the page.
         meaning: one line for people.
+        remark: what reviewers are told of a picture, text over what is measured on it; null tells nothing.
     """
 
     column: str
     title: str
     meaning: str
+    remark: pl.Expr | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,9 +201,9 @@ PLACEHOLDER = _built_in(
 
 # what it and the next one ask of pairs of pictures is found by `duplicates.compare_pictures`
 LEAK = _built_in(
-    "leak", "reference", "reference_cosine", "reference_distance", "reference_detail", "leak_via",
-    "reference_near", "reference_near_cosine", "reference_near_distance",
-    place=COMPARING, keys=("same",), doubt="reference_detail", beside=("leak_via", "reference"),
+    "leak", "reference", "reference_cosine", "reference_distance", "reference_detail", "leak_via", "reference_near",
+    "reference_near_cosine", "reference_near_distance", place=COMPARING, keys=("same",), doubt="reference_detail",
+    beside=("leak_via", "reference"),
     shown=("reference", "reference_detail", "reference_distance", "reference_cosine", "leak_via"),
     finds=lambda settings: pl.col("reference").is_not_null(),
     how=lambda settings, references: f"against {', '.join(references)}",
@@ -259,10 +261,10 @@ FACES = _built_in(
     measured_by=lambda settings: settings.faces.measured_by(),
     derives=lambda settings: {"shows_faces": pl.col("faces_count") > 0},
     finds=lambda settings: pl.col("shows_faces") if settings.faces.screen_out else pl.lit(value=False),
-    how=lambda settings, references: f"{'status' if settings.faces.screen_out else 'hint in shows_faces'}, by OpenCV",
+    how=lambda settings, references: settings.faces.how,
     off=lambda settings, references: None if settings.faces.find else "[screen.faces] find is false",
     reason=lambda settings: "a face was found in it",
-    hint=Hint(column="shows_faces", title="shows a face, and was not ruled out", meaning="reviewers are told"),
+    hint=Hint(column="shows_faces", title="shows a face", meaning="reviewers are told of it", remark=tell_faces()),
 )  # fmt: skip
 
 

@@ -251,3 +251,17 @@ def test_every_key_of_the_page_is_one_answers():
         *(one["alias"] for one in data["runner_ups"]),
     ]
     assert len({one["value"] for one in offered}) == len(offered)
+
+
+def test_what_a_screen_saw_is_told_before_other_hints_for_controls_as_for_rows() -> None:
+    rows = make_rows(6).with_columns(remark=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("2 faces")))
+    controls = make_controls(3).with_columns(remark=pl.lit("1 face"))
+    tasks = make_tasks(rows, controls, config=TasksConfig(controls_frac=0.5))
+    told = {row["candidate_id"]: task_data(row)["hint"] for row in tasks.iter_rows(named=True)}
+    first = rows["candidate_id"][0]
+    assert told[first].startswith("2 faces.")
+    hidden = tasks.filter("is_control")["candidate_id"].to_list()
+    assert hidden
+    assert all(told[one].startswith("1 face.") for one in hidden)
+    assert not any("face" in told[one] for one in told if one not in (first, *hidden))
+    assert make_tasks(make_rows(2))["remark"].to_list() == [None, None]

@@ -96,7 +96,7 @@ def test_other_proposals_give_other_tasks_though_the_screens_say_the_same(tmp_pa
     for wnid in ("n01443537", "n01440764"):
         store(run, PROPOSALS, wnid=wnid, top_wnids=[[wnid]] * ROWS, tier="picture", label_score=0.9)
         route_all(a_run(run.root), recipe.route, recipe.overlap)
-        make_review_tasks(a_run(run.root), recipe.controls, recipe.tasks, recipe.overlap)
+        make_review_tasks(a_run(run.root), recipe.controls, recipe.tasks, recipe.overlap, recipe.screen)
         assert set(run.store.read(TASKS, "round1")["proposed_wnid"]) == {wnid}
 
 
