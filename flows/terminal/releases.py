@@ -206,7 +206,7 @@ def _tell_row(row: dict[str, Any]) -> str:
         twin = f"  (the bytes of {row['same_bytes_as'][:ID_CHARS]})" if row["same_bytes_as"] else ""
         return f"{_name(row[f'{side}_wnid'])}  {place}{twin}"
     if change == "relabelled":
-        return f"{_name(row['old_wnid'])} -> {_name(row['new_wnid'])}  {_tell_votes(row)}"
+        return f"{_names(row, 'old')} -> {_names(row, 'new')}  {_tell_votes(row)}"
     if change == "bytes":
         return f"{row['old_image_sha256'][:8]}… -> {row['new_image_sha256'][:8]}…  {place}"
     if change == "votes":
@@ -225,6 +225,12 @@ def _tell_votes(row: dict[str, Any]) -> str:
         + (f"; new: {', '.join(joined)}" if joined and old else "")
         + (f"; no longer: {', '.join(left)}" if left else "")
     )
+
+
+def _names(row: dict[str, Any], side: str) -> str:
+    """The label, then the other classes of the picture."""
+    label = row[f"{side}_wnid"]
+    return " + ".join(map(_name, [label, *(wnid for wnid in row[f"{side}_wnids"] or [] if wnid != label)]))
 
 
 def _name(wnid: str) -> str:

@@ -22,7 +22,7 @@ VOTES = ("votes_count", "yes_count", "selection_frac", "confidence", "reviewers"
 CHANGES = {
     "added": "in the newer release only",
     "removed": "in the older release only",
-    "relabelled": "another class",
+    "relabelled": "another class, or others beside it",
     "bytes": "the same class, other bytes of the image",
     "votes": "the same class and bytes, other answers",
     "details": "something else in the row",
@@ -119,7 +119,8 @@ def diff_rows(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     changed = pl.concat_list(pl.when(expr).then(pl.lit(name)) for name, expr in differs.items()).list.drop_nulls()
     change = (
         pl.when(added).then(pl.lit("added")).when(removed).then(pl.lit("removed"))
-        .when(differs["wnid"]).then(pl.lit("relabelled")).when(differs["image_sha256"]).then(pl.lit("bytes"))
+        .when(differs["wnid"] | differs["wnids"]).then(pl.lit("relabelled"))
+        .when(differs["image_sha256"]).then(pl.lit("bytes"))
         .when(pl.any_horizontal(differs[name] for name in VOTES)).then(pl.lit("votes")).otherwise(pl.lit("details"))
     )  # fmt: skip
     empty = pl.lit([], pl.List(pl.String()))
@@ -180,7 +181,7 @@ def apply_rows(old: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _count_classes(old: pl.DataFrame, new: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    moved = rows.filter(pl.col("change") == "relabelled")
+    moved = rows.filter((pl.col("change") == "relabelled") & (pl.col("old_wnid") != pl.col("new_wnid")))
     counts: Mapping[str, dict[str, int]] = {
         "old_count": dict(old["wnid"].value_counts().iter_rows()),
         "new_count": dict(new["wnid"].value_counts().iter_rows()),

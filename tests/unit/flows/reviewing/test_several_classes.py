@@ -13,6 +13,7 @@ from relaionet.annotations.tasks.tasks import make_tasks
 from relaionet.flows.reviewing.resettle import compare_labels, settle_again, state_rules, stated_rules
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.release.decisions import join_questions
+from relaionet.manifests.release.diff import apply_rows, diff_rows
 from relaionet.manifests.release.release import Release, check_release, make_release
 from relaionet.manifests.tables import DECISIONS
 from relaionet.pipeline.settings import build
@@ -79,6 +80,19 @@ def test_a_class_nobody_settled_on_is_found(tmp_path: Path) -> None:
     less = made.manifest.with_columns(yes_count=pl.lit(2, pl.Int32), selection_frac=2 / 3)
     with pytest.raises(Corrupt, match=r"yes_count of .* is 2"):
         make_release(less, tmp_path / "less", notes=made.info.notes, decisions=made.decisions)
+
+
+def test_the_card_and_a_comparison_tell_them(tmp_path: Path) -> None:
+    made, usual = release(tmp_path / "sets", ACCEPT), release(tmp_path / "usual", AgreementConfig())
+    assert (
+        "3 images show several classes (`wnids`), one of which is the label." in (made.path / "README.md").read_text()
+    )
+    assert "one label per image." in (usual.path / "README.md").read_text()
+    alone = made.manifest.with_columns(wnids=pl.lit(None, pl.List(pl.String)))
+    rows = diff_rows(alone, made.manifest)
+    assert rows["change"].to_list() == ["relabelled"] * 3
+    assert apply_rows(alone, rows).equals(made.manifest)
+    assert rows["changed"].to_list() == [["wnids"]] * 3
 
 
 def test_by_default_a_release_is_what_it_was(tmp_path: Path) -> None:
