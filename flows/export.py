@@ -11,16 +11,19 @@ from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release.info import INFO_FILE as RELEASE_FILE
 from relaionet.manifests.release.release import check_release
+from relaionet.manifests.release.withdrawals import read_withdrawals
 from relaionet.pipeline.hub import HubAddress, check_name, push_folder
 from relaionet.pipeline.splits.build import read_split
 from relaionet.pipeline.splits.export import ExportConfig, export_split
+from relaionet.pipeline.splits.withdraw import withdraw_from_split
 
 SHARE_FLAG = "--yes-i-may-share-these-images"
 
 
 def run_export(
     source: Path, out: Path | None, *, format: str | None = None, shard_bytes: int | None = None,
-    push: str | None = None, private: bool | None = None, may_share: bool = False, reporter: Reporter | None = None,
+    push: str | None = None, private: bool | None = None, may_share: bool = False, withdrawn: Path | None = None,
+    reporter: Reporter | None = None,
 ) -> str | None:  # fmt: skip
     """Write a split in another format and, if asked, push it; or push a release.
 
@@ -32,6 +35,8 @@ def run_export(
         push: repository `owner/name`.
         private: whether a repository that is made is private; None is private for images, public for a release.
         may_share: the user says he may share the images; needed to push them.
+        withdrawn: list of withdrawals; what is on it is removed from the split first. Those the split knows of count
+            without it.
         reporter: where progress is shown.
 
     Returns:
@@ -59,6 +64,9 @@ def run_export(
         format=format or ("imagefolder" if push is None else "parquet"), shard_bytes=shard_bytes,
         positions="kept" if push is None else "stripped",
     )  # fmt: skip
+    if withdrawn is not None:
+        count = withdraw_from_split(source, read_withdrawals(withdrawn))
+        reporter.say(f"  {count:,} rows of {source} are withdrawn")
     info = write_export(source, config, out, reporter)
     if push is None or token is None:
         return None

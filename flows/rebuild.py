@@ -14,6 +14,7 @@ from relaionet.flows.runs.stages import publish_counts, served_flow
 from relaionet.flows.terminal.rebuild import say_plan, say_split
 from relaionet.manifests.files import read_json_object
 from relaionet.manifests.tables import DOWNLOADS, SPLIT
+from relaionet.pipeline.downloads.archive import ArchiveConfig
 from relaionet.pipeline.downloads.fetch import DownloadConfig
 from relaionet.pipeline.splits.build import carry_out
 from relaionet.pipeline.splits.plan import INFO_FILE
@@ -32,18 +33,20 @@ def rebuild(
     format_out: Path | None = None,
     threads: int = 32,
     timeout_s: float = 10.0,
+    archive: str | None = None,
+    withdrawn: Path | None = None,
 ) -> dict[str, Any]:
     """Get the images of a release back, and say for each row: exact, same picture, changed or gone.
 
     What is done is not done again: call it once more with the same folder and it goes on where it was stopped. A proxy
-    is taken from the environment (http_proxy); its address may hold a password, and what stands here is stored.
+    is taken from the environment (http_proxy): its address may hold a password, and what stands here is stored.
 
     Args:
         release: folder of a release or of releases, or `hf://datasets/owner/name[@revision]`.
         out: folder of the split.
-        policy: keep pictures whose bytes changed but which still show the same, or the manifest's bytes only; where
-            this is not said, a split keeps its policy, and a new one gets `same_picture`.
-        retry: ask once more for rows that were gone: `passing` for those whose reason may pass, `all` for every one.
+        policy: keep pictures that still show the same, or the manifest's bytes only; None leaves a split its policy,
+            and gives a new one `same_picture`.
+        retry: ask again for rows that were gone: `passing` for those whose reason may pass, `all` for every one.
         verify: read every byte of the pictures that are there; damaged ones are fetched again.
         images: folder on this machine to take the images from instead of the web.
         encoder: compare embeddings as well, where the release ships them: the encoder it names.
@@ -51,6 +54,8 @@ def rebuild(
         format_out: folder of that format; `<out>-<format>` where this is not said.
         threads: downloads at once.
         timeout_s: seconds one image may take.
+        archive: address of the archive asked for what is gone or changed (`https://web.archive.org`); None asks none.
+        withdrawn: list of withdrawals, as in `RebuildOrder`.
 
     Returns:
         What `split.json` says.
@@ -66,6 +71,7 @@ def rebuild(
     order = RebuildOrder(
         release=release, out=out, policy=policy, retry=retry, verify=verify, images=images, encoder=encoder,
         format=format, format_out=format_out, download=DownloadConfig(threads=threads, timeout_s=timeout_s),
+        archive=ArchiveConfig(base=archive) if archive is not None else None, withdrawn=withdrawn,
     )  # fmt: skip
     return rebuild_release(order, fetch_rows)
 
@@ -82,6 +88,8 @@ def run_rebuild(
     encoder: str | None = None,
     format: str | None = None,
     format_out: Path | None = None,
+    archive: ArchiveConfig | None = None,
+    withdrawn: Path | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Check a release, then rebuild it as far as it is not rebuilt yet; a flow is begun where anything is fetched.
@@ -97,6 +105,8 @@ def run_rebuild(
         encoder: name of the encoder whose embeddings the release ships; None compares none.
         format: format the split is written in as well (`ExportConfig.format`); None writes none.
         format_out: folder of that format; None is `<out>-<format>`.
+        archive: asked for rows that are gone or changed; None asks none.
+        withdrawn: list of withdrawals, as in `RebuildOrder`.
         reporter: where progress is shown.
 
     Returns:
@@ -104,7 +114,8 @@ def run_rebuild(
     """
     order = RebuildOrder(
         release=release, out=out, policy=policy, download=download or DownloadConfig(), retry=retry, verify=verify,
-        images=images, encoder=encoder, format=format, format_out=format_out,
+        images=images, encoder=encoder, format=format, format_out=format_out, archive=archive,
+        withdrawn=withdrawn,
     )  # fmt: skip
     return rebuild_release(order, fetch_in_flow, reporter)
 
@@ -116,6 +127,7 @@ def fetch_in_flow(work: RebuildWork) -> dict[str, Any]:
         return rebuild(
             plan.release.info.full_name, work.run.root, plan.config.policy, images=plan.images,
             threads=work.download.threads, timeout_s=work.download.timeout_s,
+            archive=plan.may.archive.base if plan.may.archive is not None else None,
         )  # fmt: skip
 
 

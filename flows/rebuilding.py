@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import polars as pl
+
 from relaionet.flows.runs.folder_lock import hold_folder
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
@@ -19,7 +21,9 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json_object
 from relaionet.manifests.places import LOCAL, check_place, local_path
 from relaionet.manifests.release.release import Release, check_release
+from relaionet.manifests.release.withdrawals import carried_withdrawals, join_withdrawals, read_withdrawals
 from relaionet.pipeline.addresses.proxies import web_proxies
+from relaionet.pipeline.downloads.archive import ArchiveConfig
 from relaionet.pipeline.downloads.fetch import DownloadConfig, check_proxy
 from relaionet.pipeline.splits.build import carry_out
 from relaionet.pipeline.splits.export import ExportConfig
@@ -44,6 +48,9 @@ class RebuildOrder:
         encoder: name of the encoder whose embeddings the release ships; None compares none.
         format: format the split is written in as well (`ExportConfig.format`); None writes none.
         format_out: folder of that format; None is `<out>-<format>`.
+        archive: asked for rows that are gone or changed; None asks none.
+        withdrawn: list of withdrawals: a newer release, or a CSV or parquet file; those of newer versions beside the
+            release, and those said in an earlier run, count without it.
     """
 
     release: Path | str
@@ -56,6 +63,8 @@ class RebuildOrder:
     encoder: str | None = None
     format: str | None = None
     format_out: Path | None = None
+    archive: ArchiveConfig | None = None
+    withdrawn: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +111,10 @@ def rebuild_release(
         vectors = read_vectors(checked, load_encoder(order.encoder))
     with hold_folder(out):
         plan = plan_split(
-            checked, config, out, retry=order.retry, verify=order.verify, images=order.images, vectors=vectors
-        )
-        if plan.chunks:
+            checked, config, out, retry=order.retry, verify=order.verify, images=order.images, vectors=vectors,
+            archive=order.archive, withdrawn=find_withdrawals(checked, order.withdrawn),
+        )  # fmt: skip
+        if plan.chunks or plan.lookups_count:
             if plan.images is None:
                 check_reach(plan.release, order.download)
             told = fetch(RebuildWork(run=Run(root=out, reporter=reporter), plan=plan, download=order.download))
@@ -115,6 +125,17 @@ def rebuild_release(
 
             write_export(out, written, order.format_out or out.with_name(f"{out.name}-{written.format}"), reporter)
     return told
+
+
+def find_withdrawals(release: Release, place: Path | None) -> pl.DataFrame | None:
+    """WITHDRAWN of a list that was named, and of the versions of a release that lie beside it.
+
+    Args:
+        release: what is rebuilt.
+        place: of the list; None where none was named.
+    """
+    beside = carried_withdrawals(release.path.parent, release.info.name)
+    return join_withdrawals(read_withdrawals(place) if place is not None else None, beside)
 
 
 def check_reach(release: Release, download: DownloadConfig) -> None:

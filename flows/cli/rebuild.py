@@ -48,6 +48,22 @@ def known_formats_told() -> str:
     help="Take the images from this folder instead of the web; files are told by their bytes, not by their names.",
 )  # fmt: skip
 @click.option(
+    "--archive", metavar="[URL]", is_flag=False, flag_value="https://web.archive.org",
+    help="Ask the Internet Archive for a copy, taken near the row's date, of what is gone or changed. It counts only "
+    "if it shows the picture, by the same rules. URL: another archive that speaks its protocol.",
+)  # fmt: skip
+@click.option(
+    "--withdrawn", type=LocalPath(exists=True),
+    help="List of what is not to be in the split: a newer release, or a CSV file (kind,value,why). Such rows are not "
+    "asked for and their pictures removed. Newer versions beside RELEASE count by themselves.",
+)  # fmt: skip
+@click.option(
+    "--check", type=click.IntRange(1), metavar="[N]", is_flag=False, flag_value="500",
+    help="Only say how much of the release is alive: N rows (500) drawn at random are asked for, none is kept; --out "
+    "is a folder for what was found. Two checks or more make a core: `relaionet release core`.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the rows that --check draws.")
+@click.option(
     "--encoder",
     help="Compare embeddings as well, where the release ships them: the encoder it names. Needs its weights.",
 )
@@ -58,6 +74,10 @@ def known_formats_told() -> str:
 @click.option(
     "--format-out", "--form-out", "format_out", type=FOLDER,
     help="Folder of that format.  [default: OUT-FORMAT, beside the split]",
+)  # fmt: skip
+@click.option(
+    "--robots-txt", is_flag=True,
+    help="Ask each site's robots.txt first and obey it. Headers that forbid a picture's use are always obeyed.",
 )  # fmt: skip
 @click.option("--proxy", help="HTTP proxy for the downloads, e.g. http://127.0.0.1:3128.")
 @click.option("--threads", type=click.IntRange(1, 512), default=32, show_default=True, help="Downloads at once.")
@@ -74,9 +94,14 @@ def rebuild(
     retry: Literal["passing", "all"] | None,
     verify: bool,
     images: Path | None,
+    archive: str | None,
+    withdrawn: Path | None,
+    check: int | None,
+    seed: int,
     encoder: str | None,
     format: str | None,
     format_out: Path | None,
+    robots_txt: bool,
     proxy: str | None,
     threads: int,
     timeout: float,
@@ -92,19 +117,30 @@ def rebuild(
     relaionet rebuild releases/relaionet-v1 --out split
     relaionet rebuild releases/relaionet-v1 --out split --retry         a week later
     relaionet rebuild releases/relaionet-v1 --out split --policy exact  judged anew, nothing fetched
+    relaionet rebuild releases/relaionet-v1 --out split --archive       what is gone, from the Internet Archive
+    relaionet rebuild releases/relaionet-v1 --out now --check 500       how much of it is alive
     relaionet rebuild releases/relaionet-v1 --out split --format webdataset  tar shards in split-webdataset too
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     start(ctx)
     if format_out is not None and format is None:
         raise click.UsageError("--format-out is where --format writes to; say which format.")
+    if check is not None and (images or format or encoder or verify or policy):
+        raise click.UsageError("--check looks at the web alone and writes no split; leave the other options out.")
     from relaionet.flows.rebuilding import RebuildOrder, rebuild_release
+    from relaionet.pipeline.downloads.archive import ArchiveConfig
     from relaionet.pipeline.downloads.fetch import DownloadConfig
 
-    download = DownloadConfig(proxy=proxy, threads=threads, timeout_s=timeout)
+    download = DownloadConfig(proxy=proxy, threads=threads, timeout_s=timeout, robots_txt=robots_txt)
     order = RebuildOrder(
         release=release, out=out, policy=policy, download=download, retry=retry, verify=verify, images=images,
         encoder=encoder, format=format, format_out=format_out,
+        archive=ArchiveConfig(base=archive) if archive is not None else None, withdrawn=withdrawn,
     )  # fmt: skip
+    if check is not None:
+        from relaionet.flows.checking import CheckConfig, run_check
+
+        run_check(order, CheckConfig(count=check, seed=seed))
+        return
     rebuild_release(order, fetch_in_flow)
 
 
@@ -134,6 +170,10 @@ def fetch_in_flow(work: RebuildWork) -> dict[str, Any]:
     "--private/--public", default=None,
     help="Whether a repository that is made is private.  [default: private for images, public for a release]",
 )  # fmt: skip
+@click.option(
+    "--withdrawn", type=LocalPath(exists=True),
+    help="List of what is to be left out and removed from SPLIT: a newer release, or a CSV file (kind,value,why).",
+)  # fmt: skip
 @click.option("--yes-i-may-share-these-images", "may_share", is_flag=True, help="You have the right to; see above.")
 @click.pass_context
 def export(
@@ -144,6 +184,7 @@ def export(
     shard_mb: int | None,
     push: str | None,
     private: bool | None,
+    withdrawn: Path | None,
     may_share: bool,
 ) -> None:
     """Write a finished split for other programs; push it, or a release, to the Hugging Face Hub.
@@ -163,5 +204,6 @@ def export(
 
     shard_bytes = None if shard_mb is None else shard_mb * 2**20
     run_export(
-        source, out, format=format, shard_bytes=shard_bytes, push=push, private=private, may_share=may_share
+        source, out, format=format, shard_bytes=shard_bytes, push=push, private=private, may_share=may_share,
+        withdrawn=withdrawn,
     )  # fmt: skip

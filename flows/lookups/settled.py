@@ -11,8 +11,8 @@ from relaionet.flows.lookups.sought import read_missing
 from relaionet.flows.runs.reporter import Advance
 from relaionet.flows.runs.run import Run, input_digest, input_digests
 from relaionet.flows.runs.stages import run_shards
+from relaionet.flows.versions import make_version
 from relaionet.manifests.files import digest_of, write_atomic
-from relaionet.manifests.release.release import make_release
 from relaionet.manifests.store import csv_bytes
 from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, MANIFEST
 from relaionet.manifests.tables.adoption import PICTURES
@@ -129,7 +129,7 @@ def release_found(work: LookupWork, lookup: pl.DataFrame) -> Path:
     evidence = lookup_evidence(lookup)
     if earlier is not None:
         evidence = pl.concat([earlier.filter(pl.col("step") != STEP), evidence])
-    return make_release(
+    return make_version(
         add_addresses(release.manifest, lookup), work.releases, name=release.info.name,
         notes={**release.info.notes, "lookup": told}, decisions=release.decisions, evidence=evidence,
         withdrawn=release.withdrawn,

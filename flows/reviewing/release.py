@@ -10,11 +10,12 @@ import polars as pl
 from relaionet.flows.reviewing.evidence import released_evidence
 from relaionet.flows.reviewing.resettle import state_rules
 from relaionet.flows.runs.run import Run
+from relaionet.flows.versions import make_version
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json_object
 from relaionet.manifests.labels import labels_table
 from relaionet.manifests.release.decisions import join_questions
-from relaionet.manifests.release.release import VECTORS_FILE, make_release
+from relaionet.manifests.release.release import VECTORS_FILE
 from relaionet.manifests.replacing import replacing
 from relaionet.manifests.tables import (
     CANDIDATES,
@@ -59,7 +60,7 @@ def release_run(run: Run, settings: ReviewSettings, *, vectors: bool = False, **
     screens = read_json_object(run.root / "run.json").get("screens", {})
     told = {"lineage": lineage, "settings": {"agreement": state_rules(settings.agreement)}, "screens": screens, **notes}
     decisions = join_questions(run.store.read_all(DECISIONS), run.store.read_all(TASKS))
-    path = make_release(
+    path = make_version(
         manifest, run.root / "releases", name=settings.name, notes=told, decisions=decisions,
         evidence=released_evidence(run, manifest),
         vectors=released_vectors(run, manifest) if vectors else None,

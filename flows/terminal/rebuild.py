@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from relaionet.pipeline.splits.plan import SplitPlan
 
 REASONS_SHOWN, CLASSES_SHOWN = 5, 5
-REASONS_TOLD_OF = ("changed", "gone")
+REASONS_TOLD_OF = ("changed", "gone", "withdrawn")
 
 
 def say_plan(reporter: Reporter, plan: SplitPlan) -> None:
@@ -21,13 +21,16 @@ def say_plan(reporter: Reporter, plan: SplitPlan) -> None:
     reporter.headline(f"Rebuild {info.full_name}: {info.rows_count:,} rows of {info.classes_count:,} classes")
     words = {
         "first": "to fetch", "repair": "to fetch again: their files are missing or damaged",
-        "retry": "to ask for once more: they were gone",
+        "retry": "to ask for once more: they were gone", "other": "to ask for at a further address",
+        "archive": "to ask an archive's snapshots for",
     }  # fmt: skip
     for kind, text in words.items():
         count = plan.count(kind)  # type: ignore[arg-type]
         if count and (kind != "first" or count < info.rows_count):
             reporter.say(f"  {count:,} row{'s' * (count > 1)} {text}")
-    if not plan.chunks:
+    if plan.lookups_count:
+        reporter.say(f"  {plan.lookups_count:,} addresses to ask an archive about, at least")
+    if not plan.chunks and not plan.lookups_count:
         done = "nothing to do" if plan.table is not None else "what is there is judged anew"
         reporter.say(f"  nothing to fetch, {done}")
 
@@ -42,6 +45,9 @@ def say_split(reporter: Reporter, told: dict[str, Any], out: Path) -> None:
     """
     share = told["coverage_frac"]
     reporter.say(f"  {'kept':<12}{told['kept_count']:>7,} = {share:.1%} of the release (policy {told['policy']})")
+    for key, words in (("other_addresses_count", "a further address"), ("archived_count", "an archive's copy")):
+        if told.get(key):
+            reporter.say(f"  {'':<12}{told[key]:>7,} of them from {words}")
     for status in REASONS_TOLD_OF:
         _say_reasons(reporter, status, told["reasons"].get(status, {}))
     _say_classes(reporter, told["classes"])

@@ -35,6 +35,49 @@ COMPARISONS = Table(
     ),
 )
 
+SNAPSHOTS = Table(
+    name="snapshots",
+    columns=columns(
+        """
+    candidate_id        str   which row; key together with address and rank
+    address             str   of the row, asked about
+    rank                i32   0 is the snapshot nearest to the row's date; null where there is none
+    snapshot            str   where the archive keeps the bytes as they were served; null where it holds none
+    archived_at         time  when it took them, UTC
+    asked_at            time  when it was asked, UTC
+"""
+        + STATUS
+    ),
+    statuses={
+        "ok": "a snapshot",
+        "none": "the archive holds none that could be the picture, or may not show it",
+        "failed": "the archive did not answer; a later run asks again",
+    },
+    key=("candidate_id", "address", "rank"),
+)
+
+CHECKED = Table(
+    name="checked",
+    columns=columns(
+        """
+    candidate_id        str   key: a row of the sample
+    wnid                str   label
+    host                str   of the row's address; null where nobody knows one
+    is_alive            bool  an address of the row answered with its picture
+    checked_at          time  when it was asked last, UTC
+    fetched_from        str   where the picture came from, if not from the row's `url`
+"""
+        + STATUS
+    ),
+    statuses={
+        "exact": "the same bytes",
+        "same_picture": "other bytes, the same picture",
+        "changed": "another picture now",
+        "gone": "could not be fetched",
+        "withdrawn": "taken out of the set on request; never asked for",
+    },
+)
+
 SPLIT = Table(
     name="split",
     columns=columns(
@@ -66,6 +109,7 @@ SPLIT = Table(
         "same_picture": "other bytes, the same picture",
         "changed": "another picture now",
         "gone": "could not be fetched",
+        "withdrawn": "taken out of the set on request; never asked for, and its file is removed",
     },
     later=("wnids", "fetched_from", "archived_at"),
 )

@@ -10,14 +10,14 @@ import re
 import shutil
 import socket
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Unavailable
-from relaionet.manifests.files import HEX_64, digest_of
+from relaionet.manifests.files import HEX_64, LATER, digest_of
 from relaionet.manifests.tables import DOWNLOADS, shape_table
 from relaionet.pipeline.addresses.proxies import read_proxy, web_proxies
 from relaionet.pipeline.downloads.earlier import earlier_rows, keep_rows
@@ -52,6 +52,8 @@ class DownloadConfig:
         user_agent: name servers see and may address in X-Robots-Tag.
         contact: where those who run a server can read or ask who is fetching: a web or mail address, shown to them.
         allow_private: let URLs lead to loopback and private addresses (for servers of one's own).
+        robots_txt: ask each site's robots.txt first and obey it. X-Robots-Tag headers that forbid a picture's use are
+            always obeyed.
     """
 
     timeout_s: float = 10.0
@@ -70,6 +72,7 @@ class DownloadConfig:
     user_agent: str = "relaionet"
     contact: str = CONTACT
     allow_private: bool = False
+    robots_txt: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name in (

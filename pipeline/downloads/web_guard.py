@@ -13,21 +13,21 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.message import Message
 from typing import Any
 
 from relaionet.pipeline.addresses.parse import RefusedUrl, WebAddress
 from relaionet.pipeline.addresses.proxies import web_proxies
+from relaionet.pipeline.downloads.bounded_body import BoundedBody
 from relaionet.pipeline.downloads.rate_limits import HostGate, RateLimits
+from relaionet.pipeline.downloads.robots_txt import RobotsFiles
 from relaionet.pipeline.downloads.web_connections import AddressedRequest, Connector, make_handler
 from relaionet.pipeline.downloads.web_rules import (
     NO_PICTURE_CODES,
     Failure,
     HostRests,
     NoPicture,
-    TooManyBytes,
     explain_failure,
     forbidding_directive,
     judge_address,
@@ -35,7 +35,7 @@ from relaionet.pipeline.downloads.web_rules import (
     read_retry_after,
 )
 
-CHUNK_BYTES = 1 << 16
+ROBOTS_HEADERS = ("X-Robots-Tag", "X-Archive-Orig-X-Robots-Tag")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,48 +93,6 @@ class _Request:
     retry_after_s: float | None = None
 
 
-class _Body:
-    """A response whose body is bounded in bytes and time; the part of it that img2dataset uses."""
-
-    def __init__(
-        self,
-        response: http.client.HTTPResponse,
-        deadline: float,
-        max_bytes: int,
-        end: Callable[[Exception | None], None],
-    ) -> None:
-        self._response, self._deadline, self._max_bytes, self._end = response, deadline, max_bytes, end
-        self.headers: Message = response.headers
-
-    def __enter__(self) -> _Body:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._response.close()
-        self._end(None)
-
-    def read(self) -> bytes:
-        try:
-            return self._read_all()
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            self._end(error)
-            raise
-
-    def _read_all(self) -> bytes:
-        chunks: list[bytes] = []
-        total = 0
-        while chunk := self._response.read1(CHUNK_BYTES):
-            chunks.append(chunk)
-            total += len(chunk)
-            if total > self._max_bytes:
-                raise TooManyBytes(f"more than {self._max_bytes} bytes")
-        if self._response.length:
-            raise http.client.IncompleteRead(b"", self._response.length)
-        if time.monotonic() > self._deadline:
-            raise TimeoutError("timed out")
-        return b"".join(chunks)
-
-
 class _Redirects(urllib.request.HTTPRedirectHandler):
     def __init__(self, limits: Limits, note_code: Callable[[int], None]) -> None:
         self.max_redirections = limits.max_redirects  # type: ignore[misc]
@@ -173,8 +131,8 @@ class WebGuard(urllib.request.OpenerDirector):
         rate_limits: towards every host.
         agent: the name we go by; X-Robots-Tag headers that forbid it are obeyed.
         agent_header: the User-Agent header; None leaves the caller's.
-
-    Proxies are those of the environment.
+        proxies: scheme -> address of the proxy it is asked through; None takes those of the environment.
+        robots_txt: obey sites' robots.txt as well.
     """
 
     def __init__(
@@ -183,6 +141,9 @@ class WebGuard(urllib.request.OpenerDirector):
         rate_limits: RateLimits | None = None,
         agent: str = "relaionet",
         agent_header: str | None = None,
+        proxies: Mapping[str, str] | None = None,
+        *,
+        robots_txt: bool = False,
     ) -> None:
         super().__init__()
         self.limits = limits
@@ -190,9 +151,11 @@ class WebGuard(urllib.request.OpenerDirector):
         self.visits: dict[str, Visit] = {}
         self._agent, self._agent_header = agent, agent_header
         self._thread = _Thread()
+        self._robots = RobotsFiles(agent, self._read_text) if robots_txt else None
         connector = Connector(allow_private=limits.allow_private, deadline=self._deadline)
+        proxies = web_proxies() if proxies is None else dict(proxies)
         for handler in (
-            urllib.request.ProxyHandler(web_proxies()), urllib.request.UnknownHandler(),
+            urllib.request.ProxyHandler(proxies), urllib.request.UnknownHandler(),
             urllib.request.HTTPDefaultErrorHandler(), urllib.request.HTTPErrorProcessor(),
             _Redirects(limits, self._note_code), make_handler(connector, "http"), make_handler(connector, "https"),
         ):  # fmt: skip
@@ -212,11 +175,14 @@ class WebGuard(urllib.request.OpenerDirector):
             self._take_turn(self._thread.request, fullurl.address)
             return super().open(fullurl, data, self.limits.timeout_s)
         url, headers = (fullurl, {}) if isinstance(fullurl, str) else (fullurl.full_url, fullurl.headers)
+        forbidden = self._ask_robots(url)
         before = self.visits.get(url, Visit())
         visit = self.visits[url] = Visit(tries_count=before.tries_count, seconds=before.seconds)
         request = self._thread.request = _Request(visit=visit)
         try:
             address = judge_url(url, allow_private=self.limits.allow_private)
+            if forbidden is not None:
+                raise forbidden
             self._take_turn(request, address)
             visit.tries_count, visit.asked = visit.tries_count + 1, True
             agent = {} if self._agent_header is None else {"User-agent": self._agent_header}
@@ -228,7 +194,24 @@ class WebGuard(urllib.request.OpenerDirector):
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._end(request, error)
             raise
-        return _Body(response, request.deadline, self.limits.max_bytes, lambda error: self._end(request, error))
+        return BoundedBody(response, request.deadline, self.limits.max_bytes, lambda error: self._end(request, error))
+
+    def _ask_robots(self, url: str) -> OSError | None:
+        """Why a URL's site does not want it asked; its own request, made before that of the URL."""
+        if self._robots is None:
+            return None
+        try:
+            self._robots.check(judge_url(url, allow_private=self.limits.allow_private))
+        except OSError as error:
+            return error
+        except (http.client.HTTPException, ValueError) as error:
+            return OSError(f"robots.txt cannot be read: {error}")
+        return None
+
+    def _read_text(self, url: str) -> bytes:
+        with self.open(url) as body:
+            data: bytes = body.read()
+            return data
 
     def _take_turn(self, request: _Request, address: WebAddress) -> None:
         """Wait for a host's turn; the wait is no part of the request's time."""
@@ -250,7 +233,9 @@ class WebGuard(urllib.request.OpenerDirector):
         visit.http_code, visit.final_url = response.status, response.url
         visit.content_type = response.headers.get_content_type()
         visit.content_encoding = str(response.headers.get("Content-Encoding", "")).strip().lower()
-        forbidden = forbidding_directive(response.headers.get_all("X-Robots-Tag", []), self._agent)
+        # an archive tells the headers of then under a name of its own
+        told = [value for name in ROBOTS_HEADERS for value in response.headers.get_all(name, [])]
+        forbidden = forbidding_directive(told, self._agent)
         try:
             if forbidden is not None:
                 raise RefusedUrl(f"the server's X-Robots-Tag header says {forbidden}")

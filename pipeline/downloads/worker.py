@@ -65,7 +65,7 @@ def _make_guard(config: DownloadConfig) -> WebGuard:
     )  # fmt: skip
     contact = f"; +{config.contact}" if config.contact else ""
     header = f"Mozilla/5.0 (compatible; {config.user_agent}/{metadata.version('relaionet')}{contact})"
-    return WebGuard(limits, rate_limits, config.user_agent, header)
+    return WebGuard(limits, rate_limits, config.user_agent, header, robots_txt=config.robots_txt)
 
 
 def _run_job(path: Path) -> None:

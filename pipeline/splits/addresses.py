@@ -10,6 +10,7 @@ from __future__ import annotations
 import polars as pl
 
 from relaionet.manifests.tables import ALIVE
+from relaionet.pipeline.downloads.archive import LISTED
 from relaionet.pipeline.splits.verdicts import VerdictConfig, judge_rows
 
 # of an archive's snapshots; a row has far fewer addresses
@@ -19,6 +20,8 @@ KEY = ("candidate_id", "turn")
 PENDING, UNASKED = "pending", "unasked"
 RANKS = {"exact": 0, "same_picture": 1, PENDING: 2, "changed": 3, "gone": 4, UNASKED: 5}
 POOR = ("changed", "gone")
+OPT_OUT = "X-Robots-Tag|robots.txt"
+ARCHIVE_SAID = {"none": "; the archive holds no snapshot of it", "failed": "; the archive did not answer"}
 
 
 def list_addresses(manifest: pl.DataFrame, snapshots: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -26,7 +29,7 @@ def list_addresses(manifest: pl.DataFrame, snapshots: pl.DataFrame | None = None
 
     Args:
         manifest: MANIFEST rows.
-        snapshots: candidate_id, address, turn and archived_at of what archives hold of some rows.
+        snapshots: SNAPSHOTS rows that are snapshots.
 
     Returns:
         candidate_id, address, turn and archived_at (null but for snapshots); in the manifest's order, turns
@@ -39,8 +42,49 @@ def list_addresses(manifest: pl.DataFrame, snapshots: pl.DataFrame | None = None
     if snapshots is None or snapshots.is_empty():
         return listed
     order = manifest.select("candidate_id").with_row_index("_row")
-    whole = pl.concat([listed, snapshots.select(listed.columns).cast(listed.schema)])  # type: ignore[arg-type]
-    return whole.join(order, on="candidate_id").sort("_row", "turn").drop("_row")
+    of = snapshots.join(listed.select("candidate_id", "address", "turn"), on=["candidate_id", "address"])
+    turn = (FIRST_SNAPSHOT + pl.col("turn") * LISTED + pl.col("rank")).cast(pl.Int32)
+    archived = of.select("candidate_id", address="snapshot", turn=turn, archived_at="archived_at")
+    return pl.concat([listed, archived]).join(order, on="candidate_id").sort("_row", "turn").drop("_row")
+
+
+def tell_lookups(snapshots: pl.DataFrame) -> pl.DataFrame:
+    """What an archive said of each row, all its addresses together.
+
+    Args:
+        snapshots: SNAPSHOTS.
+
+    Returns:
+        candidate_id and archive_said: `ok` where it holds a snapshot, else `failed` where it gave no answer, else
+        `none`; rows it was not asked about are left out.
+    """
+    said = pl.col("status")
+    best = pl.when((said == ALIVE).any()).then(pl.lit(ALIVE)).when((said == "failed").any()).then(pl.lit("failed"))
+    return snapshots.group_by("candidate_id").agg(archive_said=best.otherwise(pl.lit("none")))
+
+
+def find_lookups(judged: pl.DataFrame, snapshots: pl.DataFrame, retry: str | None) -> pl.DataFrame:
+    """The addresses an archive is to be asked about: those whose answer is gone or changed, of rows with no better one.
+
+    Whoever forbids the use of a picture at an address forbids it for the copies an archive made there.
+
+    Args:
+        judged: from `judge_answers`.
+        snapshots: SNAPSHOTS, what it said before; where it gave no answer it is asked again.
+        retry: `all` asks once more where it held none; anything else does not.
+
+    Returns:
+        candidate_id and address, in the order of the rows.
+    """
+    rows = _open_rows(judged).filter(pl.col("status").is_in(POOR) & (pl.col("turn") < FIRST_SNAPSHOT))
+    rows = rows.filter(pl.col("address").is_not_null())
+    opted_out = pl.col("fetch_reason").fill_null("").str.contains(OPT_OUT)
+    rows = rows.filter(~(opted_out & (pl.col("fetch_status") == "refused")))
+    again = ["failed", "none"] if retry == "all" else ["failed"]
+    settled = snapshots.filter(~pl.col("status").is_in(again))
+    return rows.select("candidate_id", "address").join(
+        settled, on=["candidate_id", "address"], how="anti", maintain_order="left"
+    )
 
 
 def judge_answers(lines: pl.DataFrame, config: VerdictConfig) -> pl.DataFrame:
@@ -96,13 +140,22 @@ def _asked(which: pl.Expr) -> pl.Expr:
 
 def _tell_others() -> pl.Expr:
     others = pl.when("_others").then(pl.lit("; nor has another address of it the picture")).otherwise(pl.lit(""))
-    archive = pl.when("_snapshots").then(pl.lit("; nor an archive")).otherwise(pl.lit(""))
+    said = pl.col("archive_said").replace_strict(ARCHIVE_SAID, default="", return_dtype=pl.String).fill_null("")
+    archive = pl.when("_snapshots").then(pl.lit("; nor has an archive's snapshot")).otherwise(said)
     return pl.concat_str("reason", others, archive)
 
 
+def _open_rows(judged: pl.DataFrame) -> pl.DataFrame:
+    """The lines of the rows for which no picture has passed, with the rank of the best of each as `_best`."""
+    judged = judged.filter(pl.col("withdrawn").is_null())
+    best = pl.col("status").replace_strict(RANKS, return_dtype=pl.Int32).min().over("candidate_id")
+    return judged.with_columns(_best=best).filter(pl.col("_best").is_in([RANKS[status] for status in POOR]))
+
+
 def find_next(
-    judged: pl.DataFrame, retry: str | None, done: pl.DataFrame | None = None, *, has_folder: bool = False
-) -> pl.DataFrame:
+    judged: pl.DataFrame, retry: str | None, done: pl.DataFrame | None = None, *, has_folder: bool = False,
+    has_archive: bool = False,
+) -> pl.DataFrame:  # fmt: skip
     """The next address to ask of each row for which no picture has passed yet.
 
     Args:
@@ -110,13 +163,15 @@ def find_next(
         retry: ask once more where nothing came: `passing` where the reason may pass, `all` everywhere; None nowhere.
         done: candidate_id and turn of what this run asked once more already.
         has_folder: pictures come from a folder, where a row is looked for once whatever addresses it has.
+        has_archive: an archive's snapshots may be asked too.
 
     Returns:
         candidate_id, address, turn and kind (`other` for an address not asked before, `archive` for a snapshot,
         `retry`); at most one line per row, in the order of the rows.
     """
-    best = pl.col("status").replace_strict(RANKS, return_dtype=pl.Int32).min().over("candidate_id")
-    rows = judged.with_columns(_best=best).filter(pl.col("_best").is_in([RANKS[status] for status in POOR]))
+    rows = _open_rows(judged)
+    if not has_archive:
+        rows = rows.filter(pl.col("turn") < FIRST_SNAPSHOT)
     unasked, again = pl.col("status") == UNASKED, pl.lit(value=False)
     if retry is not None:
         again = pl.col("status") == "gone"

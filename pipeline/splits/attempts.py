@@ -18,10 +18,12 @@ import polars as pl
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.release.release import Release
 from relaionet.manifests.store import Store
-from relaionet.manifests.tables import ALIVE, COMPARISONS, DOWNLOADS
+from relaionet.manifests.tables import ALIVE, COMPARISONS, DOWNLOADS, SNAPSHOTS
+from relaionet.pipeline.addresses.withdrawals import find_withdrawn, withdrawn_bytes
+from relaionet.pipeline.downloads.archive import ArchiveConfig, look_up_snapshots
 from relaionet.pipeline.downloads.fetch import DownloadConfig, fetch_images
-from relaionet.pipeline.splits.addresses import KEY, list_addresses
-from relaionet.pipeline.splits.files import fetched_folder, find_places
+from relaionet.pipeline.splits.addresses import KEY, list_addresses, tell_lookups
+from relaionet.pipeline.splits.files import WORK_FOLDER, fetched_folder, find_places
 from relaionet.pipeline.splits.local_images import collect_images
 from relaionet.pipeline.splits.vectors import PictureVectors
 from relaionet.pipeline.splits.verdicts import compare_pictures
@@ -50,10 +52,12 @@ class Attempts:
     Args:
         out: folder of the split.
         release: what is rebuilt.
+        withdrawn: WITHDRAWN, what is not to be in the split; None is nothing.
     """
 
-    def __init__(self, out: Path, release: Release) -> None:
+    def __init__(self, out: Path, release: Release, withdrawn: pl.DataFrame | None = None) -> None:
         self._out, self._release, self._store = out, release, Store(out)
+        self._withdrawn = withdrawn
         self._origin = digest_of(VERSION, release.info.digest)
 
     def shards(self) -> list[str]:
@@ -91,19 +95,31 @@ class Attempts:
 
         Returns:
             candidate_id, url, wnid, class_index, wnids, and expected_sha256, expected_phash, expected_thumbprint and
-            expected_version of the manifest; address, turn and archived_at; of the last attempt there image_sha256,
-            bytes_count, width_px, height_px, format, fetched_path, http_code, may_come_back, fetch_status,
-            fetch_reason, and what its comparison found; null where there was none.
+            expected_version of the manifest; address, turn, archived_at and archive_said; of the last attempt there
+            image_sha256, bytes_count, width_px, height_px, format, fetched_path, http_code, may_come_back,
+            fetch_status, fetch_reason, and what its comparison found; null where there was none; withdrawn: why the
+            row is not to be in the split, null where it is.
         """
         manifest = self._release.manifest
         expected = manifest.select(
             "candidate_id", "url", "wnid", "class_index", "wnids",
             pl.col("image_sha256", "phash", "thumbprint", "fingerprint_version").name.map(lambda name: _EXPECTED[name]),
         )  # fmt: skip
-        addresses = list_addresses(manifest)
+        snapshots = self.snapshots()
+        addresses = list_addresses(manifest, snapshots.filter(status=ALIVE))
         lines = expected.join(addresses, on="candidate_id", how="left", maintain_order="left_right")
+        lines = lines.join(tell_lookups(snapshots), on="candidate_id", how="left", maintain_order="left")
         lines = lines.join(self._answers(addresses), on=KEY, how="left", maintain_order="left")
-        return self._with_evidence(lines)
+        return self._with_evidence(self._with_withdrawals(lines))
+
+    def _with_withdrawals(self, lines: pl.DataFrame) -> pl.DataFrame:
+        """Add to each line why its row is out: by its address, host, id or bytes, or by the bytes served today."""
+        manifest = self._release.manifest
+        out = manifest.select("candidate_id", find_withdrawn(manifest, self._withdrawn))
+        lines = lines.join(out, on="candidate_id", how="left", maintain_order="left")
+        lines = lines.join(withdrawn_bytes(self._withdrawn), on="image_sha256", how="left", maintain_order="left")
+        served = pl.col("withdrawn_bytes").drop_nulls().first().over("candidate_id")
+        return lines.with_columns(withdrawn=pl.coalesce("withdrawn", served)).drop("withdrawn_bytes")
 
     def _answers(self, addresses: pl.DataFrame) -> pl.DataFrame:
         """The last attempt at each address: candidate_id, turn, and the columns of DOWNLOADS under other names."""
@@ -141,6 +157,35 @@ class Attempts:
             seconds = time.perf_counter() - started
             self._store.write(found, COMPARISONS, digest, shard=shard, seconds=seconds)
 
+    def snapshots(self) -> pl.DataFrame:
+        """SNAPSHOTS: what an archive last said of each address it was asked about."""
+        parts = [
+            self._store.read(SNAPSHOTS, shard).with_columns(_shard=pl.lit(number))
+            for number, shard in enumerate(self._store.shards(SNAPSHOTS))
+        ]
+        if not parts:
+            return SNAPSHOTS.empty()
+        last = pl.col("_shard") == pl.col("_shard").max().over("candidate_id", "address")
+        return pl.concat(parts).filter(last).drop("_shard")
+
+    def look_up(
+        self, rows: pl.DataFrame, archive: ArchiveConfig, download: DownloadConfig,
+        progress: Callable[[int], None] | None,
+    ) -> None:  # fmt: skip
+        """Ask an archive about some addresses and keep what it said as a further shard.
+
+        Args:
+            rows: candidate_id, address and near.
+            archive: how it is asked.
+            download: limits, proxy, and the name we go by.
+            progress: called with the number of addresses asked since the last call.
+        """
+        started, number = time.perf_counter(), len(self._store.shards(SNAPSHOTS))
+        ledger = self._out / WORK_FOLDER / f"archive-{number:05d}.jsonl"
+        found = look_up_snapshots(rows, archive, download, ledger, progress)
+        seconds = time.perf_counter() - started
+        self._store.write(found, SNAPSHOTS, self._origin, shard=f"{number:05d}", seconds=seconds)
+
     def are_compared(self, vectors: PictureVectors | None) -> bool:
         """True where nothing is left for `compare`."""
         return all(self._is_compared(shard, vectors) for shard in self.shards())
@@ -164,11 +209,12 @@ class Attempts:
         return lines.join(found, on=key, how="left", maintain_order="left")
 
     def digests(self) -> list[str]:
-        """What the split's verdicts rest on: sha256 of every shard of downloads and comparisons."""
+        """What the split's verdicts rest on: sha256 of every shard of downloads, comparisons and snapshots."""
         receipts = [
             self._store.receipt(table.name, shard) for table in (DOWNLOADS, COMPARISONS) for shard in self.shards()
         ]
-        return [receipt.sha256 for receipt in receipts if receipt is not None]
+        told = [receipt.sha256 for receipt in receipts if receipt is not None]
+        return told + [receipt.sha256 for receipt in self._store.receipts(SNAPSHOTS)]
 
     def history(self) -> list[dict[str, Any]]:
         """The attempts in order: kind, started and ended (UTC), rows asked, rows whose bytes came.

@@ -5,6 +5,7 @@
 <out>/split/all.parquet                       SPLIT, one row per manifest row
 <out>/downloads/*.parquet                     DOWNLOADS: every attempt at every address of every row, in order
 <out>/comparisons/*.parquet                   COMPARISONS of each attempt
+<out>/release/                                the release it was rebuilt from, which tells of each row
 <out>/split.json                              coverage, verdicts, digest; written last: a split with it is whole
 """
 
@@ -18,13 +19,15 @@ from typing import Any, Literal, NamedTuple
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.files import read_json_object, write_json
+from relaionet.manifests.files import digest_of, read_json_object, write_json
+from relaionet.manifests.release.copy import RELEASE_FOLDER, copy_release
 from relaionet.manifests.release.release import Release
 from relaionet.manifests.store import Store
-from relaionet.manifests.tables import ALIVE, SPLIT, shape_table
+from relaionet.manifests.tables import ALIVE, SPLIT, WITHDRAWN, shape_table
+from relaionet.pipeline.downloads.archive import ArchiveConfig
 from relaionet.pipeline.downloads.fetch import DownloadConfig
-from relaionet.pipeline.splits.addresses import UNASKED, choose_answers, judge_answers
-from relaionet.pipeline.splits.attempts import Attempts
+from relaionet.pipeline.splits.addresses import FIRST_SNAPSHOT, UNASKED, choose_answers, find_lookups, judge_answers
+from relaionet.pipeline.splits.attempts import Attempts, Chunk
 from relaionet.pipeline.splits.card import write_split_card
 from relaionet.pipeline.splits.facts import describe_split
 from relaionet.pipeline.splits.files import drop_strays, find_places, place_files, scan_files
@@ -55,6 +58,8 @@ def build_split(
     verify: bool = False,
     images: Path | None = None,
     vectors: PictureVectors | None = None,
+    archive: ArchiveConfig | None = None,
+    withdrawn: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Fetch every row of a release and keep what is still the picture the reviewers saw.
 
@@ -71,6 +76,8 @@ def build_split(
         verify: as in `plan_split`.
         images: as in `plan_split`.
         vectors: as in `plan_split`.
+        archive: as in `plan_split`.
+        withdrawn: as in `plan_split`.
 
     Returns:
         SPLIT, one row per manifest row, in the manifest's order.
@@ -79,7 +86,7 @@ def build_split(
         BadInput: `out` holds a split of another release, or something else.
         Unavailable: the network is out of reach; what was done is kept.
     """
-    plan = plan_split(release, config, out, retry=retry, verify=verify, images=images, vectors=vectors)
+    plan = plan_split(release, config, out, retry=retry, verify=verify, images=images, vectors=vectors, archive=archive)
     return carry_out(plan, download, progress)
 
 
@@ -87,8 +94,23 @@ def carry_out(plan: SplitPlan, download: DownloadConfig, progress: Callable[[int
     """Do what a plan says; arguments and results as for `build_split`."""
     if plan.table is not None:
         return plan.table
-    attempts = Attempts(plan.out, plan.release)
+    attempts = Attempts(plan.out, plan.release, plan.withdrawn)
+    if plan.withdrawn is not None:  # before anything is asked: a run that is killed obeys it too
+        Store(plan.out).write(plan.withdrawn, WITHDRAWN, digest_of(plan.withdrawn.rows()))
     _ask_all(plan, attempts, download, progress)
+    return judge_split(plan, attempts)
+
+
+def judge_split(plan: SplitPlan, attempts: Attempts) -> pl.DataFrame:
+    """Judge all rows from what is there, and put every picture where it belongs; nothing is fetched.
+
+    Args:
+        plan: of the split.
+        attempts: its attempts.
+
+    Returns:
+        SPLIT.
+    """
     started, files = time.perf_counter(), scan_files(plan.out)
     judged = find_places(judge_answers(attempts.lines(), plan.config.verdicts), plan.out, files)
     table, best = _judge(judged, plan.config)
@@ -101,37 +123,62 @@ def _ask_all(
 ) -> None:
     """Fetch and compare what the plan names, then ask further addresses until each row has a picture that passes."""
     done, chunks = pl.DataFrame(schema={"candidate_id": pl.String, "turn": pl.Int32}), plan.chunks
+    asked_archive = False
     while True:
         for chunk in chunks:
-            attempts.fetch(chunk, download, plan.images, progress)
+            attempts.fetch(chunk, _slowed(plan, chunk, download), plan.images, progress)
             attempts.compare(plan.vectors, download.max_pixels)
         attempts.compare(plan.vectors, download.max_pixels)
-        asked = [chunk.rows.select("candidate_id", "turn") for chunk in chunks]
-        done = pl.concat([done, *asked])
+        done = pl.concat([done, *(chunk.rows.select("candidate_id", turn=pl.lit(chunk.turn)) for chunk in chunks)])
         judged = judge_answers(attempts.lines(), plan.config.verdicts)
-        chunks = find_chunks(judged, plan.config, retry=plan.retry, has_folder=plan.images is not None, done=done)
-        if not chunks:
+        chunks = find_chunks(judged, plan.config, plan.may, done)
+        if chunks:
+            continue
+        if asked_archive or not _ask_archive(plan, judged, attempts, download, progress):
             return
+        asked_archive = True
+
+
+def _slowed(plan: SplitPlan, chunk: Chunk, download: DownloadConfig) -> DownloadConfig:
+    """How a chunk is fetched: an archive, which is one host, more slowly than the hosts of the world."""
+    if plan.may.archive is None or chunk.turn < FIRST_SNAPSHOT:
+        return download
+    return plan.may.archive.downloading(download)
+
+
+def _ask_archive(
+    plan: SplitPlan, judged: pl.DataFrame, attempts: Attempts, download: DownloadConfig,
+    progress: Callable[[int], None] | None,
+) -> bool:  # fmt: skip
+    """Ask an archive about the addresses that are gone or changed; False where there are none."""
+    if plan.may.archive is None or not plan.may.has_archive:
+        return False
+    rows = find_lookups(judged, attempts.snapshots(), plan.may.retry)
+    if rows.is_empty():
+        return False
+    near = plan.release.manifest.select("candidate_id", near="fetched_at")
+    rows = rows.join(near, on="candidate_id", how="left", maintain_order="left")
+    attempts.look_up(rows, plan.may.archive, download, progress)
+    return True
 
 
 def _judge(judged: pl.DataFrame, config: SplitConfig) -> tuple[pl.DataFrame, pl.DataFrame]:
     """SPLIT, and the answer of each row that counts, with its `place`."""
     lost = (pl.col("fetch_status") == ALIVE) & pl.col("place").is_null()
     best = choose_answers(judged.with_columns(is_lost=lost.fill_null(value=False)))
-    unknown = pl.when(pl.col("address").is_null()).then(pl.lit(NO_ADDRESS)).otherwise(pl.lit(LOST))
+    out, unasked = pl.col("withdrawn").is_not_null(), pl.col("status") == UNASKED
     rows = best.with_columns(
-        status=pl.when(pl.col("status") == UNASKED).then(pl.lit("gone")).otherwise("status"),
-        reason=pl.when(pl.col("status") == UNASKED).then(unknown).otherwise("reason"),
-    )
-    rows = rows.with_columns(
-        status=pl.when("is_lost").then(pl.lit("gone")).otherwise("status"),
-        reason=pl.when("is_lost").then(pl.lit(LOST)).otherwise("reason"),
-    ).with_columns(kept=pl.col("status").is_in(KEPT[config.policy]))
-    there, further = pl.col("place").is_not_null(), pl.col("turn") > 0
+        status=pl.when(out).then(pl.lit("withdrawn"))
+        .when(unasked | pl.col("is_lost")).then(pl.lit("gone")).otherwise("status"),
+        reason=pl.when(out).then("withdrawn").when("is_lost").then(pl.lit(LOST))
+        .when(unasked & pl.col("address").is_null()).then(pl.lit(NO_ADDRESS))
+        .when(unasked).then(pl.lit(LOST)).otherwise("reason"),
+    ).with_columns(kept=pl.col("status").is_in(KEPT[config.policy]))  # fmt: skip
+    there, further = pl.col("place").is_not_null() & ~out, pl.col("turn") > 0
     rows = rows.with_columns(
         path=pl.when("kept").then("kept_place"),
         aside_path=pl.when(there & ~pl.col("kept")).then("aside_place"),
-        may_come_back=pl.when(~there).then("may_come_back"),
+        may_come_back=pl.when(~there & ~out).then("may_come_back"),
         fetched_from=pl.when(there & further).then("address"),
         archived_at=pl.when(there & further).then("archived_at"),
     )
@@ -146,9 +193,10 @@ def _finish(plan: SplitPlan, table: pl.DataFrame, best: pl.DataFrame, attempts: 
     moves = [(place, target) for place, target in zip(best["place"], targets, strict=True) if place and target]
     place_files(out, moves)
     drop_strays(out, set(filter(None, targets)))
-    digest = build_digest(plan.release, plan.config, attempts)
+    digest = build_digest(plan.release, plan.config, attempts, plan.withdrawn)
     store.keep_only(SPLIT, ["all"])
     store.write(table, SPLIT, digest, seconds=seconds)
+    copy_release(plan.release, out / RELEASE_FOLDER)
     told = describe_split(table, plan.release, plan.config, attempts.history())
     write_split_card(out, table.filter("kept"), told)
     write_json(out / INFO_FILE, told | {"build_digest": digest})

@@ -12,9 +12,11 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json_object
 from relaionet.manifests.places import local_path
 from relaionet.manifests.release.release import Release
+from relaionet.manifests.release.withdrawals import join_withdrawals
 from relaionet.manifests.store import Store
-from relaionet.manifests.tables import ALIVE, SPLIT
-from relaionet.pipeline.splits.addresses import UNASKED, choose_answers, find_next, judge_answers
+from relaionet.manifests.tables import ALIVE, SPLIT, WITHDRAWN
+from relaionet.pipeline.downloads.archive import ArchiveConfig
+from relaionet.pipeline.splits.addresses import UNASKED, choose_answers, find_lookups, find_next, judge_answers
 from relaionet.pipeline.splits.attempts import Attempts, Chunk, Kind
 from relaionet.pipeline.splits.files import WORK_FOLDER, find_damaged, find_places, scan_files
 from relaionet.pipeline.splits.vectors import PictureVectors
@@ -51,6 +53,26 @@ class SplitConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where the images of a split may come from.
+
+    Attributes:
+        retry: which rows that are gone are asked once more.
+        images: folder the images are taken from instead of the web.
+        archive: asked for rows that are gone or changed.
+    """
+
+    retry: Retry | None = None
+    images: Path | None = None
+    archive: ArchiveConfig | None = None
+
+    @property
+    def has_archive(self) -> bool:
+        """True where an archive may be asked."""
+        return self.archive is not None and self.images is None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SplitPlan:
     """What is to be done for a split.
 
@@ -60,9 +82,10 @@ class SplitPlan:
         out: folder of the split.
         chunks: rows to fetch and why; what further addresses are asked may depend on what comes of them.
         table: SPLIT where the split is finished and nothing is to be done.
-        images: folder the images are taken from; None fetches them.
+        may: where images may come from.
         vectors: embeddings to compare as well.
-        retry: which rows that are gone are asked once more.
+        lookups_count: addresses an archive is to be asked about, as far as is known now.
+        withdrawn: WITHDRAWN, what is not to be in the split; None is nothing.
     """
 
     release: Release
@@ -70,9 +93,15 @@ class SplitPlan:
     out: Path
     chunks: list[Chunk]
     table: pl.DataFrame | None
-    images: Path | None = None
+    may: Sources
     vectors: PictureVectors | None = None
-    retry: Retry | None = None
+    lookups_count: int = 0
+    withdrawn: pl.DataFrame | None = None
+
+    @property
+    def images(self) -> Path | None:
+        """Folder the images are taken from; None fetches them."""
+        return self.may.images
 
     @property
     def rows_count(self) -> int:
@@ -93,6 +122,8 @@ def plan_split(
     verify: bool = False,
     images: Path | None = None,
     vectors: PictureVectors | None = None,
+    archive: ArchiveConfig | None = None,
+    withdrawn: pl.DataFrame | None = None,
 ) -> SplitPlan:
     """Look at what is there and say what is left to do; fetches and changes nothing.
 
@@ -104,29 +135,33 @@ def plan_split(
         verify: read every byte of every picture instead of looking at its length alone.
         images: folder on this machine that holds the images; None fetches them.
         vectors: embeddings to compare as well.
+        archive: asked for rows that are gone or changed; None asks none.
+        withdrawn: WITHDRAWN, beside the release's own and what was said in an earlier run; such rows are not asked for.
 
     Raises:
         BadInput: `out` holds a split of another release, or something else.
         Corrupt: a table is not what its receipt says.
     """
     out = local_path(out, "out")
-    attempts = Attempts(out, release)
+    withdrawn = join_withdrawals(release.withdrawn, withdrawn, read_said(out))
+    attempts = Attempts(out, release, withdrawn)
     _check_own(out, release, attempts)
     files, lines = scan_files(out), attempts.lines()
     judged = judge_answers(lines, config.verdicts)
-    best = find_places(choose_answers(judged), out, files)
+    best = find_places(choose_answers(judged).filter(pl.col("withdrawn").is_null()), out, files)
     lost = (best["fetch_status"] == ALIVE).fill_null(value=False) & best["place"].is_null()
     if verify:
-        damaged = find_damaged(out, best["place"].to_list(), best["image_sha256"].to_list())
-        lost = lost | pl.Series("damaged", damaged, dtype=pl.Boolean)
+        lost = lost | pl.Series(find_damaged(out, best["place"].to_list(), best["image_sha256"].to_list()))
     asked = _find_asked(best, lost, has_folder=images is not None)
     chunks = [chunk for kind, rows in asked.items() for chunk in cut_chunks(kind, rows, config.rows_per_shard)]
-    chunks += find_chunks(judged, config, retry=retry, has_folder=images is not None)
-    is_done = not chunks and attempts.are_compared(vectors)
-    table = _find_finished(out, build_digest(release, config, attempts), files) if is_done else None
+    may = Sources(retry=retry, images=images, archive=archive)
+    chunks += find_chunks(judged, config, may)
+    lookups = find_lookups(judged, attempts.snapshots(), retry).height if may.has_archive else 0
+    is_done = not chunks and not lookups and attempts.are_compared(vectors)
+    table = _find_finished(out, build_digest(release, config, attempts, withdrawn), files) if is_done else None
     return SplitPlan(
-        release=release, config=config, out=out, chunks=chunks, table=table, images=images, vectors=vectors,
-        retry=retry,
+        release=release, config=config, out=out, chunks=chunks, table=table, vectors=vectors, may=may,
+        lookups_count=lookups, withdrawn=withdrawn,
     )  # fmt: skip
 
 
@@ -151,19 +186,18 @@ def _find_asked(best: pl.DataFrame, lost: pl.Series, *, has_folder: bool) -> dic
 
 
 def find_chunks(
-    judged: pl.DataFrame, config: SplitConfig, *, retry: Retry | None, has_folder: bool,
-    done: pl.DataFrame | None = None,
-) -> list[Chunk]:  # fmt: skip
+    judged: pl.DataFrame, config: SplitConfig, may: Sources, done: pl.DataFrame | None = None
+) -> list[Chunk]:
     """What is to be asked next of the rows for which no picture has passed: a further address, or one once more.
 
     Args:
         judged: from `judge_answers`.
         config: how many rows are asked together.
-        retry: as in `plan_split`.
-        has_folder: images are taken from a folder, which has no further addresses.
+        may: where images may come from.
         done: candidate_id and turn of what this run asked once more already.
     """
-    wanted = find_next(judged, retry, done, has_folder=has_folder)
+    has_folder = may.images is not None
+    wanted = find_next(judged, may.retry, done, has_folder=has_folder, has_archive=may.has_archive)
     parts = wanted.partition_by("kind", maintain_order=True)
     return [chunk for part in parts for chunk in cut_chunks(part["kind"][0], part, config.rows_per_shard)]
 
@@ -191,9 +225,25 @@ def _find_finished(out: Path, digest: str, files: dict[str, int]) -> pl.DataFram
     return table if table is not None and set(table.filter("kept")["path"]) <= files.keys() else None
 
 
-def build_digest(release: Release, config: SplitConfig, attempts: Attempts) -> str:
+def build_digest(
+    release: Release, config: SplitConfig, attempts: Attempts, withdrawn: pl.DataFrame | None = None
+) -> str:
     """What the verdicts of a split rest on."""
-    return digest_of(VERSION, release.info.digest, config.policy, config.verdicts, attempts.digests())
+    out = [withdrawn.rows()] if withdrawn is not None else []
+    return digest_of(VERSION, release.info.digest, config.policy, config.verdicts, attempts.digests(), *out)
+
+
+def read_said(out: Path) -> pl.DataFrame | None:
+    """WITHDRAWN of earlier runs into a split; None where nothing was withdrawn.
+
+    Args:
+        out: folder of the split.
+
+    Raises:
+        Corrupt: the list is not what was written.
+    """
+    store = Store(out)
+    return store.read(WITHDRAWN) if store.receipt(WITHDRAWN.name) is not None else None
 
 
 def _check_own(out: Path, release: Release, attempts: Attempts) -> None:
