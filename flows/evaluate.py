@@ -26,7 +26,7 @@ from relaionet.evaluators.sampling.processes import sample_in_processes
 from relaionet.evaluators.sampling.sample import SamplingConfig, sample_generator
 from relaionet.flows.evaluation.inputs import read_inputs
 from relaionet.flows.evaluation.loaded_generator import LoadedGenerator, device_of
-from relaionet.flows.evaluation.plan import ScoredSet, plan_sets, read_rows, split_digest
+from relaionet.flows.evaluation.plan import ScoredSet, plan_sets, read_rows, shown_name, split_digest
 from relaionet.flows.evaluation.publishing import publish_scores
 from relaionet.flows.evaluation.recipe import EvaluateRecipe, read_evaluate_recipe, read_protocol
 from relaionet.flows.evaluation.report import write_evaluation_report
@@ -184,7 +184,7 @@ def score_sets(work: EvaluateWork) -> Evaluation:
             weights=recipe.weights,
         )
         reference = extract_reference(run, rows, models)
-        scoring = Scoring(run, models, reference, split_name, read_inputs(recipe))
+        scoring = Scoring(run, models, reference, shown_name(recipe, split_name), read_inputs(recipe))
         parts, dead = [score_real_images(scoring)], {}
         for one in sets:
             make = partial(score_set, scoring, recipe, one, requests, work.loaded)
@@ -195,7 +195,7 @@ def score_sets(work: EvaluateWork) -> Evaluation:
                 run.reporter.say(f"  {one.slug:<46} FAILED: {error}")
         made = [one for one in sets if one.slug not in dead]
         scores = write_scores(scoring, made, pl.concat(parts))
-        write_sets(run.root, recipe, split_name, split_digest(recipe.split), made)
+        write_sets(run.root, recipe, scoring.split_name, split_digest(recipe.split), made)
         keep_rows(recipe.split, run.root)
         publish_scores(run.root)
         return Evaluation(scores=scores, dead=dead)

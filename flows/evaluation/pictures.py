@@ -15,7 +15,7 @@ from relaionet.evaluators.metrics.catalogue import ALIGNMENTS
 from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.evaluators.scoring.compare import read_influences
 from relaionet.evaluators.scoring.score import REAL
-from relaionet.flows.evaluation.plan import limit_rows
+from relaionet.flows.evaluation.plan import keep_core, limit_rows
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation, StoredSet
 from relaionet.flows.pages.evaluation.contents import SetFacts
 from relaionet.flows.pages.thumbnails import PagePicture
@@ -46,7 +46,9 @@ class EvaluationPictures:
         if not self.about_split:
             return None
         try:
-            rows = limit_rows(read_split(self.evaluation.split)[0], self.evaluation.limit)
+            rows = read_split(self.evaluation.split)[0]
+            rows = keep_core(rows, self.evaluation.split) if self.evaluation.core else rows
+            rows = limit_rows(rows, self.evaluation.limit)
         except BadInput:
             return None
         ids = self.evaluation.ids

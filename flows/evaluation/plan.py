@@ -18,6 +18,9 @@ from relaionet.flows.evaluation.loaded_generator import LoadedGenerator, device_
 from relaionet.flows.evaluation.recipe import EvaluateRecipe, GeneratorEntry, read_protocol
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json_object, write_atomic
+from relaionet.manifests.release.copy import RELEASE_FOLDER
+from relaionet.manifests.release.info import INFO_FILE as RELEASE_FILE
+from relaionet.manifests.release.release import read_release
 from relaionet.pipeline.splits.build import read_split
 
 
@@ -156,7 +159,42 @@ def read_rows(recipe: EvaluateRecipe) -> tuple[pl.DataFrame, str]:
     rows, info = read_split(recipe.split)
     if rows.is_empty():
         raise BadInput(f"split {recipe.split} keeps no image; rebuild it, or choose another.")
+    if recipe.core:
+        rows = keep_core(rows, recipe.split)
     return limit_rows(rows, recipe.limit), recipe.split_name or str(info["release"])
+
+
+def shown_name(recipe: EvaluateRecipe, split_name: str) -> str:
+    """The split's name as it stands in tables: its core is another set of images than the whole.
+
+    Args:
+        recipe: what is done.
+        split_name: from `read_rows`, which the samples' seeds are made of, so that they are those of the whole split.
+    """
+    return f"{split_name} core" if recipe.core else split_name
+
+
+def keep_core(rows: pl.DataFrame, split: Path) -> pl.DataFrame:
+    """The rows of a split that are in the core of the release it was rebuilt from.
+
+    Args:
+        rows: of the split.
+        split: its folder.
+
+    Raises:
+        BadInput: the release names no core, or it does not lie in the split.
+    """
+    folder = split / RELEASE_FOLDER
+    if not (folder / RELEASE_FILE).is_file():
+        raise BadInput(f"{split} was rebuilt by an earlier version; run `relaionet rebuild` into it once more.")
+    core = read_release(folder).manifest.filter("is_core")["candidate_id"]
+    found = rows.filter(pl.col("candidate_id").is_in(core.implode()))
+    if found.is_empty():
+        raise BadInput(
+            f"the release of {split} names no core, or nothing of it is here: `relaionet release core` makes one, of "
+            "two rebuilds or checks."
+        )
+    return found
 
 
 def limit_rows(rows: pl.DataFrame, limit: int) -> pl.DataFrame:

@@ -62,6 +62,7 @@ class EvaluateRecipe:
         prompt: text for generators that take one; {class} is the class name.
         base_seed: every sample's seed is a hash of this, the split's name and the sample's id.
         limit: requests at most, the first of every class in turn; 0 takes all.
+        core: score on the rows of the release's core alone (`relaionet release core`).
         batch_size: requests per call of a generator; does not change the images.
         device: torch device, or `auto`.
         devices: a process of its own on each, such as ["cuda:0", "cuda:1"]; none samples in this process.
@@ -86,6 +87,7 @@ class EvaluateRecipe:
     prompt: str = "a photo of a {class}"
     base_seed: int = 0
     limit: int = 0
+    core: bool = False
     batch_size: int = 64
     device: str = "auto"
     devices: tuple[str, ...] = ()

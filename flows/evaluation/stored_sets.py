@@ -83,6 +83,7 @@ class StoredEvaluation:
         limit: requests at most; 0 is all.
         sets: what was scored.
         release_digest: of the release the split was rebuilt from; empty where nothing says so.
+        core: scored on the release's core alone.
         ids: rows the evaluation is looked at on; None is all it scored.
     """
 
@@ -96,6 +97,7 @@ class StoredEvaluation:
     sets: tuple[StoredSet, ...]
     own_choices: Mapping[str, Any] | None = None
     release_digest: str = ""
+    core: bool = False
     ids: frozenset[str] | None = None
 
     @property
@@ -143,7 +145,7 @@ def write_sets(
     value = {
         "title": recipe.name, "split": os.path.relpath(recipe.split, root), "split_name": split_name,
         "split_digest": split_digest, "protocol": protocol.name, "limit": recipe.limit, "sets": kept,
-        "release_digest": _read_release_digest(recipe.split),
+        "release_digest": _read_release_digest(recipe.split), "core": recipe.core,
     }  # fmt: skip
     if protocol.name != recipe.protocol:  # of a file, which may be gone when the report is made
         value["protocol_choices"] = asdict(protocol)
@@ -179,6 +181,7 @@ def read_sets(root: Path) -> StoredEvaluation:
             root=root, title=value["title"], split=root / value["split"], split_name=value["split_name"],
             split_digest=value["split_digest"], protocol=value["protocol"], limit=int(value["limit"]), sets=sets,
             own_choices=value.get("protocol_choices"),
+            core=bool(value.get("core", False)),
             release_digest=str(value.get("release_digest") or _read_release_digest(root / value["split"])),
         )  # fmt: skip
     except (TypeError, KeyError, ValueError) as error:
