@@ -109,6 +109,62 @@ def release_push(ctx: click.Context, path: Path, repo_id: str, private: bool) ->
     push_release(path, repo_id, private=private)
 
 
+@release.command("withdraw")
+@click.argument("path", metavar="RELEASE", type=PLACE)
+@click.option("--url", "urls", multiple=True, help="An address; the row goes, however the address is spelled.")
+@click.option("--host", "hosts", multiple=True, help="A host, with all hosts below it.")
+@click.option("--sha256", "hashes", multiple=True, metavar="HEX", help="The image's bytes, 64 hex digits.")
+@click.option("--id", "ids", multiple=True, metavar="HEX", help="A row's candidate_id, 64 hex digits.")
+@click.option(
+    "--list", "listed", type=LocalPath(exists=True),
+    help="CSV (kind,value,why) or parquet file of further ones, or a release whose list holds here too.",
+)  # fmt: skip
+@click.option("--why", help="In words; stands in the rows that are left out.")
+@click.pass_context
+def release_withdraw(
+    ctx: click.Context, path: Path, urls: tuple[str, ...], hosts: tuple[str, ...], hashes: tuple[str, ...],
+    ids: tuple[str, ...], listed: Path | None, why: str | None,
+) -> None:  # fmt: skip
+    """Make the next version of RELEASE without what somebody asked to have taken out.
+
+    The list goes with every later version (withdrawn.parquet). `rebuild`, `export` and `adopt` obey it: such rows are
+    not asked for, their pictures leave the splits that hold them, and pictures on it are adopted no more.
+
+    \b
+    relaionet release withdraw releases/relaionet-v1 --host photos.example --why "asked by the owner"
+    relaionet rebuild releases/relaionet-v1 --out split        removes what split holds of it
+    """  # noqa: D301  (\b keeps click from wrapping the lines)
+    start(ctx)
+    from relaionet.flows.versions import Withdrawal, run_withdraw
+
+    wanted = [
+        Withdrawal(kind, values)
+        for kind, values in (("url", urls), ("host", hosts), ("image_sha256", hashes), ("candidate_id", ids))
+    ]
+    run_withdraw(path, wanted, why=why, listed=listed)
+
+
+@release.command("core")
+@click.argument("path", metavar="RELEASE", type=PLACE)
+@click.option(
+    "--from", "looked_at", type=FOLDER, multiple=True, required=True, metavar="DIR",
+    help="A split, or what `relaionet rebuild --check` wrote; two or more.",
+)  # fmt: skip
+@click.pass_context
+def release_core(ctx: click.Context, path: Path, looked_at: tuple[Path, ...]) -> None:
+    """Make the next version of RELEASE with its core: the rows alive at every one of several rebuilds or checks.
+
+    `relaionet evaluate --core` scores on these rows alone, which most rebuilds will have for longest.
+
+    \b
+    relaionet release core releases/relaionet-v1 --from split-in-may --from checks/august --from checks/november
+    """  # noqa: D301  (\b keeps click from wrapping the lines)
+    start(ctx)
+    from relaionet.flows.versions import run_core
+
+    run_core(path, looked_at)
+
+
 @click.command()
 @click.argument("source", type=PLACE)
 @click.option("--name", required=True, help="Name of the release: lower-case letters, digits, '.', '_' and '-'.")
