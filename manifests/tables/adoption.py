@@ -50,6 +50,7 @@ ADOPTED = Table(
         "broken": "bytes that are no picture that can be decoded within the limits",
         "skipped": "left out by the mapping file, or no picture by its name, hidden, or a link",
         "unlabelled": "the set says no class for it",
+        "withdrawn": "an older version of the release says it is to be left out",
     },
     key=("path",),
     later=("wnids", "could_be", "probabilities", "decided_by"),
