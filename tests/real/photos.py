@@ -6,8 +6,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from PIL import Image
 
 REAL = (Path(__file__).resolve().parents[3] / "shared" / "real").resolve()
 ENCODER = f"{REAL / 'encoder' / 'conse.py'}:ConseEncoder"
@@ -45,3 +48,19 @@ def serve_photos() -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def encode_again(file: Path, number: int) -> tuple[bytes, str]:
+    """A photo as a set of images keeps it: another quality, size or format; its bytes and their ending."""
+    with Image.open(file) as image:
+        shown = image.convert("RGB")
+    sizes = ((299, 299), (256, 256), (240, 240), (224, 224))
+    shown = shown.resize(sizes[number % len(sizes)], Image.Resampling.BICUBIC)
+    form, ending, options = (
+        ("JPEG", "jpg", {"quality": 70 + number % 25}),
+        ("PNG", "png", {}),
+        ("WEBP", "webp", {"quality": 80}),
+    )[number % 3]
+    data = BytesIO()
+    shown.save(data, form, **options)
+    return data.getvalue(), ending

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -15,29 +14,13 @@ from relaionet.flows.lookups.order import LookupOrder
 from relaionet.manifests.release.release import check_release
 from relaionet.pipeline.adoption.adopt import AdoptConfig
 from relaionet.pipeline.downloads.fetch import DownloadConfig
-from tests.real.photos import REAL, serve_photos
+from tests.real.photos import REAL, encode_again, serve_photos
 
 pytestmark = [
     pytest.mark.real,
     pytest.mark.slow,
     pytest.mark.skipif(not REAL.is_dir(), reason="needs the real material at ../shared/real"),
 ]
-
-
-def encode_again(file: Path, number: int) -> tuple[bytes, str]:
-    """A photo as a set of images keeps it: another quality, size or format; its bytes and their ending."""
-    with Image.open(file) as image:
-        shown = image.convert("RGB")
-    sizes = ((299, 299), (256, 256), (240, 240), (224, 224))
-    shown = shown.resize(sizes[number % len(sizes)], Image.Resampling.BICUBIC)
-    form, ending, options = (
-        ("JPEG", "jpg", {"quality": 70 + number % 25}),
-        ("PNG", "png", {}),
-        ("WEBP", "webp", {"quality": 80}),
-    )[number % 3]
-    data = BytesIO()
-    shown.save(data, form, **options)
-    return data.getvalue(), ending
 
 
 @pytest.fixture(scope="module")

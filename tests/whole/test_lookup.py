@@ -181,7 +181,7 @@ def test_killed_anywhere_it_ends_like_one_that_was_left_alone(
 ) -> None:
     out = folder / "killed"
     arguments = ("lookup", release, "--in", world.rows, "--out", out, "--releases", folder / "rk", "--proxy", proxy)
-    for marker in ("candidates", "addresses", "images", "downloads"):
+    for marker in ("candidates", "images"):
         with (folder / "killed.log").open("w") as log:
             process = subprocess.Popen(
                 command_line(*arguments), stdout=log, stderr=log, env=clean_environment(PREFECT_HOME=str(prefect_home)),
