@@ -111,7 +111,7 @@ def _join(
     found: Sequence[Estimate], rows: Sequence[np.ndarray], draws: Draws, side: Labelled, name: str
 ) -> _Part:  # fmt: skip
     """Influences of all pictures drawn on the mean over the draws, and what pairs are counted too much."""
-    drawn, place = np.unique(np.concatenate(rows), return_inverse=True)
+    drawn, place = _number(np.concatenate(rows))
     total = np.bincount(place, weights=np.concatenate([one.influence for one in found]))
     times = np.bincount(place)
     strata = [f"{name} {side.wnids[row]}" if draws.mix == "equal" else name for row in drawn.tolist()]
@@ -123,3 +123,12 @@ def _join(
     share = float(np.square(weight).sum()) / n
     excess = float(np.mean([one.excess for one in found])) * share**2
     return _Part(influence, tuple(strata), excess)
+
+
+def _number(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows, each once as they are first met, so that sums do not depend on their numbers; and which is where."""
+    found, first, place = np.unique(rows, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return found[order], rank[place]
