@@ -35,8 +35,7 @@ def run_export(
         push: repository `owner/name`.
         private: whether a repository that is made is private; None is private for images, public for a release.
         may_share: the user says he may share the images; needed to push them.
-        withdrawn: list of withdrawals; what is on it is removed from the split first. Those the split knows of count
-            without it.
+        withdrawn: list of withdrawals; what is on it is removed from the split first.
         reporter: where progress is shown.
 
     Returns:
@@ -65,8 +64,7 @@ def run_export(
         positions="kept" if push is None else "stripped",
     )  # fmt: skip
     if withdrawn is not None:
-        count = withdraw_from_split(source, read_withdrawals(withdrawn))
-        reporter.say(f"  {count:,} rows of {source} are withdrawn")
+        withdraw_from_split(source, read_withdrawals(withdrawn))
     info = write_export(source, config, out, reporter)
     if push is None or token is None:
         return None

@@ -38,14 +38,12 @@ def rebuild(
 ) -> dict[str, Any]:
     """Get the images of a release back, and say for each row: exact, same picture, changed or gone.
 
-    What is done is not done again: call it once more with the same folder and it goes on where it was stopped. A proxy
-    is taken from the environment (http_proxy): its address may hold a password, and what stands here is stored.
+    Called once more it goes on where it was stopped. A proxy is the environment's: what stands here is stored.
 
     Args:
         release: folder of a release or of releases, or `hf://datasets/owner/name[@revision]`.
         out: folder of the split.
-        policy: keep pictures that still show the same, or the manifest's bytes only; None leaves a split its policy,
-            and gives a new one `same_picture`.
+        policy: what is kept; None leaves a split its policy, and gives a new one `same_picture`.
         retry: ask again for rows that were gone: `passing` for those whose reason may pass, `all` for every one.
         verify: read every byte of the pictures that are there; damaged ones are fetched again.
         images: folder on this machine to take the images from instead of the web.
@@ -65,8 +63,7 @@ def rebuild(
         Corrupt: a file of the release is not what it was.
         Unavailable: the Hub or the proxy does not answer.
     """
-    work = handed(RebuildWork)
-    if work is not None:
+    if (work := handed(RebuildWork)) is not None:
         return fetch_rows(work)
     order = RebuildOrder(
         release=release, out=out, policy=policy, retry=retry, verify=verify, images=images, encoder=encoder,

@@ -10,7 +10,7 @@ import click
 from relaionet.flows.cli.options import FOLDER, DeclaredChoice, DeclaredOption, LocalPath, start
 
 if TYPE_CHECKING:
-    from relaionet.flows.rebuilding import RebuildWork
+    from relaionet.flows.rebuilding import RebuildOrder, RebuildWork
 
 
 def known_formats() -> list[str]:
@@ -108,10 +108,9 @@ def rebuild(
 ) -> None:
     """Get the images of a release back, and say for each row: exact, same picture, changed or gone.
 
-    RELEASE is the folder of a release, a folder of releases (the newest is taken), or a release on the Hugging Face
-    Hub: hf://datasets/owner/name, with @revision where it must be that very one. Run the same command again after
-    Ctrl-C, a crash or a lost network: it continues. Run it again when it is done: it looks whether every picture is
-    there, and fetches those that are not.
+    RELEASE is the folder of a release or of releases (the newest is taken), or hf://datasets/owner/name[@revision].
+    Run the same command again after Ctrl-C, a crash or a lost network: it continues. Run it again when it is done: it
+    fetches the pictures that are not there.
 
     \b
     relaionet rebuild releases/relaionet-v1 --out split
@@ -124,24 +123,26 @@ def rebuild(
     start(ctx)
     if format_out is not None and format is None:
         raise click.UsageError("--format-out is where --format writes to; say which format.")
-    if check is not None and (images or format or encoder or verify or policy):
-        raise click.UsageError("--check looks at the web alone and writes no split; leave the other options out.")
     from relaionet.flows.rebuilding import RebuildOrder, rebuild_release
     from relaionet.pipeline.downloads.archive import ArchiveConfig
     from relaionet.pipeline.downloads.fetch import DownloadConfig
 
-    download = DownloadConfig(proxy=proxy, threads=threads, timeout_s=timeout, robots_txt=robots_txt)
     order = RebuildOrder(
-        release=release, out=out, policy=policy, download=download, retry=retry, verify=verify, images=images,
-        encoder=encoder, format=format, format_out=format_out,
-        archive=ArchiveConfig(base=archive) if archive is not None else None, withdrawn=withdrawn,
+        release=release, out=out, policy=policy, retry=retry, verify=verify, images=images,
+        download=DownloadConfig(proxy=proxy, threads=threads, timeout_s=timeout, robots_txt=robots_txt),
+        encoder=encoder, format=format, format_out=format_out, withdrawn=withdrawn,
+        archive=ArchiveConfig(base=archive) if archive is not None else None,
     )  # fmt: skip
-    if check is not None:
-        from relaionet.flows.checking import CheckConfig, run_check
+    rebuild_release(order, fetch_in_flow) if check is None else check_sample(order, check, seed)
 
-        run_check(order, CheckConfig(count=check, seed=seed))
-        return
-    rebuild_release(order, fetch_in_flow)
+
+def check_sample(order: RebuildOrder, count: int, seed: int) -> None:
+    """Say how much of a release is alive, from a sample."""
+    if order.images or order.format or order.encoder or order.verify or order.policy:
+        raise click.UsageError("--check looks at the web alone and writes no split; leave the other options out.")
+    from relaionet.flows.checking import CheckConfig, run_check
+
+    run_check(order, CheckConfig(count=count, seed=seed))
 
 
 def fetch_in_flow(work: RebuildWork) -> dict[str, Any]:

@@ -24,12 +24,14 @@ FACE = "relaionet"
 # what lies in each room, from the ground up: nothing imports what stands behind it
 ORDER = {
     "manifests": "escape urls errors containers places replacing files labels class_groups tables store release",
-    "pipeline": "addresses arrays tensors hub factories machine child_process settings declared sources images "
-    "embeddings captions candidates retrieval neighbours downloads proposals detectors screens exports splits lookup adoption miniature",
+    "pipeline": "addresses arrays tensors hub hub_listing factories machine child_process settings declared sources "
+    "images embeddings captions candidates retrieval neighbours downloads proposals detectors screens exports splits "
+    "lookup adoption miniature",
     "annotations": "tasks label_studio agreement simulated_reviewers",
     "evaluators": "set_labels lazy_rows protocols metrics features generators sampling scoring miniature comparison",
-    "flows": "runs curation reviewing pages evaluation comparison tracing terminal "
-    "adoption adopt embed export search curate review rebuilding rebuild lookups lookup evaluate compare demo cli",
+    "flows": "runs versions curation reviewing pages evaluation comparison tracing terminal "
+    "adoption adopt embed export search curate review rebuilding checking rebuild lookups lookup evaluate compare demo "
+    "cli",
 }
 FILE_LINES, FUNCTION_LINES, FOLDER_FILES = 300, 50, 14
 OWNERS = {
@@ -42,7 +44,7 @@ OWNERS = {
     "clip_retrieval": (),  # pins what does not fit: spoken to over HTTP only
     "sentence_transformers": ("pipeline/captions/sentence_encoder.py",),
     "open_clip": ("pipeline/embeddings/", "pipeline/miniature/training/encoder.py"),
-    "huggingface_hub": ("pipeline/hub.py", "pipeline/sources/servers.py"),
+    "huggingface_hub": ("pipeline/hub.py", "pipeline/hub_listing.py", "pipeline/sources/servers.py"),
     "datasets": ("pipeline/adoption/", "pipeline/sources/", "pipeline/splits/", "relaionet/"),
     "tensorstore": ("evaluators/generators/flow_maps/flax_checkpoints.py",),
     "msgpack": ("evaluators/generators/flow_maps/flax_checkpoints.py",),
