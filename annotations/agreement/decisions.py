@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -136,12 +136,7 @@ def read_decisions(
         for one, number, wnid in shape_table(tasks, TASKS).select("candidate_id", "round", "proposed_wnid").iter_rows()
     }
     # with the task, as a server that was made anew counts its answers from 1 again
-    last = {
-        (row["annotation_id"], row["candidate_id"], row["round"]): (
-            (row["choice"], row["other_wnid"], row["wnids"]), row["at"]
-        )
-        for row in shape_table(known, DECISIONS).sort("at").iter_rows(named=True)
-    }  # fmt: skip
+    last = {tuple(key): (tuple(said), at) for key, said, at in _spell_known(known)}
     new = []
     for answer in raw:
         key = (answer["candidate_id"], answer["round"])
@@ -165,6 +160,13 @@ def read_decisions(
         )  # fmt: skip
     added = pl.DataFrame(new, schema=dict(DECISIONS.schema)).sort("at", "annotation_id")
     return pl.concat([shape_table(known, DECISIONS), shape_table(added, DECISIONS)])
+
+
+def _spell_known(known: pl.DataFrame) -> Iterator[tuple[list[Any], list[Any], datetime]]:
+    """(annotation_id, candidate_id, round), (choice, other_wnid, wnids) and time of each answer, the oldest first."""
+    columns = ("annotation_id", "candidate_id", "round", "choice", "other_wnid", "wnids", "at")
+    for *about, at in shape_table(known, DECISIONS).sort("at").select(columns).iter_rows():
+        yield about[:3], about[3:], at
 
 
 def latest_decisions(decisions: pl.DataFrame) -> pl.DataFrame:

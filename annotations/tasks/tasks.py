@@ -107,17 +107,7 @@ def make_tasks(
         BadInput: a column is missing, an id is malformed or stands twice, a wnid is unknown, or no answer is wanted.
     """
     config = config or TasksConfig()
-    _check_rows(rows, ("candidate_id", "wnid", "top_wnids", "path", "caption"), "rows to review")
-    wanted = pl.col("answers_wanted_count") if "answers_wanted_count" in rows.columns else pl.lit(None, pl.Int32)
-    remark = pl.col("remark") if "remark" in rows.columns else pl.lit(None, pl.String).alias("remark")
-    made = rows.select(
-        "candidate_id", pl.col("wnid").alias("proposed_wnid"), pl.col("top_wnids").alias("runner_up_wnids"),
-        pl.lit(False).alias("is_control"), pl.lit(None, pl.String).alias("control_wnid"),
-        pl.col("path").alias("image_path"), "caption", wanted.fill_null(overlap).alias("answers_wanted_count"), remark,
-    )  # fmt: skip
-    if (made["answers_wanted_count"] < 1).any():
-        raise BadInput("rows to review: answers_wanted_count must be at least 1; leave out rows nobody is to look at.")
-    entries = made.to_dicts()
+    entries = _list_rows(rows, overlap)
     if controls is not None and controls.height:
         _check_rows(controls, ("candidate_id", "wnid", "path"), "controls")
         entries += _make_controls(entries, controls, round_number, overlap, config)
@@ -134,6 +124,21 @@ def make_tasks(
         schema=dict(TASKS.schema),
     )
     return shape_table(tasks, TASKS)
+
+
+def _list_rows(rows: pl.DataFrame, overlap: int) -> list[dict[str, Any]]:
+    """Rows to review as task entries, not placed yet."""
+    _check_rows(rows, ("candidate_id", "wnid", "top_wnids", "path", "caption"), "rows to review")
+    wanted = pl.col("answers_wanted_count") if "answers_wanted_count" in rows.columns else pl.lit(None, pl.Int32)
+    remark = pl.col("remark") if "remark" in rows.columns else pl.lit(None, pl.String).alias("remark")
+    made = rows.select(
+        "candidate_id", pl.col("wnid").alias("proposed_wnid"), pl.col("top_wnids").alias("runner_up_wnids"),
+        pl.lit(False).alias("is_control"), pl.lit(None, pl.String).alias("control_wnid"),
+        pl.col("path").alias("image_path"), "caption", wanted.fill_null(overlap).alias("answers_wanted_count"), remark,
+    )  # fmt: skip
+    if (made["answers_wanted_count"] < 1).any():
+        raise BadInput("rows to review: answers_wanted_count must be at least 1; leave out rows nobody is to look at.")
+    return made.to_dicts()
 
 
 def _place_entries(

@@ -127,14 +127,12 @@ def extract_set(
     texts = [prompts[wnid] for wnid in wnids] if models.raters else []
     ratings = {name: rate_images(images, ids, texts, rater, out, progress) for name, rater in models.raters.items()}
     shown = _read_shown(rows)
-    digest = digest_of(
-        fd.digest, classified.digest, wnids, models.made_with, protocol, _names(models),
-        *([shown] if shown is not None else []),
-    )  # fmt: skip
+    several = [shown] if shown is not None else []
     return FeatureSet(
         protocol=protocol, ids=ids, wnids=wnids, features=fd.arrays["features"], logits=classified.arrays["logits"],
         classes=_class_order(models), cosines=cosines, extras=further, extra_names=tuple(_names(models)),
-        digest=digest, ratings=ratings, made_with=models.made_with, places=_name_places(models), shown=shown,
+        digest=digest_of(fd.digest, classified.digest, wnids, models.made_with, protocol, _names(models), *several),
+        ratings=ratings, made_with=models.made_with, places=_name_places(models), shown=shown,
         notes=_note_several(shown),
     )  # fmt: skip
 
