@@ -1,4 +1,4 @@
-"""The flow `adopt`: an image set on this disk becomes a release; a stopped run continues where it was."""
+"""The flow `adopt`: an image set becomes a release; a stopped run continues where it was."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import polars as pl
 
 from relaionet.flows.adoption.doubles import look_at_doubles
 from relaionet.flows.adoption.report import make_notes, say_adopted, say_mapping, write_release
+from relaionet.flows.adoption.rows import read_row_set
+from relaionet.flows.adoption.sources import open_source
 from relaionet.flows.runs.folder_lock import hold_folder
 from relaionet.flows.runs.reporter import Reporter
+from relaionet.flows.versions import take_out_adopted
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.places import local_path
+from relaionet.manifests.release.withdrawals import carried_withdrawals
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables.adoption import ADOPTED, PICTURES
 from relaionet.manifests.tables.schema import check_table
@@ -24,7 +28,7 @@ from relaionet.pipeline.images.files import Place, read_pictures
 
 
 def run_adopt(
-    source: Path,
+    source: str | Path,
     out: Path,
     config: AdoptConfig,
     about: Mapping[str, str] | None = None,
@@ -33,7 +37,7 @@ def run_adopt(
     """Make a release of an image set.
 
     Args:
-        source: folder of the set; only read.
+        source: folder of the set, which is only read, or its address on the Hub, `hf://datasets/owner/name[@revision]`.
         out: folder of releases. What was read is kept in `<out>/.adopt-<name>`, so that another mapping file or a
             stopped run reads nothing twice.
         config: how.
@@ -44,24 +48,46 @@ def run_adopt(
         Folder of the release. What became of every file is in `<release>.adopted.parquet` beside it.
 
     Raises:
-        BadInput: folders whose class nobody knows (a mapping file to fill in is written), or nothing to adopt.
+        BadInput: folders whose class nobody knows (a mapping file to fill in is written), nothing to adopt, or a set of
+            the Hub that is not there or not for you.
+        Unavailable: the Hub does not answer; what was read stays.
     """
     reporter, out = reporter or Reporter(), local_path(out, "out")
-    adoption = plan_adoption(source, config)
-    reporter.headline(f"Adopt {adoption.source} as {config.name}")
+    work = out / f".adopt-{config.name}"
+    opened = open_source(source, config, work, reporter)
+    planned = None
+    if isinstance(opened.place, Path):
+        planned = plan_adoption(opened.place, opened.config)
+        say_plan(planned, out, config, reporter)
+    with hold_folder(work):
+        store = Store(work)
+        if planned is None:
+            pictures, adoption = read_row_set(store, opened.rows, opened.config, reporter)
+            say_plan(adoption, out, config, reporter)
+        else:
+            pictures, adoption = read_set(store, planned, config, reporter), planned
+        looked = look_at_doubles(store, pictures, adoption, config, reporter)
+        labelled = take_out_adopted(
+            label_pictures(pictures, adoption, looked.choices), carried_withdrawals(out, config.name)
+        )
+        adopted = check_table(labelled, ADOPTED)
+        say_adopted(reporter, adopted)
+        notes = make_notes(adoption, about or {}, {**opened.notes, **(looked.about or {})})
+        path = write_release(pictures, adopted, adoption, out, config, notes, reporter)
+    reporter.say(f"Images:  {opened.tell_rebuild(path, adoption.source)}")
+    return path
+
+
+def say_plan(adoption: Adoption, out: Path, config: AdoptConfig, reporter: Reporter) -> None:
+    """Say how a set says its classes; where that of a group is not known, write a mapping file to fill in and stop.
+
+    Raises:
+        BadInput: there is such a group.
+    """
+    reporter.headline(f"Adopt {adoption.shown} as {config.name}")
     reporter.say(f"  layout      {adoption.layout.words}")
     say_mapping(reporter, adoption)
     refuse_unclear(adoption, out, config)
-    with hold_folder(out / f".adopt-{config.name}"):
-        store = Store(out / f".adopt-{config.name}")
-        pictures = read_set(store, adoption, config, reporter)
-        looked = look_at_doubles(store, pictures, adoption, config, reporter)
-        adopted = check_table(label_pictures(pictures, adoption, looked.choices), ADOPTED)
-        say_adopted(reporter, adopted)
-        notes = make_notes(adoption, about or {}, looked.about)
-        path = write_release(pictures, adopted, adoption, out, config, notes, reporter)
-    reporter.say(f"Images:  relaionet rebuild {path} --images {adoption.source} --out DIR")
-    return path
 
 
 def refuse_unclear(adoption: Adoption, out: Path, config: AdoptConfig) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import polars as pl
 
 from relaionet.flows.runs.reporter import Reporter
+from relaionet.flows.versions import make_version
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.release.beside import tell_evidence
-from relaionet.manifests.release.release import make_release
 from relaionet.manifests.release.sentences import plain_text
 from relaionet.manifests.store import csv_bytes, write_parquet
 from relaionet.manifests.tables.schema import count_statuses
@@ -45,13 +45,13 @@ def write_release(
     """
     manifest = make_adopted_manifest(pictures, adopted)
     if manifest.is_empty():
-        raise BadInput(f"{adoption.source}: no picture of it can be adopted; the lines above say why.")
+        raise BadInput(f"{adoption.shown}: no picture of it can be adopted; the lines above say why.")
     doubles = adopted.filter(pl.col("could_be").is_not_null())
     told = doubles.filter(pl.col("candidate_id").is_not_null()).select(
         "candidate_id", "could_be", "probabilities", "decided_by"
     )
     evidence = tell_evidence(STEP, told) if not told.is_empty() else None
-    path = make_release(manifest, out, name=config.name, notes=notes, evidence=evidence)
+    path = make_version(manifest, out, name=config.name, notes=notes, evidence=evidence)
     report = path.with_name(f"{path.name}.adopted.parquet")
     write_parquet(report, adopted)
     reporter.say(f"\nRelease: {path}", f"Every file: {report}")
@@ -82,13 +82,12 @@ def make_notes(
     Args:
         adoption: what was to be adopted.
         about: `licence`, `cite` and `homepage` of the set.
-        chosen: what looked at pictures that could be either, and how.
+        chosen: of which repository it is, and what looked at pictures that could be either, and how.
     """
     adopted: dict[str, object] = {"kind": adoption.layout.kind, "layout": adoption.layout.words}
     if adoption.mapping:
         adopted["mapping"] = adoption.mapping
-    if chosen is not None:
-        adopted |= chosen
+    adopted |= chosen or {}
     return {"adopted": adopted} | {key: plain_text(value) for key, value in about.items()}
 
 

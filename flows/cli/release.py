@@ -166,15 +166,22 @@ def release_core(ctx: click.Context, path: Path, looked_at: tuple[Path, ...]) ->
 
 
 @click.command()
-@click.argument("source", type=PLACE)
+@click.argument("source")
 @click.option("--name", required=True, help="Name of the release: lower-case letters, digits, '.', '_' and '-'.")
 @click.option("--out", type=FOLDER, default=Path("releases"), show_default=True, help="Folder of releases.")
 @click.option(
-    "--kind", type=click.Choice(["auto", "published", "names", "wnids", "numbers", "ilsvrc", "parquet"]),
+    "--kind", type=click.Choice(["auto", "published", "names", "wnids", "numbers", "ilsvrc", "parquet", "rows"]),
     default="auto", show_default=True,
     help="How the images say their class: the published reLAIONet; folders by class name, by wnid, by class number; "
-    "ILSVRC's validation files with the devkit; parquet with a label column. `auto` looks, says what it found, and "
-    "takes only what fits whole.",
+    "ILSVRC's validation files with the devkit; parquet with a label column; rows of anything `datasets` reads. `auto` "
+    "looks, says what it found, and takes only what fits whole.",
+)  # fmt: skip
+@click.option("--config", "configuration", help="Configuration of a dataset, where it has several.")
+@click.option("--split", help="Split of a dataset, or part of the name of an archive, where it has several.")
+@click.option("--label", help="Column of a dataset's labels: numbers, names, wnids, or lists.  [default: looked for]")
+@click.option(
+    "--real", type=LocalPath(dir_okay=False),
+    help="ReaL's real.json: ImageNet's validation pictures get its labels, several where they show several.",
 )  # fmt: skip
 @click.option(
     "--mapping", type=LocalPath(dir_okay=False),
@@ -198,7 +205,8 @@ def release_core(ctx: click.Context, path: Path, looked_at: tuple[Path, ...]) ->
 @click.option("--homepage", help="Where the set comes from; goes onto the card.")
 @click.pass_context
 def adopt(
-    ctx: click.Context, source: Path, name: str, out: Path, kind: Any, mapping: Path | None, devkit: Path | None,
+    ctx: click.Context, source: str, name: str, out: Path, kind: Any, mapping: Path | None, devkit: Path | None,
+    configuration: str | None, split: str | None, label: str | None, real: Path | None,
     names: Any, encoder: str | None, device: str, licence: str | None, cite: str | None, homepage: str | None,
 ) -> None:  # fmt: skip
     """Turn an image set on this disk into a release: every picture hashed, labelled by wnid, and never copied.
@@ -222,6 +230,7 @@ def adopt(
 
     about = {key: value for key, value in (("licence", licence), ("cite", cite), ("homepage", homepage)) if value}
     config = AdoptConfig(
-        name=name, kind=kind, mapping=mapping, devkit=devkit, names=names, encoder=encoder, device=device
-    )
+        name=name, kind=kind, mapping=mapping, devkit=devkit, names=names, encoder=encoder, device=device,
+        config=configuration, split=split, label=label, real=real,
+    )  # fmt: skip
     run_adopt(source, out, config, about)

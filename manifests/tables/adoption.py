@@ -68,3 +68,16 @@ CHOICES = Table(
     ),
     key=("path",),
 )
+
+ROW_LABELS = Table(
+    name="row_labels",
+    columns=columns(
+        """
+    path                str   key: as in PICTURES
+    name                str   of the picture itself, as the set gives it; empty where it has none
+    labels              strs  what the column of labels says, numbers as text
+    words               strs  what the column of texts beside it says
+    """
+    ),
+    key=("path",),
+)

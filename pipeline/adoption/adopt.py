@@ -23,6 +23,7 @@ from relaionet.pipeline.adoption.layout import Kind, Layout
 from relaionet.pipeline.adoption.layouts import find_layout
 from relaionet.pipeline.adoption.mapping import SKIP, apply_mapping, read_mapping
 from relaionet.pipeline.adoption.published import Names, find_root
+from relaionet.pipeline.adoption.relabel import name_real, relabel
 from relaionet.pipeline.images.files import PictureLimits, Place, list_pictures
 
 VERSION = "1"
@@ -43,6 +44,10 @@ class AdoptConfig:
             to the mapping that ships with the project.
         device: the encoder's.
         sure: probability from which the encoder decides, 0.5 to 1.
+        config: configuration of a dataset that `datasets` reads; None where it has one alone.
+        split: of it, or part of the name of the archive that is meant; None where there is one alone.
+        label: column of its label; None looks for it.
+        real: ReaL's `real.json`, whose labels ImageNet's validation pictures get in place of their own.
         limits: how much of one file is looked at.
         rows_per_shard: pictures read between two points a stopped run continues from.
     """
@@ -55,6 +60,10 @@ class AdoptConfig:
     encoder: str | None = None
     device: str = "auto"
     sure: float = 0.95
+    config: str | None = None
+    split: str | None = None
+    label: str | None = None
+    real: Path | None = None
     limits: PictureLimits = field(default_factory=PictureLimits)
     rows_per_shard: int = 500
 
@@ -73,6 +82,7 @@ class Adoption:
 
     Attributes:
         source: folder of the set.
+        shown: its place in words.
         layout: how it says its classes.
         places: files that may be pictures, in order.
         others: paths that by their name are none.
@@ -84,6 +94,7 @@ class Adoption:
     """
 
     source: Path
+    shown: str
     layout: Layout
     places: tuple[Place, ...]
     others: tuple[str, ...]
@@ -111,13 +122,20 @@ def plan_adoption(source: Path, config: AdoptConfig) -> Adoption:
             f"{source}: {len(odd)} paths cannot stand in a manifest (longer than {MAX_PATH_CHARS} characters, or with "
             f"`\\` or `C:`), first {min(odd)[:80]}; rename them."
         )
+    if config.real is not None:
+        layout = relabel(layout, {path: path for path in fit}, name_real(config.real))
     if odd:
         layout = replace(layout, left={**layout.left, **dict.fromkeys(odd, "its path cannot stand in a manifest")})
     return join_mapping(source, layout, places, others, config.mapping)
 
 
 def join_mapping(
-    source: Path, layout: Layout, places: Sequence[Place], others: Sequence[str], file: Path | None
+    source: Path,
+    layout: Layout,
+    places: Sequence[Place],
+    others: Sequence[str],
+    file: Path | None,
+    shown: str | None = None,
 ) -> Adoption:
     """What is adopted of a set, once the mapping file has said its part.
 
@@ -127,6 +145,7 @@ def join_mapping(
         places: of its pictures.
         others: paths that are none.
         file: the mapping file; None where there is none.
+        shown: its place in words; None is the folder.
 
     Raises:
         BadInput: the mapping file is not what it should be.
@@ -135,7 +154,8 @@ def join_mapping(
     found = apply_mapping(layout.found, mapping, file)
     unclear = [what for what in found.values() if isinstance(what, Unclear)]
     return Adoption(
-        source=source, layout=layout, places=tuple(places), others=tuple(others), mapping=mapping,
+        source=source, shown=shown or str(source), layout=layout, mapping=mapping,
+        places=tuple(places), others=tuple(others),
         classes={group: wnid for group, wnid in found.items() if isinstance(wnid, str)},
         unclear=() if layout.is_whole else tuple(unclear),
         unknown={what.folder: f"its folder {what}" for what in unclear} if layout.is_whole else {},
@@ -148,9 +168,10 @@ def explain_unclear(adoption: Adoption) -> str:
     several = [one for one in adoption.unclear if one.fits]
     lines = [f"  {show_text(str(one))}" for one in (*several, *(one for one in adoption.unclear if not one.fits))]
     rest = len(lines) - UNCLEAR_SHOWN
+    named = "labels" if adoption.layout.kind in ("rows", "parquet") else "folders"
     shown = lines[:UNCLEAR_SHOWN] + ([f"  … and {rest} more"] if rest > 0 else [])
     return (
-        f"{adoption.source}: {len(lines)} of {len(adoption.layout.found):,} folders fit two classes or none:\n"
+        f"{adoption.shown}: {len(lines)} of {len(adoption.layout.found):,} {named} fit two classes or none:\n"
         + "\n".join(shown)
     )
 
@@ -195,16 +216,17 @@ def label_pictures(pictures: pl.DataFrame, adoption: Adoption, choices: pl.DataF
 
 def _tell_classes(adoption: Adoption) -> pl.DataFrame:
     """What the set says of each picture: path, folder, class, wnids, could_be, left and unknown (both in words)."""
-    layout = adoption.layout
-    named = dict.fromkeys([*layout.groups, *layout.left])
-    rows = [
-        (
-            path, group := layout.groups.get(path), adoption.classes.get(group) if group is not None else None,
-            layout.several.get(path), adoption.could_be.get(group) if group is not None else None,
-            layout.left.get(path), adoption.unknown.get(group) if group is not None else None,
-        )
-        for path in named
-    ]  # fmt: skip
+    layout, rows = adoption.layout, []
+    for path in dict.fromkeys([*layout.groups, *layout.left]):
+        group = layout.groups.get(path, "")
+        found = [adoption.classes.get(one) for one in layout.several.get(path, (group,))]
+        # of several labels the first that is a class is the picture's own; others may be left out
+        wnid = next((one for one in found if one not in (None, SKIP)), found[0])
+        wnids = sorted({one for one in found if one is not None and one != SKIP})
+        rows.append((
+            path, layout.groups.get(path), wnid, wnids if len(wnids) > 1 else None, adoption.could_be.get(group),
+            layout.left.get(path), adoption.unknown.get(group),
+        ))  # fmt: skip
     text, texts = pl.String(), pl.List(pl.String())
     schema: dict[str, pl.DataType] = {
         "path": text, "folder": text, "class": text, "wnids": texts, "could_be": texts, "left": text, "unknown": text,

@@ -24,18 +24,21 @@ class Unclear:
         folder: its name.
         fits: classes its name fits; none or several.
         near: where it fits none, classes with the nearest names.
+        name: what the set calls it, where `folder` is a number.
     """
 
     folder: str
     fits: tuple[Label, ...]
     near: tuple[Label, ...] = ()
+    name: str | None = None
 
     def __str__(self) -> str:
         fits = " or ".join(show_label(label) for label in self.fits)
         near = ", ".join(f"{label.name} ({label.wnid})" for label in self.near)
+        shown = f"'{self.folder}'" + (f" ({self.name})" if self.name else "")
         if self.fits:
-            return f"'{self.folder}' fits {len(self.fits)} classes: {fits}"
-        return f"'{self.folder}' fits no class" + (f"; nearest: {near}" if near else "")
+            return f"{shown} fits {len(self.fits)} classes: {fits}"
+        return f"{shown} fits no class" + (f"; nearest: {near}" if near else "")
 
 
 def show_label(label: Label) -> str:

@@ -25,7 +25,7 @@ class Layout:
         could_be: group -> every class it may mean, where that is more than one; `found` has the one that is taken where
             nothing decides by looking.
         left: path of a picture -> why it is left out, whatever its group.
-        several: path of a picture -> every class it shows, where the set names more than one.
+        several: path of a picture -> every group it is in, the first its own, where there is more than one.
         is_whole: a group whose class nobody knows stops nothing: its pictures are rows with a reason.
     """
 

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Literal
 
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.labels import labels_by_wnid, read_labels
+from relaionet.manifests.labels import read_labels
 from relaionet.pipeline.adoption.class_names import Unclear, find_by_name, find_by_wnid, find_classes
 from relaionet.pipeline.adoption.imagenet_devkit import find_devkit, read_validation_labels
 from relaionet.pipeline.adoption.layout import Kind, Layout
 from relaionet.pipeline.adoption.published import Names, is_published, lay_out_published
+from relaionet.pipeline.adoption.rows.labels import name_numbers
 from relaionet.pipeline.images.parquet import in_parquet, read_parquet_labels
 
 WNID = re.compile(r"n\d{8}")
@@ -165,35 +166,11 @@ def _parquet_layout(source: Path, paths: Sequence[str]) -> Layout:
             raise BadInput(f"{source / file}: its labels are named otherwise than those of {files[0]}.")
         names = told
         groups |= {f"{file}/{row}": str(label) for row, label in enumerate(labels) if label is not None and label >= 0}
-    found = _name_labels(names, sorted(set(groups.values()), key=int), source)
-    how = "class indices, as their names say" if names and _in_order(names) else "named classes"
-    words = f"{len(files):,} parquet files, labels {how}"
-    return Layout(kind="parquet", words=words, groups=groups, found=found)
-
-
-def _name_labels(names: list[str] | None, groups: list[str], source: Path) -> dict[str, str | Unclear]:
     if names is None:
         raise BadInput(
             f"{source}: the parquet files do not say what their label numbers are called (features of `datasets`), so "
             "0 to 999 may be in any order; write them with their features, or adopt folders."
         )
-    beyond = [group for group in groups if int(group) >= len(names)]
-    if beyond:
-        raise BadInput(f"{source}: label {beyond[0]} has no name; {len(names)} are named.")
-    if _in_order(names):
-        return {group: read_labels()[int(group)].wnid for group in groups}
-    return {group: _find_named(names[int(group)], group) for group in groups}
-
-
-def _find_named(name: str, group: str) -> str | Unclear:
-    found = name if name in labels_by_wnid() else find_by_name(name)
-    return found if isinstance(found, str) else Unclear(folder=f"{group}", fits=found.fits, near=found.near)
-
-
-def _in_order(names: list[str]) -> bool:
-    """True where the names are those of the 1000 classes in order, so that a name two classes share is clear."""
-    labels = read_labels()
-    return len(names) == len(labels) and all(
-        name == label.wnid or label in find_classes(name) or label in find_classes(name.split(",")[0])
-        for name, label in zip(names, labels, strict=True)
-    )
+    found, how = name_numbers(names, sorted(set(groups.values()), key=int), str(source))
+    words = f"{len(files):,} parquet files, labels {how}"
+    return Layout(kind="parquet", words=words, groups=groups, found=found)

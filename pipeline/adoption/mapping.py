@@ -126,7 +126,8 @@ def write_template(folder: Path, name: str, unclear: Iterable[Unclear], known: M
         about = one.fits or one.near
         words = "fits " + " | ".join(map(show_label, about)) if one.fits else "fits no class"
         near = "; nearest: " + " | ".join(map(show_label, about)) if one.near and not one.fits else ""
-        lines += [_comment(f"# {one.folder}: {words}{near}"), f"{_cell(one.folder)},"]
+        called = f" ({one.name})" if one.name else ""
+        lines += [_comment(f"# {one.folder}{called}: {words}{near}"), f"{_cell(one.folder)},"]
     number = 1
     path = folder / f"{name}-mapping.csv"
     while path.exists():

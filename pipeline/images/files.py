@@ -148,18 +148,35 @@ def read_pictures(
 def _measure(
     folder: Path, path: str, limits: PictureLimits, inside: Mapping[str, bytes | None], version: int
 ) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(PICTURES.columns) | {"path": path, "status": "broken"}
     try:
         data = inside[path] if path in inside else read_file(folder / path, limits.max_bytes)
         if data is None or len(data) > limits.max_bytes:
             raise BrokenImage("no bytes in its row" if data is None else f"longer than {limits.max_bytes:,} bytes")
     except BrokenImage as error:
-        return row | {"reason": str(error)}
+        return broken_row(path, str(error))
     except OSError as error:
-        return row | {"reason": f"cannot be read: {error.strerror}"}
+        return broken_row(path, f"cannot be read: {error.strerror}")
+    return measure_bytes(path, data, limits.max_pixels, version)
+
+
+def broken_row(path: str, reason: str) -> dict[str, Any]:
+    """A row of PICTURES of what is no picture."""
+    return dict.fromkeys(PICTURES.columns) | {"path": path, "status": "broken", "reason": reason}
+
+
+def measure_bytes(path: str, data: bytes, max_pixels: int, version: int = FINGERPRINT_VERSION) -> dict[str, Any]:
+    """A row of PICTURES of some bytes.
+
+    Args:
+        path: the row's key.
+        data: from anywhere.
+        max_pixels: largest picture decoded.
+        version: of the fingerprints.
+    """
+    row: dict[str, Any] = dict.fromkeys(PICTURES.columns) | {"path": path, "status": "broken"}
     row |= {"bytes_count": len(data), "image_sha256": hashlib.sha256(data).hexdigest()}
     try:
-        found = take_fingerprints(data, limits.max_pixels, version)
+        found = take_fingerprints(data, max_pixels, version)
     except BrokenImage as error:
         return row | {"reason": str(error)}
     facts = {name: getattr(found.facts, name) for name in ("format", "width_px", "height_px")}
