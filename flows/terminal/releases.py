@@ -12,6 +12,7 @@ from relaionet.flows.runs.console import echo, echo_json
 from relaionet.manifests.errors import BadInput, ReLAIONetError
 from relaionet.manifests.escape import show_text
 from relaionet.manifests.labels import labels_by_wnid
+from relaionet.manifests.release.beside import EVIDENCE_FILE, WITHDRAWN_FILE
 from relaionet.manifests.release.card import warning_lines
 from relaionet.manifests.release.decisions import DECISIONS_FILE
 from relaionet.manifests.release.diff import CHANGES, ReleaseDiff, diff_releases
@@ -69,7 +70,10 @@ def show_release(path: Path, *, as_json: bool = False) -> None:
         "decisions": f"{release.decisions.height:,} answers ({DECISIONS_FILE})"
         if release.decisions is not None
         else "",
+        "evidence": _count(release.evidence, "facts about {rows:,} rows", EVIDENCE_FILE),
+        "withdrawn": _count(release.withdrawn, "withdrawals", WITHDRAWN_FILE),
         "adopted": _plain(info.notes.get("adopted")),
+        "lookup": _plain(info.notes.get("lookup")),
         "agreement": _plain(info.notes.get("agreement")),
         "images": f"relaionet rebuild {release.path} --out DIR" + _where(rows),
         "cite": cite_release(asdict(info)),
@@ -82,8 +86,15 @@ def show_release(path: Path, *, as_json: bool = False) -> None:
     echo(f"  {'more':<10} {release.path / CARD_FILE}")
 
 
+def _count(table: pl.DataFrame | None, words: str, file: str) -> str:
+    if table is None:
+        return ""
+    rows_count = table["candidate_id"].n_unique() if "candidate_id" in table.columns else 0
+    return f"{table.height:,} {words.format(rows=rows_count)} ({file})"
+
+
 def _where(rows: pl.DataFrame) -> str:
-    return " --images FOLDER" if rows.height and rows["path"].null_count() < rows.height else ""
+    return " --images FOLDER" if rows["url"].null_count() else ""
 
 
 def _votes(rows: pl.DataFrame) -> str:

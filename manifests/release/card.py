@@ -136,8 +136,9 @@ def write_card(path: Path, about: Mapping[str, Any], rows: pl.DataFrame, decisio
     """
     notes = about["notes"]
     mean = rows["votes_count"].mean()
-    paths_count = rows.height - rows["path"].null_count()
-    how = "by hash" if paths_count else "by URL, with labels settled by review"
+    lacking = rows["url"].null_count()  # rows nobody knows an address of
+    addressed = "by URL" if not lacking else "by hash" if lacking == rows.height else "by URL where one is known"
+    how = addressed if notes.get("adopted") else f"{addressed}, with labels settled by review"
     text = f"""{_front_matter(about)}
 # {escape_markdown(title_of(about))}
 
@@ -152,7 +153,7 @@ Made {about["created"]}; digest `{about["digest"]}`.
 {tell_decisions(decisions_count)}{tell_screens(notes)}
 {tell_comparisons(notes)}## How to get the images
 
-{tell_rebuild(about, has_urls=paths_count < rows.height or not rows.height, has_paths=paths_count > 0)}
+{tell_rebuild(about, has_urls=lacking < rows.height or not rows.height, has_paths=lacking > 0)}
 
 ## How to cite it
 

@@ -41,7 +41,8 @@ def tell_origin(about: Mapping[str, Any], mean_votes: float | None) -> str:
     """
     adopted = about["notes"].get("adopted")
     if isinstance(adopted, Mapping):
-        return _tell_adopted(adopted, plain_text(about["notes"].get("homepage")))
+        homepage = plain_text(about["notes"].get("homepage"))
+        return _tell_adopted(adopted, homepage) + _tell_lookup(about["notes"].get("lookup"))
     votes = f" ({mean_votes:.1f} answers per image on average)" if mean_votes is not None else ""
     return f"""## What it is
 
@@ -72,6 +73,17 @@ The labels are the set's own, written as wnid and ImageNet class index. Nobody w
 are empty."""
 
 
+def _tell_lookup(lookup: Any) -> str:
+    """A paragraph about where the addresses are from; "" where none was looked for."""
+    sought, found = (lookup.get(name) if isinstance(lookup, Mapping) else None for name in ("sought", "found"))
+    if not isinstance(sought, int) or not isinstance(found, int):
+        return ""
+    return f"""
+
+The addresses were found again: {found:,} of the {sought:,} images that lacked one were seen at an address that served
+the same picture; how is in `evidence.parquet`, row by row."""
+
+
 def tell_rebuild(about: Mapping[str, Any], *, has_urls: bool, has_paths: bool) -> str:
     """The part "How to get the images" of a card."""
     told = []
@@ -82,8 +94,9 @@ def tell_rebuild(about: Mapping[str, Any], *, has_urls: bool, has_paths: bool) -
 fetches every URL, compares bytes and pictures with the manifest, and states what came back."""
         )
     if has_paths:
+        which = "some of these" if has_urls else "these"
         told.append(
-            """No URL leads to these images. With a copy of them in FOLDER, whatever its files are called,
+            f"""No address of {which} images is known. With a copy of them in FOLDER, whatever its files are called,
 
     relaionet rebuild <this folder> --images FOLDER --out split
 
