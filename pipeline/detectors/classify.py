@@ -76,7 +76,8 @@ def prepare(image: Image.Image, config: ClassifierConfig) -> np.ndarray:
     pixels = np.asarray(small, dtype=np.float32)  # [S, S, 3] RGB
     if config.channels == "BGR":
         pixels = pixels[:, :, ::-1]
-    pixels = (pixels * np.float32(config.scale) - np.array(config.mean, np.float32)) / np.array(config.std, np.float32)
+    mean, std = (np.array(values, dtype=np.float32) for values in (config.mean, config.std))
+    pixels = (pixels * np.float32(config.scale) - mean) / std
     batch = pixels[None] if config.layout == "NHWC" else pixels.transpose(2, 0, 1)[None]
     return np.ascontiguousarray(batch)
 

@@ -258,10 +258,9 @@ DRAWING = _built_in(
 FACES = _built_in(
     "faces", "faces_count", "faces_frac", "shows_faces", place=95, keys=("faces",), doubt="faces_frac",
     measures=lambda settings: find_faces(settings.faces),
-    measured_by=lambda settings: settings.faces.measured_by(),
+    measured_by=lambda settings: settings.faces.measured_by(), how=lambda settings, references: settings.faces.how,
     derives=lambda settings: {"shows_faces": pl.col("faces_count") > 0},
-    finds=lambda settings: pl.col("shows_faces") if settings.faces.screen_out else pl.lit(value=False),
-    how=lambda settings, references: settings.faces.how,
+    finds=lambda settings: pl.col("shows_faces") & settings.faces.screen_out,
     off=lambda settings, references: None if settings.faces.find else "[screen.faces] find is false",
     reason=lambda settings: "a face was found in it",
     hint=Hint(column="shows_faces", title="shows a face", meaning="reviewers are told of it", remark=tell_faces()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 
 from relaionet.manifests.release.release import check_release
 from relaionet.manifests.store import Store
-from relaionet.manifests.tables import CANDIDATES, SCORES, TABLES
+from relaionet.manifests.tables import CANDIDATES, SCORES, SPLIT, TABLES
+from relaionet.pipeline.miniature.server import serve_world
 from relaionet.pipeline.splits.build import read_split
 from tests.waiting import children_s
 from tests.whole.conftest import Command, FinishedDemo
@@ -160,6 +162,41 @@ def test_trace_tells_a_released_rows_whole_life(demo: FinishedDemo, relaionet: C
         assert row["class_name"] in done.stdout
 
 
+@pytest.mark.parametrize("place", ["release", "split", "evaluation"])
+def test_a_row_is_traced_from_each_place_alone(
+    place: str, demo: FinishedDemo, relaionet: Command, tmp_path: Path
+) -> None:  # fmt: skip
+    """From the LAION row to the score, from a folder that was copied away from all others."""
+    kept = Store(demo.folder / "split").read_all(SPLIT).filter("kept")
+    row = kept.row(0, named=True)["candidate_id"]
+    shutil.copytree(demo.folder / place, tmp_path / "alone" / place)
+    page = tmp_path / "page.html"
+    done = relaionet("trace", row[:12], "--run", tmp_path / "alone" / place, "--page", page)
+    assert done.returncode == 0, done.stderr
+    steps = [line.split()[0] for line in done.stdout.splitlines()]
+    for step in ("proposals", "unsafe", "leak", "duplicate", "decisions", "verdicts", "manifest"):
+        assert step in steps, step
+    assert "calibration " in done.stdout
+    assert "reference_near " in done.stdout
+    assert ("split" in steps) == (place != "release")
+    sets = json.loads((demo.folder / "evaluation" / "sets.json").read_text())["sets"] if place == "evaluation" else []
+    assert steps.count("sample") == steps.count("scores") == len(sets)
+    assert str(demo.folder) not in done.stdout
+    assert str(demo.folder) not in page.read_text()
+    # each sample is shown; the rebuilt picture only where it lies
+    assert page.read_text().count("<img ") == len(sets) + (place == "split")
+
+
+def test_nothing_of_this_machine_is_in_the_evidence(demo: FinishedDemo) -> None:
+    release = check_release(demo.folder / "release")
+    assert release.evidence is not None
+    assert set(release.evidence["candidate_id"]) == set(release.manifest["candidate_id"])
+    told = "".join(release.evidence["value"])
+    assert str(demo.folder) not in told
+    assert str(Path.home()) not in told
+    assert "nothing looked at the pictures" in (demo.folder / "release" / "README.md").read_text()
+
+
 def test_every_table_obeys_its_schema(demo: FinishedDemo) -> None:
     store = Store(demo.folder)
     for name in ("candidates", "downloads", "embeddings", "hits", "proposals", "screened", "tasks", "decisions",
@@ -168,3 +205,29 @@ def test_every_table_obeys_its_schema(demo: FinishedDemo) -> None:
         rows = store.read_all(table)
         assert rows.schema == table.schema
         assert rows.height > 0
+
+
+def test_the_tutorial_of_lookups_runs(demo: FinishedDemo, relaionet: Command, tmp_path: Path) -> None:
+    """docs/tutorials/lookup.md: the demo's split as a folder without addresses, found again in the run's embeddings."""
+    images, releases = demo.folder / "split" / "images", tmp_path / "releases"
+    done = relaionet("adopt", images, "--name", "found-again", "--out", releases)
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, found = releases / "found-again-v1", releases / "found-again-v2"
+    with serve_world(demo.folder / "world") as served:
+        looking = ("--in", demo.folder, "--images", images, "--out", tmp_path / "lookup", "--proxy", served.proxy)
+        done = relaionet("lookup", first, *looking)
+        assert done.returncode == 0, done.stderr[-3000:]
+        done = relaionet("rebuild", found, "--out", tmp_path / "split", "--proxy", served.proxy)
+        assert done.returncode == 0, done.stderr[-3000:]
+    adopted, now = check_release(first).manifest, check_release(found)
+    assert now.manifest["candidate_id"].to_list() == adopted["candidate_id"].to_list()
+    # the split holds the bytes as they were served, so that each file's true address is known: its name
+    own = dict(check_release(demo.folder / "release").manifest.select("candidate_id", "url").iter_rows())
+    truth = dict(pl.read_parquet(demo.folder / "world" / "truth.parquet").select("url", "group").iter_rows())
+    for path, url in now.manifest.select("path", "url").rows():
+        true = own[Path(path).stem]
+        assert url == true or truth[url] == truth[true] is not None
+    verdicts = json.loads((tmp_path / "split" / "split.json").read_text())["verdicts"]
+    assert verdicts["exact"] + verdicts["same_picture"] == adopted.height
+    one = now.manifest["candidate_id"][0]
+    assert "found_in" in relaionet("trace", one, "--run", found).stdout
