@@ -28,10 +28,19 @@ def frechet_both(one: np.ndarray, other: np.ndarray, classes: Classes) -> BothWa
     )
 
 
-def kernel_both(one: np.ndarray, other: np.ndarray, classes: Classes) -> BothWays:
-    """Kernel distance, which is without bias, with the influences of both sides."""
-    first, second = classes or (None, None)
+def kernel_both(
+    one: np.ndarray, other: np.ndarray, classes: Classes, *, stratified: bool = True
+) -> BothWays:  # fmt: skip
+    """Kernel distance, which is without bias, with the influences of both sides.
+
+    Args:
+        one: [n, D].
+        other: [m, D].
+        classes: whose numbers are no accident; None where all are drawn at random.
+        stratified: pictures are drawn anew within these classes.
+    """
     turned = (classes[1], classes[0]) if classes else None
+    first, second = classes if classes and stratified else (None, None)
     return BothWays(
         score_kernel(one, other, classes=classes, strata=first), score_kernel(other, one, classes=turned, strata=second)
     )

@@ -18,7 +18,7 @@ from relaionet.evaluators.comparison.distances import (
     neighbours_both,
     neighbours_floor,
 )
-from relaionet.evaluators.comparison.draws import Draw, Draws
+from relaionet.evaluators.comparison.draws import NO_CLASS, Draw, Draws
 from relaionet.evaluators.comparison.geometry import measure_density, measure_rank, measure_similarity
 from relaionet.evaluators.comparison.joined import BothWays, Joined, join_both, join_one
 from relaionet.evaluators.comparison.measures import (
@@ -48,11 +48,14 @@ class Cut:
         one: [n, D] of the first set.
         other: [n, D] of the second.
         classes: of the rows of either; None where classes are as they are.
+        fixed: classes whose numbers are no accident of the draw: those of equal mix, and those of a set that is taken
+            whole; of a set of which some is taken at random, one name for all.
     """
 
     one: np.ndarray
     other: np.ndarray
     classes: Classes
+    fixed: tuple[Sequence[str], Sequence[str]]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -82,10 +85,12 @@ class Pair:
     def _cut(self, draw: Draw) -> Cut:
         sides = ((self.one, draw.one), (self.other, draw.other))
         first, second = (np.asarray(side.features[self.representation][rows], np.float32) for side, rows in sides)
-        if self.draws.mix == "any":
-            return Cut(first, second, None)
         one, other = ([side.wnids[row] for row in rows.tolist()] for side, rows in sides)
-        return Cut(first, second, (one, other))
+        if self.draws.mix == "equal":
+            return Cut(first, second, (one, other), (one, other))
+        fixed = [names if len(names) == len(side.ids) else [NO_CLASS] * len(names)
+                 for names, (side, _) in zip((one, other), sides, strict=True)]  # fmt: skip
+        return Cut(first, second, None, (fixed[0], fixed[1]))
 
     def join(self, found: Sequence[BothWays], wnid: str = "") -> Joined:
         """A number of both sets, or of one class of both, over the draws."""
@@ -119,7 +124,9 @@ def measure_pair(pair: Pair, into: DrawnRows) -> None:
     cuts = pair.cuts()
     into.add(FD, pair.join([frechet_both(cut.one, cut.other, cut.classes) for cut in cuts]),
              floors=_floors(cuts, pair.seed, frechet_floor))  # fmt: skip
-    into.add(KD, pair.join([kernel_both(cut.one, cut.other, cut.classes) for cut in cuts]))
+    into.add(
+        KD, pair.join([kernel_both(cut.one, cut.other, cut.fixed, stratified=cut.classes is not None) for cut in cuts])
+    )
     if pair.draws.n > pair.k:
         near = [neighbours_both(cut.one, cut.other, pair.k) for cut in cuts]
         floors = _floors(cuts, pair.seed, partial(neighbours_floor, k=pair.k))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,10 +64,10 @@ def open_sets(order: CompareOrder) -> tuple[Source, Source]:
     return one, other
 
 
-def is_miniature(sources: tuple[Source, ...]) -> bool:
+def is_miniature(sources: Sequence[Source]) -> bool:
     """True where all sets of pictures are splits of the miniature."""
     sets = [source for source in sources if isinstance(source, PictureSource)]
-    return all(source.about.get("notes", {}).get("miniature") is True for source in sets)
+    return bool(sets) and all(source.about.get("notes", {}).get("miniature") is True for source in sets)
 
 
 def read_set(source: PictureSource, folder: Path, reporter: Reporter) -> ReadSet:

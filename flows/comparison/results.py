@@ -41,7 +41,7 @@ class Compared:
 
 def describe_facts(
     rows: pl.DataFrame, *, names: Sequence[str], digests: Sequence[str], words: Sequence[str], drawn: Sequence[str],
-    lacks: Sequence[str], made_with: Mapping[str, str], protocol: Protocol, config: CompareConfig,
+    lacks: Sequence[str], made_with: Mapping[str, str], protocol: Protocol, config: CompareConfig, is_miniature: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """What `comparison.json` holds; nothing of this machine and no time, so that the same gives the same.
 
@@ -55,13 +55,14 @@ def describe_facts(
         made_with: representation -> digest of the extractor and of how pictures were read for it.
         protocol: how they were read.
         config: how they were compared.
+        is_miniature: the sets are the miniature's.
     """
     wholes = rows.filter(part="").select(ROW_KEYS).to_dicts()
     return {
         "version": VERSION, "one": names[0], "other": names[1], "digests": dict(zip("AB", digests, strict=True)),
         "sets": dict(zip("AB", words, strict=True)), "protocol": protocol.name, "made_with": dict(made_with),
         "mix": config.mix, "draws": config.draw.draws, "count": config.draw.count, "seed": config.draw.seed,
-        "k": config.k, "drawn": list(drawn), "lacks": list(lacks), "rows": wholes,
+        "k": config.k, "is_miniature": is_miniature, "drawn": list(drawn), "lacks": list(lacks), "rows": wholes,
     }  # fmt: skip
 
 

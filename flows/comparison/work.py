@@ -21,7 +21,7 @@ from relaionet.evaluators.features.extractors import Extractor
 from relaionet.evaluators.features.statistics import write_statistics
 from relaionet.evaluators.protocols import Protocol
 from relaionet.flows.comparison.order import CompareOrder
-from relaionet.flows.comparison.read_sets import ReadSet, read_set
+from relaionet.flows.comparison.read_sets import ReadSet, is_miniature, read_set
 from relaionet.flows.comparison.results import Compared, describe_facts, write_results
 from relaionet.flows.pages.comparison import ShownSet, write_comparison_page
 from relaionet.flows.runs.reporter import Reporter
@@ -65,20 +65,20 @@ class CompareWork:
         overlap = find_overlap(sets[0].prints, sets[1].prints) if len(sets) == 2 else None
         given = [self._extract(one, overlap.keys[place] if overlap else None) for place, one in enumerate(sets)]
         found = self._compare(read, given)
-        rows = pl.concat([found.rows, self._describe_files(read, overlap)])
+        rows = sort_rows(pl.concat([found.rows, self._describe_files(read, overlap)]))
         lacks = [*found.lacks, *(line for one in sets for line in one.lacks)]
         facts = describe_facts(
-            sort_rows(rows), names=[name_of(one) for one in read], digests=[digest_of_set(one) for one in read],
+            rows, names=[name_of(one) for one in read], digests=[digest_of_set(one) for one in read],
             words=[words_of(one) for one in read], drawn=found.drawn, lacks=lacks, made_with=self.made_with,
-            protocol=self.protocol, config=self.order.config,
+            protocol=self.protocol, config=self.order.config, is_miniature=is_miniature([one.source for one in sets]),
         )  # fmt: skip
         for one in given:
             for name, digest in self.made_with.items():
                 write_statistics(self.out / "statistics", keep_statistics(one, name, digest))
-        write_results(self.out, sort_rows(rows), facts)
+        write_results(self.out, rows, facts)
         shown = [_show(one) for one in read]
-        page = write_comparison_page(self.out, sort_rows(rows), shown, overlap, facts)
-        return Compared(rows=sort_rows(rows), drawn=found.drawn, lacks=tuple(lacks), facts=facts, page=page)
+        page = write_comparison_page(self.out, rows, shown, overlap, facts)
+        return Compared(rows=rows, drawn=found.drawn, lacks=tuple(lacks), facts=facts, page=page)
 
     def _extract(self, one: ReadSet, keys: Sequence[str] | None) -> ComparedSet:
         features: dict[str, np.ndarray] = {}

@@ -11,7 +11,15 @@ import numpy as np
 import polars as pl
 
 from relaionet.evaluators.comparison.files import find_sizes
-from relaionet.evaluators.comparison.measures import CLASS_KD, MEASURES, SIMILARITY, Measure
+from relaionet.evaluators.comparison.measures import (
+    ASPECT,
+    BYTES,
+    CLASS_KD,
+    MEASURES,
+    SHORT_SIDE,
+    SIMILARITY,
+    Measure,
+)
 from relaionet.evaluators.comparison.pictures import Overlap
 from relaionet.flows.pages.charts.chart import format_number
 from relaionet.flows.pages.charts.spread import SpreadChart, draw_spread, name_part
@@ -27,6 +35,7 @@ MIXES = {
     "any": ("Classes as they are", "any"),
 }
 """Mix -> heading, anchor."""
+SIZES = {SHORT_SIDE.name: "shorter side, px", ASPECT.name: "longer side over shorter", BYTES.name: "file, bytes"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +113,10 @@ def say_verdict(rows: pl.DataFrame, sets: Sequence[ShownSet]) -> str:
         apart = found.filter(pl.col("low") > 0)["representation"].to_list()
         if found.is_empty():
             continue
-        if not apart:
-            said.append(f"{what} they cannot be told apart in any of {found.height} representations")
-        elif len(apart) == found.height:
-            said.append(f"{what} they are apart in each of {found.height} representations")
-        else:
-            said.append(f"{what} they are apart in {', '.join(apart)} and cannot be told apart in the rest")
+        rest = [name for name in found["representation"] if name not in apart]
+        told = [f"are apart in {', '.join(apart)}"] if apart else []
+        told += [f"cannot be told apart in {', '.join(rest)}"] if rest else []
+        said.append(f"{what} they {' and '.join(told)}")
     start = f"{sets[0].name} and {sets[1].name}: "
     return start + ("; ".join(said) if said else "no distance without bias can be given") + "."
 
@@ -232,7 +239,7 @@ def list_sizes(one: ShownSet) -> list[tuple[str, str, str, str, int]]:
     found = []
     for measure, values in find_sizes(one.prints).items():
         low, middle, high = (format_number(float(value)) for value in np.quantile(values, (0.05, 0.5, 0.95)))
-        found.append((measure.meaning.rpartition(",")[0], low, middle, high, len(values)))
+        found.append((SIZES[measure.name], low, middle, high, len(values)))
     return found
 
 

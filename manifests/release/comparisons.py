@@ -47,8 +47,11 @@ def tell_comparison(facts: Mapping[str, Any]) -> str:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BadInput(f"these are no facts of a comparison ({error!r}); run `relaionet compare` again.") from None
     (one, first), (other, second) = named
-    head = f"A is {one}, content {first}; B is {other}, content {second}."
-    cells = [HEADS, ("---",) * len(HEADS), *(map(escape_markdown, row) for row in rows)]
+    small = (
+        "These are sets of the miniature: no number here is one about reLAIONet. " if facts.get("is_miniature") else ""
+    )
+    head = f"{small}A is {one}, content {first}; B is {other}, content {second}."
+    cells = [HEADS, ("---",) * len(HEADS), *rows]
     table = "\n".join(f"| {' | '.join(row)} |" for row in cells)
     return f"{escape_markdown(head)}\n\n{table}\n\n" + "\n".join(f"- {escape_markdown(line)}" for line in said)
 
@@ -56,8 +59,8 @@ def tell_comparison(facts: Mapping[str, Any]) -> str:
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     low, high = row["low"], row["high"]
     return (
-        str(row["metric"]), str(row["about"]), str(row["representation"] or "–"),
-        MIXES.get(str(row["mix"]), str(row["mix"])), f"{float(row['value']):.4g}",
+        *(escape_markdown(str(row[key]) or "–") for key in ("metric", "about", "representation")),
+        MIXES[row["mix"]], f"{float(row['value']):.4g}",
         "–" if low is None else f"{float(low):.4g} to {float(high):.4g}",
         "–" if row["floor"] is None else f"{float(row['floor']):.4g}", f"{int(row['n']):,}",
     )  # fmt: skip
