@@ -91,8 +91,7 @@ def extract_set(
 
     Args:
         images: at the protocol's size.
-        rows: one per image, with `sample_id` or `candidate_id`, and `wnid`; `wnids` (list) where rows have several
-            classes.
+        rows: one per image, with `sample_id` or `candidate_id`, `wnid`, and `wnids` (list) where rows have several.
         models: as `load_models` gives them.
         out: folder of the set.
         progress: called with the number of images a model has done since the last call; the total is images × models

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import tarfile
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,13 @@ import pytest
 from PIL import Image
 
 import relaionet as rn
+from relaionet.evaluators.features.stored import read_feature_set, write_feature_set
 from relaionet.evaluators.sampling.shards import read_samples
+from relaionet.evaluators.scoring.score import score_real
 from relaionet.flows.evaluation.stored_sets import StoredSet, read_sets
+from relaionet.manifests.store import Store
+from relaionet.manifests.tables import SPLIT
+from tests.unit.evaluators.scoring.test_score import CLASSES, make_set, values
 
 OPTIONS: dict[str, Any] = {"protocol": "miniature", "device": "cpu"}
 
@@ -151,3 +159,36 @@ def test_metrics_lists_what_scores_name(expected: pl.DataFrame) -> None:
     assert set(table["better"]) <= {"lower", "higher", "neither"}
     assert table.filter(pl.col("meaning") == "").is_empty()
     assert table.filter(metric="precision")["extra"].item() == "neighbours"
+
+
+def test_a_row_of_several_classes_is_right_with_any(made: Path, arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
+    """Every row is said to show every class of the split: the classifier is always right, and nothing else moves."""
+    shutil.copytree(made / "split", tmp_path / "split")
+    store = Store(tmp_path / "split")
+    rows = store.read(SPLIT)
+    every = sorted(rows["wnid"].unique())
+    store.write(rows.with_columns(wnids=pl.lit(every, pl.List(pl.String))), SPLIT, "0" * 64)
+    plain = rn.score(arrays, made / "split", **OPTIONS)
+    several = rn.score(arrays, tmp_path / "split", **OPTIONS)
+    assert plain.filter(metric="accuracy")["value"][0] < several.filter(metric="accuracy")["value"][0] == 1
+    rest = [one.filter(pl.col("metric") != "accuracy").drop("split") for one in (plain, several)]
+    assert rest[0].equals(rest[1])
+
+
+def test_stored_sets_keep_the_classes_of_their_rows(tmp_path: Path) -> None:
+    images = make_set(40)
+    shown = tuple((wnid, CLASSES[0]) if place % 2 else (wnid,) for place, wnid in enumerate(images.wnids))
+    for name, one in (("several", replace(images, shown=shown)), ("alone", images)):
+        folder = tmp_path / name
+        (folder / "features").mkdir(parents=True)
+        for array in ("features", "logits"):
+            np.save(folder / "features" / f"{array}.npy", getattr(one, array))
+        places = {array: f"features/{array}.npy" for array in ("features", "logits")}
+        write_feature_set(folder, replace(one, places=places))
+        read = read_feature_set(folder, images.protocol)
+        assert read.shown == one.shown
+        assert values(score_real(read, "s")) == values(score_real(one, "s"))
+    told = json.loads((tmp_path / "several" / "feature-set.json").read_text())
+    (tmp_path / "several" / "feature-set.json").write_text(json.dumps(told | {"shown": told["shown"][:-1]}))
+    with pytest.raises(rn.Corrupt, match="not of 40 images"):
+        read_feature_set(tmp_path / "several", images.protocol)
