@@ -15,7 +15,7 @@ from relaionet.manifests.tables.adoption import CHOICES
 from relaionet.pipeline.adoption import doubles
 from relaionet.pipeline.adoption.adopt import AdoptConfig, Adoption
 from relaionet.pipeline.adoption.doubles import choose_classes, find_known, find_open
-from relaionet.pipeline.adoption.published import fold_listed, read_double_names
+from relaionet.pipeline.adoption.published import read_double_names
 
 
 class Looked(NamedTuple):
@@ -45,8 +45,10 @@ def look_at_doubles(
     rows = find_open(pictures, adoption)
     if rows.is_empty():
         return Looked(None, None)
-    if config.encoder is None:
+    if config.encoder is None or adoption.layout.kind == "rows":
         say_sides(reporter, adoption)
+        if config.encoder is not None:
+            reporter.say("  either      pictures in rows are not kept, so that no encoder can look at them again")
         return Looked(None, None)
     from relaionet.pipeline.embeddings.encoders import load_encoder
 
@@ -65,11 +67,12 @@ def look_at_doubles(
 
 def say_sides(reporter: Reporter, adoption: Adoption) -> None:
     """Say which class each double name is taken for, and why."""
-    for folder in sorted(adoption.could_be):
-        line = read_double_names().get(fold_listed(folder))
+    lines = {line.could_be: (name, line) for name, line in read_double_names().items()}
+    for folder, could_be in sorted(adoption.could_be.items()):
+        name, line = lines.get(could_be, ("", None))
         if line is not None and folder in adoption.classes:
-            name = find_label(line.wnid).name
-            reporter.say(f"  either      {folder}: undecided, taken for {name} ({line.wnid}): {line.reason}")
+            taken = f"{find_label(line.wnid).name} ({line.wnid})"
+            reporter.say(f"  either      {name}: undecided, taken for {taken}: {line.reason}")
 
 
 def say_choices(reporter: Reporter, choices: pl.DataFrame, encoder: str) -> None:

@@ -17,6 +17,7 @@ from relaionet.manifests.store import Receipt, Store
 from relaionet.manifests.tables.adoption import PICTURES, ROW_LABELS
 from relaionet.manifests.tables.schema import shape_table
 from relaionet.pipeline.adoption.adopt import AdoptConfig, Adoption, join_mapping
+from relaionet.pipeline.adoption.published import NAMED
 from relaionet.pipeline.adoption.relabel import name_real, relabel
 from relaionet.pipeline.adoption.rows import stream
 from relaionet.pipeline.adoption.rows.labels import lay_out_rows
@@ -62,7 +63,11 @@ def read_row_set(store: Store, source: RowsSource, config: AdoptConfig, reporter
     for table in (PICTURES, ROW_LABELS):
         store.keep_only(table, parts)
     pictures, labels = store.read_all(PICTURES), store.read_all(ROW_LABELS)
-    layout = lay_out_rows(labels, about, source.shown, are_indices=config.kind == "numbers")
+    is_published = config.kind == "published" or (source.revision is not None and NAMED.search(source.place))
+    layout = lay_out_rows(
+        labels, about, source.shown, are_indices=config.kind == "numbers",
+        published=config.names if is_published else None,
+    )  # fmt: skip
     if config.real is not None:
         layout = relabel(layout, dict(labels.select("path", "name").iter_rows()), name_real(config.real))
     return RowSet(pictures, join_mapping(Path(source.place), layout, (), (), config.mapping, shown=source.shown))

@@ -209,17 +209,24 @@ def adopt(
     configuration: str | None, split: str | None, label: str | None, real: Path | None,
     names: Any, encoder: str | None, device: str, licence: str | None, cite: str | None, homepage: str | None,
 ) -> None:  # fmt: skip
-    """Turn an image set on this disk into a release: every picture hashed, labelled by wnid, and never copied.
+    """Turn an image set into a release: every picture hashed, labelled by wnid, and never copied.
 
     \b
+    The published reLAIONet:             relaionet adopt hf://datasets/harvardairobotics/reLAIONet --name published
     ImageNetV2 (folders 0 … 999):        relaionet adopt imagenetv2-matched-frequency --name imagenetv2
     ImageNet-R, -A, -Sketch (by wnid):   relaionet adopt imagenet-r --name imagenet-r
     ImageNet's validation part:          relaionet adopt ILSVRC2012_img_val --devkit ILSVRC2012_devkit_t12 --name val
-    Folders by class name:               relaionet adopt reLAIONet --name relaionet-published
+    A split of a dataset of the Hub:     relaionet adopt hf://datasets/ILSVRC/imagenet-1k --split validation --name val
+
+    SOURCE is a folder, or hf://datasets/owner/name[@revision]; gated ones want HF_TOKEN. Pictures in folders and in
+    archives are fetched; whatever else the package `datasets` reads is streamed, measured, and not kept. No code of a
+    set is run.
 
     Nothing is guessed: a folder name that fits two classes (crane, maillot, cardigan, missile, sunglasses) or none is
-    an error that lists the candidates and writes a mapping file to fill in. Pictures that cannot be decoded are
-    reported, not dropped. Running it again continues, and gives the same release where nothing changed.
+    an error that lists the candidates and writes a mapping file to fill in. The published reLAIONet alone goes in
+    whole: there such names are taken for one class by a list that ships with this project, or by an encoder where it is
+    sure, and every picture is listed. Pictures that cannot be decoded are reported, not dropped. Running it again continues,
+    and gives the same release where nothing changed.
 
     The release can then be compared, cited and rebuilt like any other; whoever has the images gets the split back with
     `relaionet rebuild RELEASE --images FOLDER --out DIR`, whatever the files are called there.

@@ -11,7 +11,7 @@ list, as theirs is not published.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -104,6 +104,28 @@ def find_published(folder: str, names: Names = "relaionet") -> str | Unclear:
     return find_by_name(folder)
 
 
+def find_doubles(
+    called: Mapping[str, str], found: Mapping[str, str | Unclear], names: Names | None
+) -> dict[str, tuple[str, ...]]:
+    """Groups that may mean several classes -> those.
+
+    Args:
+        called: group -> its name.
+        found: group -> its class, from `find_published`.
+        names: by which rule; only by this project's may a name be either.
+    """
+    if names != "relaionet":
+        return {}
+    doubles = read_double_names()
+    could_be = {
+        group: doubles[fold_listed(name)].could_be for group, name in called.items() if fold_listed(name) in doubles
+    }
+    return could_be | {
+        group: tuple(label.wnid for label in what.fits)
+        for group, what in found.items() if isinstance(what, Unclear) and len(what.fits) > 1
+    }  # fmt: skip
+
+
 def find_root(source: Path) -> Path:
     """The set's own folder: `source`, or what lies in it under the set's name."""
     return source / ROOT if (source / ROOT).is_dir() else source
@@ -143,12 +165,7 @@ def lay_out_published(paths: Sequence[str], names: Names) -> Layout:
     inside = {path: path.removeprefix(top) for path in paths if path.startswith(top)}
     groups = {path: rest.split("/", 1)[0] for path, rest in inside.items() if "/" in rest}
     found = {name: find_published(name, names) for name in sorted(set(groups.values()))}
-    doubles = read_double_names() if names == "relaionet" else {}
-    could_be = {name: doubles[fold_listed(name)].could_be for name in found if fold_listed(name) in doubles}
-    could_be |= {
-        name: tuple(label.wnid for label in what.fits)
-        for name, what in found.items() if isinstance(what, Unclear) and len(what.fits) > 1
-    }  # fmt: skip
+    could_be = find_doubles({name: name for name in found}, found, names)
     known = {wnid for wnid in found.values() if isinstance(wnid, str)}
     rule = " by the authors' own rule" if names == "fbf" else ""
     words = f"the published reLAIONet: {len(found):,} folders, {len(known):,} classes{rule}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import polars as pl
 
@@ -11,12 +12,15 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import Label, labels_by_wnid, read_labels
 from relaionet.pipeline.adoption.class_names import Unclear, find_by_name, find_classes
 from relaionet.pipeline.adoption.layout import Layout
+from relaionet.pipeline.adoption.published import Names, find_doubles, find_published
 from relaionet.pipeline.adoption.rows.stream import RowsAbout
 
 COUNTED = re.compile(r"[ _]?\d+$")
 
 
-def lay_out_rows(rows: pl.DataFrame, about: RowsAbout, shown: str, *, are_indices: bool = False) -> Layout:
+def lay_out_rows(
+    rows: pl.DataFrame, about: RowsAbout, shown: str, *, are_indices: bool = False, published: Names | None = None
+) -> Layout:
     """The layout of a dataset's split.
 
     Args:
@@ -24,6 +28,7 @@ def lay_out_rows(rows: pl.DataFrame, about: RowsAbout, shown: str, *, are_indice
         about: from `RowsReader.describe`.
         shown: the set's place in words.
         are_indices: the user says that numbers nobody named are class indices, 0 to 999.
+        published: it is the published reLAIONet, whose names are read by this rule.
 
     Raises:
         BadInput: it has no labels, or numbers that nothing names.
@@ -37,10 +42,11 @@ def lay_out_rows(rows: pl.DataFrame, about: RowsAbout, shown: str, *, are_indice
         for path, labels in rows.select("path", "labels").iter_rows()
     }  # fmt: skip
     labels = sorted({label for some in several.values() for label in some})
+    find = find_text if published is None else partial(find_published, names=published)
     if not is_number:
-        found, how = {label: find_text(label) for label in labels}, "texts"
+        found, how = {label: find(label) for label in labels}, "texts"
     elif columns.names is not None:
-        found, how = name_numbers(list(columns.names), labels, shown)
+        found, how = name_numbers(list(columns.names), labels, shown, find)
     elif columns.words is not None:
         found, how = _find_by_words(rows, labels)
     elif are_indices:
@@ -50,10 +56,13 @@ def lay_out_rows(rows: pl.DataFrame, about: RowsAbout, shown: str, *, are_indice
             f"{shown}: the label numbers of column '{columns.label}' have no names, so 0 to 999 may be in any order; "
             "if they are class indices (0 to 999, sorted-wnid order), say --kind numbers."
         )
+    called = dict(zip(map(str, range(len(columns.names))), columns.names, strict=True)) if columns.names else {}
+    could_be = find_doubles({label: called.get(label, label) for label in labels}, found, published)
     words = f"split {about.split} ({about.format}), column {columns.label}: {how}, {len(labels):,} of them"
     return Layout(
         kind="rows", words=words, found=found, groups={path: some[0] for path, some in several.items() if some},
         several={path: some for path, some in several.items() if len(some) > 1},
+        could_be=could_be, is_whole=published is not None,
     )  # fmt: skip
 
 
@@ -63,13 +72,16 @@ def find_text(text: str) -> str | Unclear:
     return name if name in labels_by_wnid() else find_by_name(name)
 
 
-def name_numbers(names: Sequence[str], numbers: Sequence[str], shown: str) -> tuple[dict[str, str | Unclear], str]:
+def name_numbers(
+    names: Sequence[str], numbers: Sequence[str], shown: str, find: Callable[[str], str | Unclear] = find_text
+) -> tuple[dict[str, str | Unclear], str]:
     """Classes of numbers that are places in a list of names, and how they were found, in words.
 
     Args:
         names: of number 0 and on.
         numbers: as text.
         shown: the set's place in words.
+        find: the class of a name.
 
     Raises:
         BadInput: a number has no name.
@@ -79,7 +91,7 @@ def name_numbers(names: Sequence[str], numbers: Sequence[str], shown: str) -> tu
         raise BadInput(f"{shown}: label {beyond[0]} has no name; {len(names)} are named.")
     if in_class_order(names):
         return {number: read_labels()[int(number)].wnid for number in numbers}, "class indices, as their names say"
-    return {number: _rename(find_text(names[int(number)]), number, names[int(number)]) for number in numbers}, (
+    return {number: _rename(find(names[int(number)]), number, names[int(number)]) for number in numbers}, (
         "named classes"
     )
 

@@ -75,3 +75,15 @@ def test_texts_are_wnids_names_or_words_with_commas() -> None:
     assert isinstance(find_text("crane"), Unclear)
     layout = lay_out_rows(rows(["goldfish", "goldfish"], [WNIDS[5], "tench"]), about("text"), "set")
     assert layout.several == {"a/1": (WNIDS[5], "tench")}
+
+
+def test_the_published_set_as_rows_stops_at_no_name() -> None:
+    """As the Hub converts folders: numbers, named by the folders in their order."""
+    names = ["Tench", "carpenter_s_kit", "crane", "misc", WNIDS[3]]
+    given = rows(*([str(number)] for number in range(5)))
+    layout = lay_out_rows(given, about("number", names), "set", published="relaionet")
+    assert layout.is_whole
+    assert [layout.found[str(number)] for number in (0, 1, 2, 4)] == [WNIDS[0], WNIDS[477], WNIDS[517], WNIDS[3]]
+    assert layout.could_be == {"2": (WNIDS[134], WNIDS[517])}
+    assert isinstance(layout.found["3"], Unclear)
+    assert lay_out_rows(given, about("number", names), "set", published="fbf").could_be == {}
