@@ -83,10 +83,18 @@ MEASURES = (
 """In the order they stand in tables."""
 
 
-def find_measure(name: str) -> Measure:
-    """The measure of a name.
+KINDS = {
+    "distance": "of the two sets", "shape": "of either set, and their difference", "picture": "of either set's files",
+    "overlap": "of either set",
+}  # fmt: skip
 
-    Raises:
-        KeyError: there is none.
-    """
-    return {one.name: one for one in MEASURES}[name]
+
+def measures_table() -> str:
+    """Every measure as a Markdown table."""
+    rows = [
+        f"| {one.name} | {KINDS[one.kind]} | {one.meaning} | {'yes' if one.is_free_of_count else 'no'} | "
+        f"{one.source or '–'} |"
+        for one in MEASURES
+    ]
+    head = "| measure | of what | what it says | same at any number of pictures | source |"
+    return "\n".join([head, "|---|---|---|---|---|", *rows]) + "\n"

@@ -96,7 +96,7 @@ SHIFTS = Table(
     one                 str   name of the first set, A
     other               str   name of the second set, B
     representation      str   extractor of the features compared; empty where pictures or files are
-    metric              str   what is measured; `relaionet compare --measures` lists them
+    metric              str   what is measured; `relaionet compare --help` lists them
     mix                 str   `equal`: as many pictures of each class; `any`: classes as they are; `all`: all of them
     part                str   wnid of the class; empty for the sets as wholes
     about               str   `both`: how far they are apart; `A` or `B`: of one of them; `A − B`: their difference

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from relaionet.evaluators.comparison.measures import measures_table
 from relaionet.evaluators.generators.registry import generator_adapters_table
 from relaionet.evaluators.metrics.listing import metrics_table, protocols_table
 from relaionet.evaluators.protocols import Protocol
@@ -28,6 +29,7 @@ PARTS = (
     Part(name="protocol", page="docs/reference/recipes.md", render=partial(render_recipe, Protocol)),
     Part(name="metrics", page="docs/reference/metrics.md", render=metrics_table),
     Part(name="protocols", page="docs/reference/metrics.md", render=protocols_table),
+    Part(name="measures", page="docs/guides/compare.md", render=measures_table),
     Part(name="tables", page="docs/reference/tables.md", render=render_tables),
     Part(name="commands", page="docs/reference/commands.md", render=render_commands),
     Part(name="source-schemas", page="docs/guides/candidates.md", render=source_schemas_table),

@@ -44,6 +44,7 @@ def use_the_face(release: str, folder: Path) -> None:
     assert_type(scores, pl.DataFrame)
     rn.score("samples.npz", folder)
     rn.score({"0" * 64: Image.new("RGB", (32, 32))}, folder)
+    assert_type(rn.compare(split, folder, features=["miniature"], mix="equal", labels=(None, "b.csv")), pl.DataFrame)
     assert_type(SPLIT.empty(), pl.DataFrame)
     try:
         rn.load_split("nowhere")
