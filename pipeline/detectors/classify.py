@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import tempfile
+from functools import cache
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,13 +146,24 @@ def check_classifier(config: ClassifierConfig) -> None:
 
 
 def assert_sound(config: ClassifierConfig) -> None:
-    """Try the model in a process of its own, bounded in memory and time.
+    """Try the model in a process of its own, bounded in memory and time; once for each file and settings.
 
     Raises:
         BadInput: it is refused there, or does not end well; the message says why.
     """
     path = _file_of(config)
     read_model(path, config.sha256)
+    count = _try(config)
+    if max(config.unsafe) >= count:
+        raise BadInput(
+            f"the classifier {path} gives {count} answers, from 0; the recipe says {list(config.unsafe)} mean unsafe."
+        )
+
+
+@cache
+def _try(config: ClassifierConfig) -> int:
+    """How many answers the model gives."""
+    path = _file_of(config)
     command = [
         sys.executable, "-m", "relaionet.pipeline.detectors.trial", str(path), config.sha256, str(config.trial_bytes),
         str(config.input_px), config.layout,
@@ -169,11 +181,7 @@ def assert_sound(config: ClassifierConfig) -> None:
         told = {"refused": f"trying it ended with status {code}, within {config.trial_bytes:,} bytes of memory"}
     if "refused" in told:
         raise BadInput(f"the classifier {path} is not loaded: {told['refused']}.")
-    if max(config.unsafe) >= told["answers"]:
-        raise BadInput(
-            f"the classifier {path} gives {told['answers']} answers, from 0; the recipe says {list(config.unsafe)} "
-            "mean unsafe."
-        )
+    return int(told["answers"])
 
 
 def load_classifier(config: ClassifierConfig) -> PictureClassifier:

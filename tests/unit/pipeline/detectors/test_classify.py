@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -53,6 +53,7 @@ def test_numbers_are_scaled_shifted_and_divided(tmp_path: Path) -> None:
     assert prepare(plain(1, 2, 3), told).dtype == np.float32
 
 
+@settings(deadline=None)
 @given(width=st.integers(1, 400), height=st.integers(1, 400), fit=st.sampled_from(["squash", "shorter"]),
        resized=st.sampled_from([0, 8, 11]), jpeg=st.sampled_from([0, 75]))  # fmt: skip
 def test_every_shape_of_picture_gives_the_square(width: int, height: int, fit: str, resized: int, jpeg: int) -> None:

@@ -17,7 +17,8 @@ from PIL import Image
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import read_labels
-from relaionet.manifests.release.release import Release, make_release, read_release
+from relaionet.manifests.release.copy import RELEASE_FOLDER
+from relaionet.manifests.release.release import Release, check_release, make_release, read_release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import DOWNLOADS, MANIFEST, SPLIT, check_table
 from relaionet.pipeline.downloads.fetch import DownloadConfig
@@ -153,6 +154,12 @@ def test_each_row_gets_its_verdict_and_the_second_run_asks_nobody(fault_server, 
     assert read_info == info
     assert kept["candidate_id"].to_list() == table.filter("kept")["candidate_id"].to_list()
     assert all(Path(path).is_absolute() and Path(path).is_file() for path in kept["path"])
+
+
+def test_a_split_keeps_the_release_it_is_from(built: Built) -> None:
+    kept = check_release(built.folder / RELEASE_FOLDER)
+    assert kept.info == built.release.info
+    assert kept.manifest.equals(built.release.manifest)
 
 
 def test_another_policy_judges_anew_what_is_there(built: Built, tmp_path: Path) -> None:
