@@ -42,10 +42,20 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
     rows = truth.select(pl.col("file").str.strip_prefix("flickr/"), "wnid").iter_rows()
     labels.write_text("file,wnid\n" + "".join(f"{name},{wnid}\n" for name, wnid in rows))
 
+    protocol = root / "small.toml"
+    protocol.write_text('name = "small"\nsize_px = 160\ndecode = "as shown"\n[real]\nfit = "crop"\n')
+
     def compare(one: Path, table: Path | None = None) -> pl.DataFrame:
         out = root / f"out-{one.name}"  # features are extracted once
         return rn.compare(
-            one, places["reference"], labels=(table, None), features=[EXTRACTOR], draws=2, out=out, device="cpu"
+            one,
+            places["reference"],
+            labels=(table, None),
+            features=[EXTRACTOR],
+            draws=2,
+            out=out,
+            device="cpu",
+            protocol=str(protocol),
         )
 
     near = compare(places["imagenette"])
