@@ -87,8 +87,8 @@ CSIS = Metric(
 )  # fmt: skip
 ALIGNMENT = Metric(
     name=CLIP, meaning="100 × mean cosine of image and the text of its class", needs=("text",),
-    compute=alignment(CLIP), is_by_class=True, is_mean=True, interval=SKEWNESS, part="alignment", depends_on_count=False,
-    source="Hessel et al. 2021, without clamp and factor 2.5",
+    compute=alignment(CLIP), is_by_class=True, is_mean=True, interval=SKEWNESS, part="alignment",
+    depends_on_count=False, source="Hessel et al. 2021, without clamp and factor 2.5",
     shown=Shown(column=120, main=120, said=40, ranks=120, pairs=70, splits=70, classes=20),
 )  # fmt: skip
 ACCURACY = Metric(
