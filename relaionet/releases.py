@@ -52,18 +52,21 @@ def rebuild(
     retry: Literal["passing", "all"] | None = None,
     verify: bool = False,
     download: DownloadConfig | None = None,
+    archive: str | None = None,
+    withdrawn: str | Path | None = None,
 ) -> Split:
     """Make a release images again, as far as that was not done yet; as `relaionet rebuild` does.
 
     Args:
         release: folder of a release, or `hf://datasets/owner/name[@revision]`.
         out: folder of the split; run again, it goes on where it stopped.
-        policy: what is kept: rows whose picture is the `same_picture`, or only the `exact` bytes. None leaves a split
-            its policy, and gives a new one `same_picture`.
+        policy: rows kept: of the `same_picture`, or the `exact` bytes alone; None is a split's own, else the former.
         images: folder on this machine that holds the images; None fetches them from the web.
         retry: ask again for rows that were gone: `passing` those whose reason may pass, `all` every one.
         verify: read every byte of what is there.
-        download: limits and rate limits of fetching (`relaionet.pipeline.downloads.DownloadConfig`).
+        download: limits of fetching (`relaionet.pipeline.downloads.DownloadConfig`).
+        archive: address of the archive asked for what is gone or changed (`https://web.archive.org`); None asks none.
+        withdrawn: a newer release, or a CSV or parquet file, that lists what is not to be in the split.
 
     Returns:
         The split, as `load_split(out)` gives it.
@@ -74,19 +77,23 @@ def rebuild(
         Unavailable: the network is out of reach; what was done is kept.
 
     Examples:
-        >>> split = rn.rebuild("release", "split")
-        >>> f"{split.coverage:.1%}"
+        >>> f"{rn.rebuild('release', 'split').coverage:.1%}"
         '94.7%'
     """
     from relaionet.flows.runs.environment import prepare_environment
 
     prepare_environment()
     from relaionet.flows.rebuild import run_rebuild
+    from relaionet.pipeline.downloads.archive import ArchiveConfig
     from relaionet.splits import load_split
 
     run_rebuild(
-        str(release), local_path(out, "out"), policy=policy,
-        images=local_path(images, "images") if images is not None else None, retry=retry,
-        verify=verify, download=download,
+        str(release), local_path(out, "out"), policy=policy, retry=retry, verify=verify, download=download,
+        images=_place(images, "images"), withdrawn=_place(withdrawn, "withdrawn"),
+        archive=ArchiveConfig(base=archive) if archive is not None else None,
     )  # fmt: skip
     return load_split(out)
+
+
+def _place(place: str | Path | None, name: str) -> Path | None:
+    return local_path(place, name) if place is not None else None

@@ -145,8 +145,10 @@ def write_sets(
     value = {
         "title": recipe.name, "split": os.path.relpath(recipe.split, root), "split_name": split_name,
         "split_digest": split_digest, "protocol": protocol.name, "limit": recipe.limit, "sets": kept,
-        "release_digest": _read_release_digest(recipe.split), "core": recipe.core,
+        "release_digest": _read_release_digest(recipe.split),
     }  # fmt: skip
+    if recipe.core:
+        value["core"] = True
     if protocol.name != recipe.protocol:  # of a file, which may be gone when the report is made
         value["protocol_choices"] = asdict(protocol)
     write_json(root / FILE, value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -114,12 +115,16 @@ class Attempts:
 
     def _with_withdrawals(self, lines: pl.DataFrame) -> pl.DataFrame:
         """Add to each line why its row is out: by its address, host, id or bytes, or by the bytes served today."""
-        manifest = self._release.manifest
-        out = manifest.select("candidate_id", find_withdrawn(manifest, self._withdrawn))
-        lines = lines.join(out, on="candidate_id", how="left", maintain_order="left")
+        lines = lines.join(self._out_rows, on="candidate_id", how="left", maintain_order="left")
         lines = lines.join(withdrawn_bytes(self._withdrawn), on="image_sha256", how="left", maintain_order="left")
         served = pl.col("withdrawn_bytes").drop_nulls().first().over("candidate_id")
         return lines.with_columns(withdrawn=pl.coalesce("withdrawn", served)).drop("withdrawn_bytes")
+
+    @cached_property
+    def _out_rows(self) -> pl.DataFrame:
+        """candidate_id, and withdrawn: why the row is out; an address at a time, so it is found out once."""
+        manifest = self._release.manifest
+        return manifest.select("candidate_id", find_withdrawn(manifest, self._withdrawn))
 
     def _answers(self, addresses: pl.DataFrame) -> pl.DataFrame:
         """The last attempt at each address: candidate_id, turn, and the columns of DOWNLOADS under other names."""
