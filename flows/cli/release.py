@@ -225,8 +225,8 @@ def adopt(
     Nothing is guessed: a folder name that fits two classes (crane, maillot, cardigan, missile, sunglasses) or none is
     an error that lists the candidates and writes a mapping file to fill in. The published reLAIONet alone goes in
     whole: there such names are taken for one class by a list that ships with this project, or by an encoder where it is
-    sure, and every picture is listed. Pictures that cannot be decoded are reported, not dropped. Running it again continues,
-    and gives the same release where nothing changed.
+    sure, and every picture is listed. Pictures that cannot be decoded are reported, not dropped. Running it again
+    continues, and gives the same release where nothing changed.
 
     The release can then be compared, cited and rebuilt like any other; whoever has the images gets the split back with
     `relaionet rebuild RELEASE --images FOLDER --out DIR`, whatever the files are called there.
