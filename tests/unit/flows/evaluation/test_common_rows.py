@@ -172,3 +172,23 @@ def test_an_evaluation_of_an_earlier_version_says_what_to_do(made: Path, tmp_pat
     )  # fmt: skip
     flow.run_evaluate(replace(recipe), tmp_path / "theirs", report=False)
     assert len(set_apart([read_sets(made / "ours"), read_sets(tmp_path / "theirs")]).evaluations) == 4
+
+
+def test_scores_on_a_core_are_those_of_a_split_cut_to_it_by_hand(made: Path, tmp_path: Path) -> None:
+    whole = read_release(made / "releases" / "set-v1").manifest
+    core = whole.with_columns(is_core=pl.col("path").str.contains("[0-4].png"))
+    release = read_release(make_release(core, tmp_path / "releases", name="set", notes={}))
+    cut = read_release(make_release(core.filter("is_core"), tmp_path / "cut", name="set", notes={}))
+    for one, name in ((release, "split"), (cut, "cut-split")):
+        build_split(one, SplitConfig(), tmp_path / name, DownloadConfig(), images=made / "set")
+    recipe = plan.EvaluateRecipe(split=tmp_path / "split", protocol="miniature", generators=(entry("flow", 2),))
+    flow.run_evaluate(replace(recipe, core=True), tmp_path / "core", report=False)
+    flow.run_evaluate(replace(recipe, split=tmp_path / "cut-split"), tmp_path / "hand", report=False)
+    scores, hand = (read_sets(tmp_path / name).read("scores") for name in ("core", "hand"))
+    assert set(scores["split"]) == {"set-v1 core"}
+    assert set(scores["n"]) == {25}
+    for generator in hand["generator"].unique():
+        assert numbers(scores.filter(generator=generator)) == numbers(hand.filter(generator=generator))
+    assert "set-v1 core" in write_evaluation_report([tmp_path / "core"]).read_text()
+    with pytest.raises(BadInput, match="names no core"):
+        plan.read_rows(replace(recipe, split=made / "ours-split", core=True))
