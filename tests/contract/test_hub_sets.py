@@ -17,6 +17,9 @@ from tests.fakes.hub.server import Hub, serve_hub
 from tests.fakes.hub.sets import WNIDS
 from tests.fakes.published import make_published
 
+# each adoption starts a process that loads `datasets`
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
