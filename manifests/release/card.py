@@ -125,6 +125,11 @@ def _columns() -> str:
     return "| column | type | meaning |\n|---|---|---|\n" + "\n".join(rows)
 
 
+def _how_known(rows: pl.DataFrame) -> str:
+    lacking = rows["url"].null_count()  # rows nobody knows an address of
+    return "by URL" if not lacking else "by hash" if lacking == rows.height else "by URL where one is known"
+
+
 def write_card(path: Path, about: Mapping[str, Any], rows: pl.DataFrame, decisions_count: int = 0) -> None:
     """Write the dataset card (README.md with Hugging Face front matter).
 
@@ -136,9 +141,7 @@ def write_card(path: Path, about: Mapping[str, Any], rows: pl.DataFrame, decisio
     """
     notes = about["notes"]
     mean = rows["votes_count"].mean()
-    lacking = rows["url"].null_count()  # rows nobody knows an address of
-    addressed = "by URL" if not lacking else "by hash" if lacking == rows.height else "by URL where one is known"
-    how = addressed if notes.get("adopted") else f"{addressed}, with labels settled by review"
+    how = _how_known(rows) + ("" if notes.get("adopted") else ", with labels settled by review")
     text = f"""{_front_matter(about)}
 # {escape_markdown(title_of(about))}
 
