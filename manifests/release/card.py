@@ -125,9 +125,9 @@ def _columns() -> str:
     return "| column | type | meaning |\n|---|---|---|\n" + "\n".join(rows)
 
 
-def _how_known(rows: pl.DataFrame) -> str:
-    lacking = rows["url"].null_count()  # rows nobody knows an address of
-    return "by URL" if not lacking else "by hash" if lacking == rows.height else "by URL where one is known"
+def _how_known(lacking: int, count: int) -> str:
+    """How rows are known, of which some lack an address."""
+    return "by URL" if not lacking else "by hash" if lacking == count else "by URL where one is known"
 
 
 def write_card(path: Path, about: Mapping[str, Any], rows: pl.DataFrame, decisions_count: int = 0) -> None:
@@ -141,7 +141,8 @@ def write_card(path: Path, about: Mapping[str, Any], rows: pl.DataFrame, decisio
     """
     notes = about["notes"]
     mean = rows["votes_count"].mean()
-    how = _how_known(rows) + ("" if notes.get("adopted") else ", with labels settled by review")
+    lacking = rows["url"].null_count()  # rows nobody knows an address of
+    how = _how_known(lacking, rows.height) + ("" if notes.get("adopted") else ", with labels settled by review")
     text = f"""{_front_matter(about)}
 # {escape_markdown(title_of(about))}
 
