@@ -152,7 +152,14 @@ def test_numbers_stand_on_the_next_version_of_the_release(made: Path, tmp_path: 
     before = read_release(releases)
     bytes_before = {path: path.read_bytes() for path in before.path.iterdir()}
     options = ["--features", "miniature", "--protocol", "miniature", "--device", "cpu", "--draws", "1"]
-    command = ["compare", str(made / "split"), str(made / "world" / "reference"), "--out", str(tmp_path / "out"), *options]
+    command = [
+        "compare",
+        str(made / "split"),
+        str(made / "world" / "reference"),
+        "--out",
+        str(tmp_path / "out"),
+        *options,
+    ]
     done = CliRunner().invoke(main, [*command, "--card", str(before.path)])
     assert done.exit_code == 0, done.output
     after = check_release(releases)
