@@ -13,6 +13,7 @@ import polars as pl
 from relaionet.manifests.places import local_path
 
 if TYPE_CHECKING:
+    from relaionet.flows.comparison.order import CompareOrder
     from relaionet.splits import Split
 
 __all__ = ["compare"]
@@ -24,16 +25,13 @@ def compare(
     labels: tuple[str | Path | None, str | Path | None] = (None, None), names: tuple[str, str] = ("", ""),
     weights: Mapping[str, str] | None = None, device: str = "auto", out: str | Path | None = None,
 ) -> pl.DataFrame:  # fmt: skip
-    """Say how far the pictures of one set are from those of another; as `relaionet compare` does.
-
-    Both are drawn from at equal number, and at equal number of each class, several times; a picture that both hold is
-    drawn for one of them only.
+    """Say how far the pictures of one set are from those of another, as `relaionet compare` does.
 
     Args:
         a: a split, its folder, an export, a folder of pictures by class, or an npz of reference statistics.
-        b: the same; mostly the better known set. One of the two at most may be statistics.
-        features: representations to compare in: `inception`, `dinov2`, `encoder:<name>` (any image-text encoder) or
-            `package.module:factory`; none takes inception, dinov2 and CLIP's ViT-L/14; of the miniature, its own.
+        b: the same, mostly the better known set; one of the two at most may be statistics.
+        features: representations: `inception`, `dinov2`, `encoder:<name>`, `package.module:factory`; none takes the
+            first two and CLIP's ViT-L/14, of the miniature its own.
         mix: `equal` number of pictures of each class, classes as they are (`any`), or `both` as far as the sets allow.
         draws: how often pictures are drawn.
         count: pictures of each set at most.
@@ -43,14 +41,11 @@ def compare(
         names: of either set in the table.
         weights: representation -> local file or folder in place of a download.
         device: torch device name; `auto` is the GPU where there is one.
-        out: folder for the page, the tables and the features, so that those are not extracted again; None keeps
-            nothing.
+        out: folder for the page, the tables and the features; None keeps nothing.
 
     Returns:
-        One row per number: one and other (names), representation, metric, mix, part (wnid; empty for the sets as
-        wholes), about (`both`, `A`, `B` or `A − B`), value, low and high (95 %, over new draws of the pictures of both;
-        null where there is none), floor (the same of both sets dealt out anew at random), n (pictures of each set),
-        draws and method. What one of the sets lacks is said in warnings.
+        One row per number (`relaionet.manifests.tables.SHIFTS`), with its 95 % interval over new draws of the pictures
+        of both sets and the number of pictures. What one of the sets lacks is said in warnings.
 
     Raises:
         BadInput: a place, name or file is wrong, or the sets cannot be compared as asked for.
@@ -63,20 +58,31 @@ def compare(
         >>> row["low"] <= 0 <= row["high"], row["n"]
         (True, 9)
     """
-    from relaionet.evaluators.comparison.compare import CompareConfig
-    from relaionet.evaluators.comparison.draws import DrawConfig
     from relaionet.flows.compare import run_compare
-    from relaionet.flows.comparison.order import CompareOrder
 
-    one, other = (local_path(side if isinstance(side, str | Path) else side.folder, "set") for side in (a, b))
-    first, second = (local_path(table, "labels") if table is not None else None for table in labels)
-    order = CompareOrder(
-        one=one, other=other, representations=tuple(features), protocol=protocol, weights=weights or {}, device=device,
-        labels=(first, second), names=names,
-        config=CompareConfig(draw=DrawConfig(draws=draws, count=count, seed=seed), mix=mix),
-    )  # fmt: skip
+    order = _order(a, b, features, labels, names, protocol, weights or {}, device, (mix, draws, count, seed))
     with TemporaryDirectory(prefix="relaionet-compare-") as kept_nowhere:
         compared = run_compare(order, local_path(out or kept_nowhere, "out"))
     for line in compared.lacks:
         warnings.warn(line, stacklevel=2)
     return compared.rows
+
+
+def _order(
+    a: Split | str | Path, b: Split | str | Path, features: Sequence[str],
+    labels: tuple[str | Path | None, str | Path | None], names: tuple[str, str], protocol: str,
+    weights: Mapping[str, str], device: str, drawn: tuple[Literal["both", "equal", "any"], int, int, int],
+) -> CompareOrder:  # fmt: skip
+    """What is asked for, as the flow takes it."""
+    from relaionet.evaluators.comparison.compare import CompareConfig
+    from relaionet.evaluators.comparison.draws import DrawConfig
+    from relaionet.flows.comparison.order import CompareOrder
+
+    one, other = (local_path(side if isinstance(side, str | Path) else side.folder, "set") for side in (a, b))
+    first, second = (local_path(table, "labels") if table is not None else None for table in labels)
+    mix, draws, count, seed = drawn
+    return CompareOrder(
+        one=one, other=other, representations=tuple(features), protocol=protocol, weights=weights, device=device,
+        labels=(first, second), names=names,
+        config=CompareConfig(draw=DrawConfig(draws=draws, count=count, seed=seed), mix=mix),
+    )  # fmt: skip
