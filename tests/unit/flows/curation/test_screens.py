@@ -21,7 +21,7 @@ from relaionet.flows.curation import screens as screen_stages
 from relaionet.flows.curation.recipe import CurateRecipe
 from relaionet.flows.curation.recipe_checks import check_recipe, references_of
 from relaionet.flows.curation.references import add_to_store, describe_store, reference_folders
-from relaionet.flows.curation.screens import screen_all, screens_record
+from relaionet.flows.curation.screens import remark_controls, screen_all, screens_record
 from relaionet.flows.pages.screens import PAGE, write_screens_page
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
@@ -43,6 +43,7 @@ from relaionet.manifests.tables import (
     Table,
     count_statuses,
 )  # fmt: skip
+from relaionet.pipeline.detectors.config import FacesConfig
 from relaionet.pipeline.embeddings.embed import EmbedConfig, embed_images
 from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder
 from relaionet.pipeline.embeddings.store import write_embeddings
@@ -50,6 +51,7 @@ from relaionet.pipeline.images.decode import read_facts
 from relaionet.pipeline.screens import plan, text_reading
 from relaionet.pipeline.screens.config import ScreenConfig, UnsafeConfig
 from relaionet.pipeline.screens.text_reading import TextConfig, has_reader
+from tests.unit.pipeline.detectors.test_faces import scene
 
 HUMMINGBIRD = "n01833805"
 HOSTILE = "<script>alert(1)</script> & co"
@@ -277,3 +279,12 @@ def test_text_is_read_in_what_is_left_and_goes_on_where_it_stopped(
     assert read == ["unsafe.png"], "only what was not read before"
     screened(a_run(run.root), recipe)
     assert run.store.shards(TEXTS_READ) == []
+
+
+def test_controls_are_remarked_on_as_rows_are_and_only_where_asked(run: Run) -> None:
+    for name, places in (("with", ((20, 60, 120), (180, 60, 120))), ("without", ())):
+        scene(*places).save(run.images / f"{name}.png")
+    controls = pl.DataFrame({"candidate_id": ["a", "b"], "path": ["with.png", "without.png"]})
+    assert remark_controls(run, controls, ScreenConfig()) is controls
+    told = remark_controls(run, controls, ScreenConfig(faces=FacesConfig(find=True)))
+    assert dict(told.select("candidate_id", "remark").iter_rows()) == {"a": "2 faces", "b": None}
