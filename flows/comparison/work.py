@@ -12,6 +12,7 @@ import polars as pl
 from relaionet.evaluators.comparison.against_statistics import compare_with_statistics, keep_statistics
 from relaionet.evaluators.comparison.compare import Comparison, compare_pair
 from relaionet.evaluators.comparison.files import add_overlap, add_sizes
+from relaionet.evaluators.comparison.measures import About
 from relaionet.evaluators.comparison.pictures import Overlap, find_overlap
 from relaionet.evaluators.comparison.representations import extract_representation, made_with
 from relaionet.evaluators.comparison.rows import Rows, sort_rows, swap_sides
@@ -26,7 +27,7 @@ from relaionet.flows.comparison.results import Compared, describe_facts, write_r
 from relaionet.flows.pages.comparison import ShownSet, write_comparison_page
 from relaionet.flows.runs.reporter import Reporter
 
-SIDES = ("A", "B")
+SIDES: tuple[About, About] = ("A", "B")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -96,19 +97,19 @@ class CompareWork:
         """The numbers of features; statistics are always the second side there, whichever they are here."""
         config = self.order.config
         if len(given) == 2:
-            say = lambda name: self.reporter.say(f"  comparing in {name} …")  # noqa: E731
-            return compare_pair(given[0], given[1], config, say)
-        place = next(place for place, one in enumerate(read) if isinstance(one, StatisticsSource))
-        known = read[place]
-        assert isinstance(known, StatisticsSource)
+            return compare_pair(given[0], given[1], config, self._tell)
+        known = next(one for one in read if isinstance(one, StatisticsSource))
         found = compare_with_statistics(given[0], known.name, known.statistics, self.made_with, config)
-        if place == 1:
+        if known is read[1]:
             return found
         return Comparison(rows=swap_sides(found.rows), drawn=found.drawn, lacks=found.lacks, counts={})
 
+    def _tell(self, representation: str) -> None:
+        self.reporter.say(f"  comparing in {representation} …")
+
     def _describe_files(self, read: Sequence[ReadSet | StatisticsSource], overlap: Overlap | None) -> pl.DataFrame:
         rows = Rows(one=name_of(read[0]), other=name_of(read[1]))
-        for about, one in zip(("A", "B"), read, strict=True):
+        for about, one in zip(SIDES, read, strict=True):
             if isinstance(one, ReadSet):
                 add_sizes(rows, about, one.prints)
         if overlap is not None:
