@@ -51,7 +51,7 @@ from relaionet.pipeline.images.decode import read_facts
 from relaionet.pipeline.screens import plan, text_reading
 from relaionet.pipeline.screens.config import ScreenConfig, UnsafeConfig
 from relaionet.pipeline.screens.text_reading import TextConfig, has_reader
-from tests.unit.pipeline.detectors.test_faces import scene
+from tests.unit.pipeline.detectors.test_faces import scene as draw_faces
 
 HUMMINGBIRD = "n01833805"
 HOSTILE = "<script>alert(1)</script> & co"
@@ -283,7 +283,7 @@ def test_text_is_read_in_what_is_left_and_goes_on_where_it_stopped(
 
 def test_controls_are_remarked_on_as_rows_are_and_only_where_asked(run: Run) -> None:
     for name, places in (("with", ((20, 60, 120), (180, 60, 120))), ("without", ())):
-        scene(*places).save(run.images / f"{name}.png")
+        draw_faces(*places).save(run.images / f"{name}.png")
     controls = pl.DataFrame({"candidate_id": ["a", "b"], "path": ["with.png", "without.png"]})
     assert remark_controls(run, controls, ScreenConfig()) is controls
     told = remark_controls(run, controls, ScreenConfig(faces=FacesConfig(find=True)))
