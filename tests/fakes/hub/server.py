@@ -10,7 +10,7 @@ names one. Files with the Hub's large-file suffixes are answered by a redirect t
 is; it refuses a request that carries the token. Private and gated repositories want `hub.token`. `hub.fail(...)`
 switches faults on. Uploads work too: what `huggingface_hub` creates and commits is kept until the Hub stops.
 
-tests/contract/test_hub.py shows what works with it: huggingface_hub, datasets (parquet, image folders, WebDataset),
+tests/contract/hub/test_hub.py shows what works with it: huggingface_hub, datasets (parquet, image folders, WebDataset),
 transformers, diffusers, open_clip, sentence-transformers. Not served: search, discussions, Spaces, Xet.
 """
 

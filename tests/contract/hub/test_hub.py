@@ -29,7 +29,7 @@ from tests.waiting import WATCHDOG_S
 
 COUNT = 7
 FORMATS = ("imagefolder", "webdataset", "parquet")
-WEIGHTS = Path(__file__).parents[2] / "pipeline" / "miniature" / "weights" / "encoder"
+WEIGHTS = Path(__file__).parents[3] / "pipeline" / "miniature" / "weights" / "encoder"
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_the_libraries_load_from_it(made: Path, tmp_path: Path) -> None:
         command = [sys.executable, "-c", LOADERS, str(tmp_path / "models")]
         with subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
         ) as process:  # fmt: skip
             assert process.stdout is not None
             line = process.stdout.readline()
