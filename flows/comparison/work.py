@@ -11,11 +11,10 @@ import polars as pl
 
 from relaionet.evaluators.comparison.against_statistics import compare_with_statistics, keep_statistics
 from relaionet.evaluators.comparison.compare import Comparison, compare_pair
-from relaionet.evaluators.comparison.files import add_overlap, add_sizes
 from relaionet.evaluators.comparison.measures import About
 from relaionet.evaluators.comparison.pictures import Overlap, find_overlap
 from relaionet.evaluators.comparison.representations import extract_representation, made_with
-from relaionet.evaluators.comparison.rows import Rows, sort_rows, swap_sides
+from relaionet.evaluators.comparison.rows import Rows, add_overlap, add_sizes, sort_rows, swap_sides
 from relaionet.evaluators.comparison.sets import ComparedSet
 from relaionet.evaluators.comparison.sources import Source, StatisticsSource
 from relaionet.evaluators.features.extractors import Extractor

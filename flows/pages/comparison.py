@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from relaionet.evaluators.comparison.files import find_sizes
 from relaionet.evaluators.comparison.measures import (
     ASPECT,
     BYTES,
@@ -21,6 +20,7 @@ from relaionet.evaluators.comparison.measures import (
     Measure,
 )
 from relaionet.evaluators.comparison.pictures import Overlap
+from relaionet.evaluators.comparison.rows import find_sizes
 from relaionet.flows.pages.charts.chart import format_number
 from relaionet.flows.pages.charts.spread import SpreadChart, draw_spread, name_part
 from relaionet.flows.pages.frame import format_count
