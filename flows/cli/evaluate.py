@@ -166,7 +166,7 @@ def compare(
     relaionet compare split imagenet-val --out runs/apart
     relaionet compare split imagenet-val --out runs/apart --features inception --weights inception=FILE
     relaionet compare split VIRTUAL_imagenet256_labeled.npz --out runs/apart --features inception
-    relaionet compare split imagenet-val --out runs/apart --card releases/relaionet-v1
+    relaionet compare split imagenet-val --out runs/apart --card releases/mine-v1
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     start(ctx)
     from relaionet.evaluators.comparison.compare import CompareConfig

@@ -113,12 +113,12 @@ def rebuild(
     fetches the pictures that are not there.
 
     \b
-    relaionet rebuild releases/relaionet-v1 --out split
-    relaionet rebuild releases/relaionet-v1 --out split --retry         a week later
-    relaionet rebuild releases/relaionet-v1 --out split --policy exact  judged anew, nothing fetched
-    relaionet rebuild releases/relaionet-v1 --out split --archive       what is gone, from the Internet Archive
-    relaionet rebuild releases/relaionet-v1 --out now --check 500       how much of it is alive
-    relaionet rebuild releases/relaionet-v1 --out split --format webdataset  tar shards in split-webdataset too
+    relaionet rebuild releases/mine-v1 --out split
+    relaionet rebuild releases/mine-v1 --out split --retry         a week later
+    relaionet rebuild releases/mine-v1 --out split --policy exact  judged anew, nothing fetched
+    relaionet rebuild releases/mine-v1 --out split --archive       what is gone, from the Internet Archive
+    relaionet rebuild releases/mine-v1 --out now --check 500       how much of it is alive
+    relaionet rebuild releases/mine-v1 --out split --format webdataset  tar shards in split-webdataset too
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     start(ctx)
     if format_out is not None and format is None:
@@ -197,7 +197,7 @@ def export(
     \b
     relaionet export split --format webdataset --out shards
     relaionet export split --format hf --out hf      datasets.load_dataset("hf")
-    relaionet export releases/relaionet-v1 --push me/relaionet
+    relaionet export releases/mine-v1 --push me/relaionet
     relaionet export split --out hub --push me/relaionet-images --yes-i-may-share-these-images
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     start(ctx)

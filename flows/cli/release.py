@@ -23,10 +23,10 @@ def release() -> None:
 
     \b
     What is there, and is it whole:       relaionet release list releases
-                                          relaionet release check releases/relaionet-v2
-    What changed since the last one:      relaionet release diff releases/relaionet-v1 releases/relaionet-v2
-    What a row rests on:                  relaionet trace ID --run releases/relaionet-v2
-    Onto the Hub, for others:             relaionet release push releases/relaionet-v2 me/relaionet
+                                          relaionet release check releases/mine-v2
+    What changed since the last one:      relaionet release diff releases/mine-v1 releases/mine-v2
+    What a row rests on:                  relaionet trace ID --run releases/mine-v2
+    Onto the Hub, for others:             relaionet release push releases/mine-v2 me/relaionet
     A release of images you have:         relaionet adopt FOLDER --name imagenetv2
     """  # noqa: D301  (\b keeps click from wrapping the lines)
 
@@ -131,8 +131,8 @@ def release_withdraw(
     not asked for, their pictures leave the splits that hold them, and pictures on it are adopted no more.
 
     \b
-    relaionet release withdraw releases/relaionet-v1 --host photos.example --why "asked by the owner"
-    relaionet rebuild releases/relaionet-v1 --out split        removes what split holds of it
+    relaionet release withdraw releases/mine-v1 --host photos.example --why "asked by the owner"
+    relaionet rebuild releases/mine-v1 --out split        removes what split holds of it
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     start(ctx)
     from relaionet.flows.versions import Withdrawal, run_withdraw
@@ -157,7 +157,7 @@ def release_core(ctx: click.Context, path: Path, looked_at: tuple[Path, ...]) ->
     `relaionet evaluate --core` scores on these rows alone, which most rebuilds will have for longest.
 
     \b
-    relaionet release core releases/relaionet-v1 --from split-in-may --from checks/august --from checks/november
+    relaionet release core releases/mine-v1 --from split-in-may --from checks/august --from checks/november
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     start(ctx)
     from relaionet.flows.versions import run_core
