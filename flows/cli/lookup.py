@@ -36,6 +36,10 @@ from relaionet.flows.cli.options import FOLDER, LocalPath, start
     help="Of tables of metadata without embeddings fetch every row, or those whose caption names exactly one class.  "
     "[default: every row of up to 2,000,000]",
 )  # fmt: skip
+@click.option(
+    "--rows-per-shard", type=click.IntRange(min=1), default=10_000, show_default=True,
+    help="Rows, and addresses, between two points a stopped run goes on from; on a cluster a shard is a task.",
+)  # fmt: skip
 @click.option("--releases", type=FOLDER, help="Folder the new version is written to.  [default: beside RELEASE]")
 @click.option("--retry", is_flag=True, help="Ask once more for addresses that were gone for a reason that may pass.")
 @click.option("--proxy", help="HTTP proxy for the downloads, e.g. http://127.0.0.1:3128.")
@@ -53,8 +57,8 @@ from relaionet.flows.cli.options import FOLDER, LocalPath, start
 @click.pass_context
 def lookup(
     ctx: click.Context, release: str, places: tuple[str, ...], out: Path, images: Path | None, encoder: str | None,
-    device: str, near: int, captions: Literal["any", "match"] | None, releases: Path | None, retry: bool,
-    proxy: str | None, threads: int, timeout: float, workers: int, on: str,
+    device: str, near: int, captions: Literal["any", "match"] | None, rows_per_shard: int,
+    releases: Path | None, retry: bool, proxy: str | None, threads: int, timeout: float, workers: int, on: str,
 ) -> None:  # fmt: skip
     """Find out where the pictures of RELEASE are on the web, and write the version anyone can rebuild.
 
@@ -76,7 +80,7 @@ def lookup(
 
     order = LookupOrder(
         release=release, places=places, out=out, images=images, encoder=encoder, device=device, releases=releases,
-        config=LookupConfig(per_row_count=near, captions=captions), retry=retry, workers=workers,
-        download=DownloadConfig(proxy=proxy, threads=threads, timeout_s=timeout),
+        config=LookupConfig(per_row_count=near, captions=captions, rows_per_shard=rows_per_shard), retry=retry,
+        workers=workers, download=DownloadConfig(proxy=proxy, threads=threads, timeout_s=timeout),
     )  # fmt: skip
     run_lookup(order, on=on)

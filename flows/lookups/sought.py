@@ -32,7 +32,8 @@ def write_sought(work: LookupWork) -> list[str]:
         names.append(f"{number:05d}")
         digest = digest_of(work.release.info.digest, start, size)
         sought.make(MANIFEST, digest, partial(rows.slice, start, size), shard=names[-1])
-    sought.store.keep_only(MANIFEST, names)
+    for table in (MANIFEST, DOWNLOADS, EMBEDDINGS):
+        sought.store.keep_only(table, names)
     return names
 
 

@@ -180,7 +180,8 @@ def test_killed_anywhere_it_ends_like_one_that_was_left_alone(
     folder: Path, world: World, proxy: str, release: Path, prefect_home: Path, relaionet: Command
 ) -> None:
     out = folder / "killed"
-    arguments = ("lookup", release, "--in", world.rows, "--out", out, "--releases", folder / "rk", "--proxy", proxy)
+    start = ("lookup", release, "--in", world.rows, "--proxy", proxy, "--rows-per-shard", 50)
+    arguments = (*start, "--out", out, "--releases", folder / "rk")
     for marker in ("candidates", "images"):
         with (folder / "killed.log").open("w") as log:
             process = subprocess.Popen(
@@ -192,7 +193,7 @@ def test_killed_anywhere_it_ends_like_one_that_was_left_alone(
             process.wait()
     done = relaionet(*arguments)
     assert done.returncode == 0, done.stderr[-3000:]
-    alone = relaionet(*arguments[:4], "--out", folder / "alone", "--releases", folder / "ra", "--proxy", proxy)
+    alone = relaionet(*start, "--out", folder / "alone", "--releases", folder / "ra")
     assert alone.returncode == 0, alone.stderr[-3000:]
     tables = [pl.read_parquet(place / "lookup" / "all.parquet").drop("served_at") for place in (out, folder / "alone")]
     assert tables[0].equals(tables[1])

@@ -19,6 +19,8 @@ import pytest
 from PIL import Image
 
 from relaionet.manifests.release.release import make_release, read_release
+from relaionet.manifests.store import Store
+from relaionet.manifests.tables import DOWNLOADS
 from relaionet.pipeline.adoption.adopt import AdoptConfig, label_pictures, make_adopted_manifest, plan_adoption
 from relaionet.pipeline.downloads.fetch import DownloadConfig
 from relaionet.pipeline.images.files import PictureLimits, read_pictures
@@ -325,3 +327,34 @@ def test_a_generator_that_dies_on_a_worker_is_said_here(
     done = relaionet("evaluate", "--recipe", limited, "--out", folder / "x", "--on", cluster, **environment)
     assert done.returncode == 2
     assert "time_limit_s is for processes of this machine" in done.stderr
+
+
+def test_a_lookup_on_two_workers_is_that_of_one_process(
+    relaionet: Command, recipe: Path, world: World, alone: Path, folder: Path, cluster: str,
+    environment: dict[str, str],
+) -> None:  # fmt: skip
+    """Pictures of the world without their addresses, sought in the embeddings of the run, in three shards."""
+    fetched = Store(alone).read_all(DOWNLOADS).filter(pl.col("status") == "ok").head(60)
+    for number, path in enumerate(fetched["path"]):
+        place = folder / "nameless" / "n01440764" / f"{number}{Path(path).suffix}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes((alone / "images" / path).read_bytes())
+    adoption = plan_adoption(folder / "nameless", AdoptConfig(name="nameless"))
+    read = read_pictures(folder / "nameless", [place.path for place in adoption.places], PictureLimits())
+    manifest = make_adopted_manifest(read, label_pictures(read, adoption))
+    release = make_release(manifest, folder / "nameless-releases", name="nameless", notes={})
+    with serve_world(world.folder) as served:
+
+        def look_up(out: str, *more: object) -> pl.DataFrame:
+            arguments = (
+                "lookup", release, "--in", alone, "--images", folder / "nameless", "--out", folder / out,
+                "--releases", folder / f"{out}-releases", "--proxy", served.proxy, "--encoder", "miniature",
+                "--rows-per-shard", 20,
+            )  # fmt: skip
+            done = relaionet(*arguments, *more, **environment)
+            assert done.returncode == 0, done.stderr[-3000:]
+            return pl.read_parquet(folder / out / "lookup" / "all.parquet").drop("served_at")
+
+        here, there = look_up("looked-up"), look_up("looked-up-spread", "--on", cluster)
+    assert here.equals(there)
+    assert here["status"].eq("ok").all()
