@@ -31,16 +31,15 @@ def make_version(
 ) -> Path:  # fmt: skip
     """Write a manifest as the next version of a release, without what was withdrawn from this or an older version.
 
-    Arguments, results and errors are those of `make_release`; rows that are out are left out of all tables.
+    Arguments, results and errors are those of `make_release`. Rows that are out are left out of all tables but the
+    decisions: how reliable a reviewer is was estimated from all answers, and an id says nothing of a picture.
     """
     listed = join_withdrawals(withdrawn, carried_withdrawals(folder, name))
     out = manifest.filter(find_withdrawn(manifest, listed).is_not_null())["candidate_id"]
     if not out.is_empty():
         gone = pl.col("candidate_id").is_in(out.implode())
         manifest = manifest.filter(~gone)
-        decisions, evidence, vectors = (
-            table.filter(~gone) if table is not None else None for table in (decisions, evidence, vectors)
-        )
+        evidence, vectors = (table.filter(~gone) if table is not None else None for table in (evidence, vectors))
     return make_release(
         manifest, folder, name=name, notes=notes, decisions=decisions, evidence=evidence, withdrawn=listed,
         vectors=vectors,
