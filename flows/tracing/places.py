@@ -19,6 +19,7 @@ from relaionet.flows.evaluation.stored_sets import StoredEvaluation, read_sets
 from relaionet.flows.reviewing.resettle import settle_again
 from relaionet.flows.tracing.keep import ROWS_FOLDER
 from relaionet.manifests.errors import ReLAIONetError
+from relaionet.manifests.files import HEX_64
 from relaionet.manifests.release.copy import RELEASE_FOLDER
 from relaionet.manifests.release.info import INFO_FILE
 from relaionet.manifests.release.release import Release, read_release
@@ -110,7 +111,7 @@ def _requested(evaluation: StoredEvaluation) -> pl.Series:
 
 def row_of(sample_id: pl.Expr) -> pl.Expr:
     """candidate_id of a sample's row: its id without the number of a further sample."""
-    return sample_id.str.replace(r"^([0-9a-f]{64})-\d+$", "${1}")
+    return sample_id.str.replace(rf"^({HEX_64})-\d+$", "${1}")
 
 
 def find_places(folder: Path) -> list[Place]:

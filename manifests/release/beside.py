@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from relaionet.manifests.containers.texts import parse_json
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import HEX_64
 from relaionet.manifests.release.decisions import DECISIONS_FILE
@@ -148,8 +149,8 @@ def read_evidence(evidence: pl.DataFrame, candidate_id: str) -> dict[str, dict[s
     found: dict[str, dict[str, Any]] = {}
     for row in evidence.filter(pl.col("candidate_id") == candidate_id).iter_rows(named=True):
         try:
-            value = json.loads(row["value"])
-        except (ValueError, RecursionError):
+            value = parse_json(row["value"].encode())
+        except (ValueError, RecursionError):  # a stranger wrote it: it is shown as it stands
             value = row["value"]
         found.setdefault(row["step"], {})[row["fact"]] = value
     return found

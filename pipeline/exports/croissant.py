@@ -69,16 +69,19 @@ def record_set(name: str, key: str, fields: list[dict[str, Any]]) -> dict[str, A
     return {"@type": "cr:RecordSet", "@id": name, "name": name, "key": {"@id": f"{name}/{key}"}, "field": fields}
 
 
-def column_fields(record_set: str, source: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The label, the columns of `features.TEXTS` and the classes, where they are columns of a table.
+def column_fields(record_set: str, source: Mapping[str, Any], *, classes: bool = False) -> list[dict[str, Any]]:
+    """The label and the columns of `features.TEXTS`, where they are columns of a table.
 
     Args:
         record_set: its name.
         source: the table.
+        classes: it has the column `wnids`, every class of a picture.
     """
     fields = [field(record_set, "label", {**source, "extract": {"column": "label"}}, "sc:Integer")]
     fields += [field(record_set, name, {**source, "extract": {"column": name}}) for name in TEXTS]
-    return [*fields, field(record_set, "wnids", {**source, "extract": {"column": "wnids"}}) | {"repeated": True}]
+    if classes:
+        fields.append(field(record_set, "wnids", {**source, "extract": {"column": "wnids"}}) | {"repeated": True})
+    return fields
 
 
 def image_field(record_set: str, file_set: str) -> dict[str, Any]:

@@ -26,7 +26,6 @@ NOT_IMPORTED = {
     "faiss-gpu": "the same module as faiss-cpu; one of the two is installed",
     "accelerate": "diffusers loads large parts with it",
     "peft": "diffusers loads LoRAs with it",
-    "onnxruntime": "the engine of rapidocr",
     "basedpyright": "a command of `make check`",
     "mypy": "a command of `make check`",
     "ruff": "a command of `make check`",

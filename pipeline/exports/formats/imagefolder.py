@@ -112,7 +112,7 @@ def _describe(info: Mapping[str, Any]) -> CroissantParts:
             file_set("image-files", "images/n*/*", IMAGE_ENCODINGS),
         ],
         record_sets=[
-            record_set("images", "candidate_id", [name, *column_fields("images", rows)]),
+            record_set("images", "candidate_id", [name, *column_fields("images", rows, classes=True)]),
             record_set("files", "path", [path, image_field("files", "image-files")]),
         ],
     )

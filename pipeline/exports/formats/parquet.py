@@ -73,7 +73,7 @@ def _describe(info: Mapping[str, Any]) -> CroissantParts:
     objects = [file_object(shard, "application/x-parquet") for shard in info["shards"]]
     source = {"fileSet": {"@id": "shards"}}
     image = {**source, "extract": {"column": "image"}, "transform": {"jsonPath": "bytes"}}
-    fields = [field("images", "image", image, "sc:ImageObject"), *column_fields("images", source)]
+    fields = [field("images", "image", image, "sc:ImageObject"), *column_fields("images", source, classes=True)]
     shards = file_set("shards", "data/*.parquet", "application/x-parquet")
     return CroissantParts(
         distribution=[*objects, shards], record_sets=[record_set("images", "candidate_id", fields)]

@@ -163,7 +163,7 @@ class Hub:
             "HF_HUB_DISABLE_XET": True, "HF_HUB_DISABLE_TELEMETRY": True, "HF_XET_CACHE": str(home / "xet"),
         }.items():  # fmt: skip
             patch.setattr(constants, key, value)
-        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
             patch.delenv(name, raising=False)
         if token is not None:
             patch.setenv("HF_TOKEN", token)
