@@ -19,6 +19,7 @@ from relaionet.manifests.release.release import Release, check_release
 from relaionet.pipeline.candidates.judge import CandidatesConfig
 from relaionet.pipeline.downloads.fetch import DownloadConfig, check_proxy
 from relaionet.pipeline.lookup.places import RUN_EMBEDDINGS, LookupConfig, Places, sort_places, stated_encoder
+from relaionet.pipeline.neighbours.service import RetrievalService
 from relaionet.pipeline.sources.read import open_source
 
 
@@ -111,6 +112,9 @@ def open_lookup(order: LookupOrder, reporter: Reporter) -> Iterator[LookupWork]:
             "Tables of metadata (--in FILE.parquet) need none."
         )
     _check_sources(order, places)
+    for service in places.services:  # it is there and has one index, before hours of embedding
+        with RetrievalService(url=service, retries=1) as asked:
+            asked.pick_index("")
     reporter.headline(
         f"Look up {release.info.full_name}: {lacking:,} of {release.manifest.height:,} rows lack an address"
     )

@@ -6,18 +6,24 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import polars as pl
 import pytest
 from PIL import Image
 
+from relaionet.flows.lookups.order import LookupOrder, open_lookup
+from relaionet.flows.runs.reporter import Reporter
+from relaionet.manifests.errors import ReLAIONetError
 from relaionet.manifests.files import read_json_object
 from relaionet.manifests.release.release import check_release
 from relaionet.manifests.tables.schema import count_statuses
+from relaionet.pipeline.downloads.fetch import DownloadConfig
 from relaionet.pipeline.embeddings.embed import EmbedConfig, embed_images
 from relaionet.pipeline.embeddings.encoders import load_encoder
 from relaionet.pipeline.embeddings.store import write_embeddings
+from relaionet.pipeline.lookup.places import LookupConfig
 from relaionet.pipeline.miniature.server import serve_world
 from relaionet.pipeline.miniature.world import World, WorldConfig, make_world
 from tests.fakes.published import ROOT, make_published
@@ -200,20 +206,23 @@ def test_killed_anywhere_it_ends_like_one_that_was_left_alone(
 
 
 def test_what_is_wrong_is_said_before_anything_is_fetched(
-    relaionet: Command, folder: Path, world: World, release: Path, embeddings: Path, published: Path, proxy: str
+    folder: Path, world: World, release: Path, embeddings: Path, published: Path
 ) -> None:
-    out = folder / "wrong"
-    unnamed = ("--in", embeddings, "--images", published)
-    for arguments, says in (
-        (unnamed, "does not say which encoder made it; name it with --encoder"),
-        (("--in", embeddings, "--encoder", "miniature"), "name the folder that holds them with --images"),
-        (("--in", folder / "nowhere"), "nowhere"),
-        (("--in", "http://me:word@127.0.0.1:1"), "password"),
-        (("--in", world.rows, "--proxy", "http://127.0.0.1:1"), "127.0.0.1:1"),
-        (("--in", "http://127.0.0.1:1", "--images", published), "127.0.0.1:1"),
-    ):
-        done = relaionet("lookup", release, *arguments, "--out", out)
-        assert done.returncode == 2, (arguments, done.stderr[-2000:])
-        assert says in done.stderr.replace("\n", " "), (arguments, done.stderr[-2000:])
-        assert "Traceback" not in done.stderr
-        assert not (out / "images").exists()
+    out, rows = folder / "wrong", str(world.rows)
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"places": (str(embeddings),), "images": published}, "does not say which encoder made it; name it with --enc"),
+        ({"places": (str(embeddings),), "encoder": "miniature"}, "name the folder that holds them with --images"),
+        ({"places": (str(folder / "nowhere"),)}, "nowhere"),
+        ({"places": ("http://me:word@127.0.0.1:1",)}, "password"),
+        ({"places": (rows,), "download": DownloadConfig(proxy="http://127.0.0.1:1")}, "127.0.0.1:1"),
+        ({"places": ("http://127.0.0.1:1",), "images": published}, "127.0.0.1:1"),
+        ({"places": (rows,), "workers": 0}, "workers is 0"),
+        ({"places": (rows,), "config": LookupConfig(most_rows=10)}, "say --captions match"),
+    )
+    for settings, says in wrong:
+        with pytest.raises(ReLAIONetError) as told, open_lookup(
+            LookupOrder(release=str(release), out=out, **settings), Reporter()
+        ):  # fmt: skip
+            pass
+        assert says in " ".join(str(told.value).split())
+    assert not out.exists()
