@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from relaionet.flows.cli.options import FOLDER, DeclaredOption, LocalPath, run_option, start
+from relaionet.flows.cli.options import FOLDER, DeclaredOption, LocalPath, on_option, run_option, start
 from relaionet.flows.runs.console import echo
 
 if TYPE_CHECKING:
@@ -69,10 +69,7 @@ def source(
     "--push/--no-push", default=None, help="Push the tasks to Label Studio at the end.  [default: if one is set up]"
 )
 @click.option("--retry", is_flag=True, help="Ask again for images that failed for a reason that may pass.")
-@click.option(
-    "--on", default="threads", show_default=True, metavar="WHERE",
-    help="Where shards are worked on: threads (of this process), ray (a cluster of this machine alone) or ray://host:port.",
-)  # fmt: skip
+@on_option()
 @click.pass_context
 def curate(ctx: click.Context, recipe: str, out: Path, push: bool | None, retry: bool, on: str) -> None:
     """Turn LAION rows into review tasks: candidates, images, embeddings, proposals, screens."""

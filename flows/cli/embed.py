@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from relaionet.flows.cli.options import FOLDER, start
+from relaionet.flows.cli.options import FOLDER, on_option, start
 from relaionet.flows.runs.console import echo
 
 
@@ -20,11 +20,7 @@ from relaionet.flows.runs.console import echo
 @click.option("--threads", type=click.IntRange(1), help="Threads that decode.  [default: one per core]")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Shards at work at once.")
 @click.option("--whole", is_flag=True, help="Decode every JPEG at its full size, however large; slower.")
-@click.option(
-    "--on", default="threads", show_default=True, metavar="WHERE",
-    help="Where shards are worked on: threads (of this process), ray (a cluster of this machine alone) or "
-    "ray://host:port.",
-)  # fmt: skip
+@on_option()
 @click.pass_context
 def embed(
     ctx: click.Context, source: str, encoder: str, out: Path, device: str, precision: str, batch_size: int | None,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from relaionet.flows.cli.options import FOLDER, LocalPath, start
+from relaionet.flows.cli.options import FOLDER, LocalPath, on_option, start
 from relaionet.flows.runs.console import echo
 
 
@@ -24,10 +24,7 @@ from relaionet.flows.runs.console import echo
     type=LocalPath(dir_okay=False),
     help="Write what every generator is asked for to this file, a line each.",
 )
-@click.option(
-    "--on", default="threads", show_default=True, metavar="WHERE",
-    help="Where images are sampled: threads (this machine), ray (a cluster of this machine alone) or ray://host:port.",
-)  # fmt: skip
+@on_option("Where images are sampled: threads (this machine)")
 @click.pass_context
 def evaluate(
     ctx: click.Context, recipe: str, out: Path | None, split: Path | None, core: bool, plan: bool,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from relaionet.flows.cli.options import FOLDER, LocalPath, start
+from relaionet.flows.cli.options import FOLDER, LocalPath, download_options, on_option, start
 
 
 @click.command()
@@ -42,18 +42,9 @@ from relaionet.flows.cli.options import FOLDER, LocalPath, start
 )  # fmt: skip
 @click.option("--releases", type=FOLDER, help="Folder the new version is written to.  [default: beside RELEASE]")
 @click.option("--retry", is_flag=True, help="Ask once more for addresses that were gone for a reason that may pass.")
-@click.option("--proxy", help="HTTP proxy for the downloads, e.g. http://127.0.0.1:3128.")
-@click.option("--threads", type=click.IntRange(1, 512), default=32, show_default=True, help="Downloads at once.")
-@click.option(
-    "--timeout", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
-    help="Seconds one picture may take.",
-)  # fmt: skip
+@download_options
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Shards at work at once.")
-@click.option(
-    "--on", default="threads", show_default=True, metavar="WHERE",
-    help="Where shards are worked on: threads (of this process), ray (a cluster of this machine alone) or "
-    "ray://host:port.",
-)  # fmt: skip
+@on_option()
 @click.pass_context
 def lookup(
     ctx: click.Context, release: str, places: tuple[str, ...], out: Path, images: Path | None, encoder: str | None,

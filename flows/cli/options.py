@@ -46,6 +46,34 @@ def run_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def on_option(what: str = "Where shards are worked on: threads (of this process)") -> Callable[..., Any]:
+    """`--on WHERE`: this process, or a Ray cluster.
+
+    Args:
+        what: begins the help: what is done there, and what `threads` is.
+    """
+    return click.option(
+        "--on", default="threads", show_default=True, metavar="WHERE",
+        help=f"{what}, ray (a cluster of this machine alone) or ray://host:port.",
+    )  # fmt: skip
+
+
+def download_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--proxy`, `--threads` and `--timeout` of whatever fetches images."""
+    for option in (
+        click.option(
+            "--timeout", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
+            help="Seconds one image may take.",
+        ),
+        click.option(
+            "--threads", type=click.IntRange(1, 512), default=32, show_default=True, help="Downloads at once."
+        ),
+        click.option("--proxy", help="HTTP proxy for the downloads, e.g. http://127.0.0.1:3128."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 class DeclaredChoice(click.Choice):
     """One of the names that are declared, here and by other packages; read when they are needed.
 

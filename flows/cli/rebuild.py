@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from relaionet.flows.cli.options import FOLDER, DeclaredChoice, DeclaredOption, LocalPath, start
+from relaionet.flows.cli.options import FOLDER, DeclaredChoice, DeclaredOption, LocalPath, download_options, start
 
 if TYPE_CHECKING:
     from relaionet.flows.rebuilding import RebuildOrder, RebuildWork
@@ -79,12 +79,7 @@ def known_formats_told() -> str:
     "--robots-txt", is_flag=True,
     help="Ask each site's robots.txt first and obey it. Headers that forbid a picture's use are always obeyed.",
 )  # fmt: skip
-@click.option("--proxy", help="HTTP proxy for the downloads, e.g. http://127.0.0.1:3128.")
-@click.option("--threads", type=click.IntRange(1, 512), default=32, show_default=True, help="Downloads at once.")
-@click.option(
-    "--timeout", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
-    help="Seconds one image may take.",
-)  # fmt: skip
+@download_options
 @click.pass_context
 def rebuild(
     ctx: click.Context,

@@ -37,7 +37,22 @@ def download_shard(run: Run, shard: str, config: DownloadConfig, retry: bool, ad
         retry: also ask again for rows of a finished shard that failed and may come back.
         advance: called with the number of rows done since the last call.
     """
-    rows = chosen_rows(run, shard, "url")
+    return fetch_shard(run, shard, chosen_rows(run, shard, "url"), config, retry, advance)
+
+
+def fetch_shard(
+    run: Run, shard: str, rows: pl.DataFrame, config: DownloadConfig, retry: bool, advance: Advance
+) -> bool:
+    """One shard of DOWNLOADS; what any fetch of this run brought is taken over.
+
+    Args:
+        run: the run.
+        shard: its name.
+        rows: candidate_id and url.
+        config: limits and rate limits of fetching.
+        retry: also ask again for rows of a finished shard that failed and may come back.
+        advance: called with the number of rows done since the last call.
+    """
     digest = digest_of(rows.rows(), download.same_results(config), download.VERSION)
     if run.store.has_table(DOWNLOADS, digest, shard):
         table = run.store.read(DOWNLOADS, shard)

@@ -6,7 +6,7 @@ from functools import partial
 
 import polars as pl
 
-from relaionet.flows.curation.downloads import earlier_downloads, finish_downloads, set_aside, set_shards_aside
+from relaionet.flows.curation.downloads import fetch_shard, finish_downloads, set_shards_aside
 from relaionet.flows.curation.source import read_source
 from relaionet.flows.lookups.order import LookupWork
 from relaionet.flows.runs.reporter import Advance
@@ -16,7 +16,6 @@ from relaionet.manifests.files import digest_of
 from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, alive
 from relaionet.manifests.tables.adoption import PICTURES
 from relaionet.manifests.tables.lookups import ADDRESSES, NEAR
-from relaionet.pipeline.downloads import fetch as download
 from relaionet.pipeline.downloads.fetch import DownloadConfig
 from relaionet.pipeline.images import files as picture_files
 from relaionet.pipeline.images.files import PictureLimits, read_pictures
@@ -66,7 +65,7 @@ def fetch_all(work: LookupWork, shards: list[str]) -> None:
 
 
 def fetch_addresses(run: Run, shard: str, config: DownloadConfig, retry: bool, advance: Advance) -> bool:
-    """One shard of DOWNLOADS; what any fetch of this lookup brought is taken over.
+    """One shard of DOWNLOADS: what the addresses of that shard serve.
 
     Args:
         run: of the lookup.
@@ -75,21 +74,7 @@ def fetch_addresses(run: Run, shard: str, config: DownloadConfig, retry: bool, a
         retry: also ask again for what failed and may come back.
         advance: called with the number of addresses done since the last call.
     """
-    rows = run.store.read(ADDRESSES, shard)
-    digest = digest_of(rows.rows(), download.same_results(config), download.VERSION)
-    if run.store.has_table(DOWNLOADS, digest, shard):
-        table = run.store.read(DOWNLOADS, shard)
-        lost = not all((run.images / path).is_file() for path in table["path"].drop_nulls())
-        if lost or (retry and table["may_come_back"].any()):
-            run.store.forget(DOWNLOADS.name, shard)
-
-    def make() -> pl.DataFrame:
-        earlier = earlier_downloads(run, rows["candidate_id"])
-        table = download.fetch_images(rows, config, run.images, advance, earlier)
-        set_aside(run, shard, table["candidate_id"])
-        return table
-
-    return run.make(DOWNLOADS, digest, make, shard=shard)
+    return fetch_shard(run, shard, run.store.read(ADDRESSES, shard), config, retry, advance)
 
 
 def hash_pictures(run: Run, name: str, config: DownloadConfig, advance: Advance) -> bool:

@@ -7,19 +7,19 @@ release can be read long after the screen that saw something is gone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from relaionet.manifests.containers.texts import parse_json
-from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import HEX_64
 from relaionet.manifests.release.decisions import DECISIONS_FILE
 from relaionet.manifests.release.manifest_check import CONTROL, MAX_URL_CHARS, WEB
+from relaionet.manifests.release.rules import check_rows
 from relaionet.manifests.tables.releases import EVIDENCE, WITHDRAWN
-from relaionet.manifests.tables.schema import STATUS_COLUMNS, Table, check_table, shape_table
+from relaionet.manifests.tables.schema import STATUS_COLUMNS
 
 EVIDENCE_FILE, WITHDRAWN_FILE = "evidence.parquet", "withdrawn.parquet"
 WORD = r"^[a-z][a-z0-9_]{0,63}$"
@@ -52,7 +52,7 @@ def check_evidence(rows: pl.DataFrame) -> pl.DataFrame:
     Raises:
         BadInput: a column is missing, or a row breaks a rule.
     """
-    return _check(
+    return check_rows(
         rows, EVIDENCE,
         {
             "candidate_id is no 64 hex digits": pl.col("candidate_id").str.contains(f"^{HEX_64}$"),
@@ -60,7 +60,7 @@ def check_evidence(rows: pl.DataFrame) -> pl.DataFrame:
             "fact is no plain word": pl.col("fact").str.contains(WORD),
             f"value is longer than {MAX_VALUE_CHARS} characters": pl.col("value").str.len_chars() <= MAX_VALUE_CHARS,
         },
-    )  # fmt: skip
+    ).sort(EVIDENCE.key)  # fmt: skip
 
 
 def check_withdrawn(rows: pl.DataFrame) -> pl.DataFrame:
@@ -70,7 +70,7 @@ def check_withdrawn(rows: pl.DataFrame) -> pl.DataFrame:
         BadInput: a column is missing, or a row breaks a rule.
     """
     kind, value = pl.col("kind"), pl.col("value")
-    return _check(
+    return check_rows(
         rows, WITHDRAWN,
         {
             f"kind is none of {', '.join(WITHDRAWAL_KINDS)}": kind.is_in(WITHDRAWAL_KINDS),
@@ -83,21 +83,7 @@ def check_withdrawn(rows: pl.DataFrame) -> pl.DataFrame:
             "why is longer than 1000 characters or has control characters": pl.col("why").is_null()
             | ((pl.col("why").str.len_chars() <= 1000) & ~pl.col("why").str.contains(CONTROL)),
         },
-    )  # fmt: skip
-
-
-def _check(rows: pl.DataFrame, table: Table, rules: Mapping[str, pl.Expr]) -> pl.DataFrame:
-    try:
-        rows = check_table(shape_table(rows, table), table)
-    except Corrupt as error:
-        raise BadInput(str(error)) from None
-    except pl.exceptions.PolarsError as error:
-        raise BadInput(f"{table.name}: a column is not of its type: {str(error).splitlines()[0][:200]}.") from None
-    for rule, holds in rules.items():
-        wrong = rows.filter(~holds.fill_null(value=False)).height
-        if wrong:
-            raise BadInput(f"{table.name}: {rule} in {wrong} of {rows.height} rows.")
-    return rows.sort(table.key)
+    ).sort(WITHDRAWN.key)  # fmt: skip
 
 
 def tell_evidence(step: str, rows: pl.DataFrame, facts: Iterable[str] | None = None) -> pl.DataFrame:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.errors import Corrupt
 from relaionet.manifests.files import HEX_64
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.release.manifest_check import MAX_WNIDS, PSEUDONYM
+from relaionet.manifests.release.rules import check_rows
 from relaionet.manifests.tables import TASKS
-from relaionet.manifests.tables.schema import Table, check_table, columns, fill_later, shape_table
+from relaionet.manifests.tables.schema import Table, columns, fill_later, shape_table
 
 DECISIONS_FILE = "decisions.parquet"
 CHOICES = r"^[a-z_]{1,20}$"
@@ -61,12 +62,6 @@ def check_decisions(rows: pl.DataFrame) -> pl.DataFrame:
     Raises:
         BadInput: a column is missing, or a row breaks a rule.
     """
-    try:
-        rows = check_table(shape_table(rows, RELEASED_DECISIONS), RELEASED_DECISIONS)
-    except Corrupt as error:
-        raise BadInput(str(error)) from None
-    except pl.exceptions.PolarsError as error:
-        raise BadInput(f"decisions: a column is not of its type: {str(error).splitlines()[0][:200]}.") from None
     wnids = list(labels_by_wnid())
     rules = {
         "candidate_id is no 64 hex digits": pl.col("candidate_id").str.contains(f"^{HEX_64}$"),
@@ -85,11 +80,7 @@ def check_decisions(rows: pl.DataFrame) -> pl.DataFrame:
             pl.col("is_control", "at", "round", "annotation_id").is_not_null()
         ),
     }
-    for rule, holds in rules.items():
-        wrong = rows.filter(~holds.fill_null(value=False)).height
-        if wrong:
-            raise BadInput(f"decisions: {rule} in {wrong} of {rows.height} rows.")
-    return rows
+    return check_rows(rows, RELEASED_DECISIONS, rules)
 
 
 def count_votes(decisions: pl.DataFrame) -> pl.DataFrame:
