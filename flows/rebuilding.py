@@ -114,7 +114,7 @@ def rebuild_release(
             checked, config, out, retry=order.retry, verify=order.verify, images=order.images, vectors=vectors,
             archive=order.archive, withdrawn=find_withdrawals(checked, order.withdrawn),
         )  # fmt: skip
-        if plan.chunks or plan.lookups_count:
+        if plan.chunks or plan.archive_questions_count:
             if plan.images is None:
                 check_reach(plan.release, order.download)
             told = fetch(RebuildWork(run=Run(root=out, reporter=reporter), plan=plan, download=order.download))

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import settings
 from tests.progress import Progress
 from tests.waiting import WATCHDOG_S
 
+HUB = ("HF_", "TRANSFORMERS_")
 # CI must say the same of the same commit; elsewhere every run looks at other examples
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
@@ -84,6 +86,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False
     return ByGroup(config, log)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leaves_the_hub_as_it_was() -> Iterator[None]:
+    """What a module's tests tell the Hub's libraries is not told to those that run behind it in the same process."""
+    before = {name: value for name, value in os.environ.items() if name.startswith(HUB)}
+    yield
+    for name in [name for name in os.environ if name.startswith(HUB) and name not in before]:
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session", autouse=True)

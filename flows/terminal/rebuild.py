@@ -28,9 +28,9 @@ def say_plan(reporter: Reporter, plan: SplitPlan) -> None:
         count = plan.count(kind)  # type: ignore[arg-type]
         if count and (kind != "first" or count < info.rows_count):
             reporter.say(f"  {count:,} row{'s' * (count > 1)} {text}")
-    if plan.lookups_count:
-        reporter.say(f"  {plan.lookups_count:,} addresses to ask an archive about, at least")
-    if not plan.chunks and not plan.lookups_count:
+    if plan.archive_questions_count:
+        reporter.say(f"  {plan.archive_questions_count:,} addresses to ask an archive about, at least")
+    if not plan.chunks and not plan.archive_questions_count:
         done = "nothing to do" if plan.table is not None else "what is there is judged anew"
         reporter.say(f"  nothing to fetch, {done}")
 

@@ -89,7 +89,7 @@ class ArchiveConfig:
         )  # fmt: skip
 
 
-def look_up_snapshots(
+def ask_archive(
     rows: pl.DataFrame, config: ArchiveConfig, download: DownloadConfig, ledger: Path,
     progress: Callable[[int], None] | None = None,
 ) -> pl.DataFrame:  # fmt: skip

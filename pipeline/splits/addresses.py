@@ -48,7 +48,7 @@ def list_addresses(manifest: pl.DataFrame, snapshots: pl.DataFrame | None = None
     return pl.concat([listed, archived]).join(order, on="candidate_id").sort("_row", "turn").drop("_row")
 
 
-def tell_lookups(snapshots: pl.DataFrame) -> pl.DataFrame:
+def tell_archive_answers(snapshots: pl.DataFrame) -> pl.DataFrame:
     """What an archive said of each row, all its addresses together.
 
     Args:
@@ -63,7 +63,7 @@ def tell_lookups(snapshots: pl.DataFrame) -> pl.DataFrame:
     return snapshots.group_by("candidate_id").agg(archive_said=best.otherwise(pl.lit("none")))
 
 
-def find_lookups(judged: pl.DataFrame, snapshots: pl.DataFrame, retry: str | None) -> pl.DataFrame:
+def find_archive_questions(judged: pl.DataFrame, snapshots: pl.DataFrame, retry: str | None) -> pl.DataFrame:
     """The addresses an archive is to be asked about: those whose answer is gone or changed, of rows with no better one.
 
     Whoever forbids the use of a picture at an address forbids it for the copies an archive made there.

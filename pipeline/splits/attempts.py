@@ -21,9 +21,9 @@ from relaionet.manifests.release.release import Release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, COMPARISONS, DOWNLOADS, SNAPSHOTS
 from relaionet.pipeline.addresses.withdrawals import find_withdrawn, withdrawn_bytes
-from relaionet.pipeline.downloads.archive import ArchiveConfig, look_up_snapshots
+from relaionet.pipeline.downloads.archive import ArchiveConfig, ask_archive
 from relaionet.pipeline.downloads.fetch import DownloadConfig, fetch_images
-from relaionet.pipeline.splits.addresses import KEY, list_addresses, tell_lookups
+from relaionet.pipeline.splits.addresses import KEY, list_addresses, tell_archive_answers
 from relaionet.pipeline.splits.files import WORK_FOLDER, fetched_folder, find_places
 from relaionet.pipeline.splits.local_images import collect_images
 from relaionet.pipeline.splits.vectors import PictureVectors
@@ -109,7 +109,7 @@ class Attempts:
         snapshots = self.snapshots()
         addresses = list_addresses(manifest, snapshots.filter(status=ALIVE))
         lines = expected.join(addresses, on="candidate_id", how="left", maintain_order="left_right")
-        lines = lines.join(tell_lookups(snapshots), on="candidate_id", how="left", maintain_order="left")
+        lines = lines.join(tell_archive_answers(snapshots), on="candidate_id", how="left", maintain_order="left")
         lines = lines.join(self._answers(addresses), on=KEY, how="left", maintain_order="left")
         return self._with_evidence(self._with_withdrawals(lines))
 
@@ -187,7 +187,7 @@ class Attempts:
         """
         started, number = time.perf_counter(), len(self._store.shards(SNAPSHOTS))
         ledger = self._out / WORK_FOLDER / f"archive-{number:05d}.jsonl"
-        found = look_up_snapshots(rows, archive, download, ledger, progress)
+        found = ask_archive(rows, archive, download, ledger, progress)
         seconds = time.perf_counter() - started
         self._store.write(found, SNAPSHOTS, self._origin, shard=f"{number:05d}", seconds=seconds)
 

@@ -26,7 +26,13 @@ from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, SPLIT, WITHDRAWN, shape_table
 from relaionet.pipeline.downloads.archive import ArchiveConfig
 from relaionet.pipeline.downloads.fetch import DownloadConfig
-from relaionet.pipeline.splits.addresses import FIRST_SNAPSHOT, UNASKED, choose_answers, find_lookups, judge_answers
+from relaionet.pipeline.splits.addresses import (
+    FIRST_SNAPSHOT,
+    UNASKED,
+    choose_answers,
+    find_archive_questions,
+    judge_answers,
+)
 from relaionet.pipeline.splits.attempts import Attempts, Chunk
 from relaionet.pipeline.splits.card import write_split_card
 from relaionet.pipeline.splits.facts import describe_split
@@ -153,7 +159,7 @@ def _ask_archive(
     """Ask an archive about the addresses that are gone or changed; False where there are none."""
     if plan.may.archive is None or not plan.may.has_archive:
         return False
-    rows = find_lookups(judged, attempts.snapshots(), plan.may.retry)
+    rows = find_archive_questions(judged, attempts.snapshots(), plan.may.retry)
     if rows.is_empty():
         return False
     near = plan.release.manifest.select("candidate_id", near="fetched_at")

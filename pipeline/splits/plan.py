@@ -16,7 +16,13 @@ from relaionet.manifests.release.withdrawals import join_withdrawals
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, SPLIT, WITHDRAWN
 from relaionet.pipeline.downloads.archive import ArchiveConfig
-from relaionet.pipeline.splits.addresses import UNASKED, choose_answers, find_lookups, find_next, judge_answers
+from relaionet.pipeline.splits.addresses import (
+    UNASKED,
+    choose_answers,
+    find_archive_questions,
+    find_next,
+    judge_answers,
+)
 from relaionet.pipeline.splits.attempts import Attempts, Chunk, Kind
 from relaionet.pipeline.splits.files import WORK_FOLDER, find_damaged, find_places, scan_files
 from relaionet.pipeline.splits.vectors import PictureVectors
@@ -84,7 +90,7 @@ class SplitPlan:
         table: SPLIT where the split is finished and nothing is to be done.
         may: where images may come from.
         vectors: embeddings to compare as well.
-        lookups_count: addresses an archive is to be asked about, as far as is known now.
+        archive_questions_count: addresses an archive is to be asked about, as far as is known now.
         withdrawn: WITHDRAWN, what is not to be in the split; None is nothing.
     """
 
@@ -95,7 +101,7 @@ class SplitPlan:
     table: pl.DataFrame | None
     may: Sources
     vectors: PictureVectors | None = None
-    lookups_count: int = 0
+    archive_questions_count: int = 0
     withdrawn: pl.DataFrame | None = None
 
     @property
@@ -156,12 +162,12 @@ def plan_split(
     chunks = [chunk for kind, rows in asked.items() for chunk in cut_chunks(kind, rows, config.rows_per_shard)]
     may = Sources(retry=retry, images=images, archive=archive)
     chunks += find_chunks(judged, config, may)
-    lookups = find_lookups(judged, attempts.snapshots(), retry).height if may.has_archive else 0
-    is_done = not chunks and not lookups and attempts.are_compared(vectors)
+    questions = find_archive_questions(judged, attempts.snapshots(), retry).height if may.has_archive else 0
+    is_done = not chunks and not questions and attempts.are_compared(vectors)
     table = _find_finished(out, build_digest(release, config, attempts, withdrawn), files) if is_done else None
     return SplitPlan(
         release=release, config=config, out=out, chunks=chunks, table=table, vectors=vectors, may=may,
-        lookups_count=lookups, withdrawn=withdrawn,
+        archive_questions_count=questions, withdrawn=withdrawn,
     )  # fmt: skip
 
 

@@ -151,7 +151,7 @@ def test_forty_cases_get_the_right_verdict_and_no_changed_picture_is_accepted(we
     assert web.queries[0]["closest"] == ["20210601000000"]
 
     web.asked.clear()
-    failed = plan_split(release, SplitConfig(), out, archive=FAST).lookups_count
+    failed = plan_split(release, SplitConfig(), out, archive=FAST).archive_questions_count
     assert failed == 2  # the archive gave no list: it is asked again, and nothing else is
     assert build_split(release, SplitConfig(), out, download, archive=FAST).equals(table)
     assert all(name.startswith("list") for name in web.asked)
@@ -198,7 +198,7 @@ def test_an_archive_that_stays_away_ends_nothing_and_is_asked_again(web: Archive
     assert set(build_split(release, SplitConfig(), out, download, archive=FAST)["status"]) == {"exact"}
 
 
-def test_lookups_that_were_cut_short_go_on(web: ArchivedWeb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_questions_that_were_cut_short_go_on(web: ArchivedWeb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from relaionet.pipeline.downloads import archive
 
     rows = [row_of(number, picture(number), fetched_at=SEEN) for number in range(6)]
