@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import pytest
@@ -75,12 +76,21 @@ def test_addresses_are_the_same_however_they_are_spelled() -> None:
         list_withdrawals([Withdrawal("image_sha256", ["abc"])], None)
 
 
-def test_a_withdrawal_leaves_splits_exports_and_every_later_version(
-    web: tuple[FaultServer, Path], tmp_path: Path
-) -> None:
-    server, release = web
-    download, split = DownloadConfig(proxy=server.url), tmp_path / "split"
-    run_rebuild(release, split, download=download, reporter=QUIET)
+class Withdrawn(NamedTuple):
+    """A release of twelve rows, the next version without four of them, and which these are."""
+
+    first: Path
+    second: Path
+    ids: dict[int, str]
+    out: set[str]
+
+
+OUT = (1, 2, 3, 11)  # by URL, by bytes, by id, and by the host of a second address
+
+
+@pytest.fixture
+def withdrawn(web: tuple[FaultServer, Path]) -> Withdrawn:
+    _, release = web
     rows = read_release(release).manifest
     by = {f"{HOST}/{number}-0.jpg": number for number in range(12)}
     ids = {by[url]: candidate_id for candidate_id, url in rows.select("candidate_id", "url").iter_rows()}
@@ -90,50 +100,61 @@ def test_a_withdrawal_leaves_splits_exports_and_every_later_version(
         Withdrawal("candidate_id", [ids[3]]), Withdrawal("host", ["shop.example"]),
     ]  # fmt: skip
     second = run_withdraw(release, wanted, why="asked by the owner", reporter=QUIET)
-    made = check_release(second)
-    assert (second.name, made.manifest.height) == ("relaionet-v2", 8)
+    assert run_withdraw(second, wanted, why="asked by the owner", reporter=QUIET) == second  # nothing new: no version
+    return Withdrawn(release, second, ids, {ids[number] for number in OUT})
+
+
+def test_the_next_version_is_without_them(withdrawn: Withdrawn) -> None:
+    made = check_release(withdrawn.second)
+    assert (withdrawn.second.name, made.manifest.height) == ("relaionet-v2", 8)
     assert made.withdrawn is not None
     assert made.withdrawn.height == 4
-    out = {ids[number] for number in (1, 2, 3, 11)}
-    assert not set(made.manifest["candidate_id"]) & out
+    assert not set(made.manifest["candidate_id"]) & withdrawn.out
     assert made.evidence is not None
-    assert not set(made.evidence["candidate_id"]) & out
-    assert run_withdraw(second, wanted, why="asked by the owner", reporter=QUIET) == second  # nothing new: no version
+    assert not set(made.evidence["candidate_id"]) & withdrawn.out
 
-    # the newer version lies beside the older one, whose split obeys it without a word
+
+def test_a_split_of_the_older_version_obeys_the_newer_beside_it(
+    web: tuple[FaultServer, Path], withdrawn: Withdrawn, tmp_path: Path
+) -> None:
+    server, split = web[0], tmp_path / "split"
+    download, apart = DownloadConfig(proxy=server.url), tmp_path / "apart" / withdrawn.first.name
+    shutil.copytree(withdrawn.first, apart)
+    assert run_rebuild(apart, split, download=download, reporter=QUIET)["kept_count"] == 12
     server.asked.clear()
-    told = run_rebuild(release, split, download=download, reporter=QUIET)
+    told = run_rebuild(withdrawn.first, split, download=download, reporter=QUIET)
     assert told["verdicts"] == {"exact": 8, "same_picture": 0, "changed": 0, "gone": 0, "withdrawn": 4}
     assert not server.asked
-    table = Store(split).read(SPLIT)
-    gone = table.filter(status="withdrawn")
-    assert set(gone["candidate_id"]) == out
+    gone = Store(split).read(SPLIT).filter(status="withdrawn")
+    assert set(gone["candidate_id"]) == withdrawn.out
     assert set(gone["reason"]) == {f"withdrawn since {TODAY}: asked by the owner"}
     files = {path.stem for path in (split / "images").glob("n*/*")} | {path.stem for path in split.glob("aside/*/*")}
-    assert not files & out
+    assert not files & withdrawn.out
     assert len(files) == 8
     assert sum(row["kept_count"] for row in told["classes"].values()) == 8
-
-    # a new rebuild of the old version never asks for them, and a retry of all does not either
-    new = tmp_path / "new"
-    run_rebuild(release, new, download=download, reporter=QUIET)
-    run_rebuild(release, new, download=download, retry="all", reporter=QUIET)
-    assert set(server.asked) == {f"/{number}-0.jpg" for number in range(12) if number not in (1, 2, 3, 11)}
-
-    # without the newer version beside it, a split remembers
-    alone = tmp_path / "alone" / release.name
-    shutil.copytree(release, alone)
-    assert run_rebuild(alone, split, download=download, reporter=QUIET)["kept_count"] == 8
+    # without the newer version beside it, the split remembers, and another is told
+    assert run_rebuild(apart, split, download=download, reporter=QUIET)["kept_count"] == 8
     other = tmp_path / "other"
-    assert run_rebuild(alone, other, download=download, withdrawn=second, reporter=QUIET)["kept_count"] == 8
+    assert run_rebuild(apart, other, download=download, withdrawn=withdrawn.second, reporter=QUIET)["kept_count"] == 8
 
-    # whoever makes the next version, from whichever older one, leaves them out
-    third = make_version(rows, second.parent, notes={"made": "anew"})
+
+def test_what_is_withdrawn_is_never_asked_for(
+    web: tuple[FaultServer, Path], withdrawn: Withdrawn, tmp_path: Path
+) -> None:
+    server, download = web[0], DownloadConfig(proxy=web[0].url)
+    run_rebuild(withdrawn.first, tmp_path / "new", download=download, reporter=QUIET)
+    run_rebuild(withdrawn.first, tmp_path / "new", download=download, retry="all", reporter=QUIET)
+    assert set(server.asked) == {f"/{number}-0.jpg" for number in range(12) if number not in OUT}
+
+
+def test_whoever_makes_the_next_version_leaves_them_out(withdrawn: Withdrawn, tmp_path: Path) -> None:
+    rows = read_release(withdrawn.first).manifest
+    third = make_version(rows, withdrawn.second.parent, notes={"made": "anew"})
     assert third.name == "relaionet-v3"
     assert check_release(third).manifest.height == 8
     more = tmp_path / "more.csv"
-    more.write_text(f"kind,value,why\ncandidate_id,{ids[5]},by mail\nhost,pictures.invalid.example,\n")
-    fourth = check_release(run_withdraw(second.parent, [], listed=more, reporter=QUIET))
+    more.write_text(f"kind,value,why\ncandidate_id,{withdrawn.ids[5]},by mail\nhost,pictures.invalid.example,\n")
+    fourth = check_release(run_withdraw(withdrawn.second.parent, [], listed=more, reporter=QUIET))
     assert (fourth.info.version, fourth.manifest.height) == (4, 7)
     assert fourth.withdrawn is not None
     assert fourth.withdrawn.height == 6
