@@ -20,6 +20,8 @@ THREADS, RAY, RAY_CLIENT = "threads", "ray", "ray://"
 HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 # tables of one shard pass through files, never through Ray's store, which would take a third of the memory
 OBJECT_STORE_BYTES = 80 * 2**20
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+CONNECTION_TRIES = 3
 
 
 def make_runner(on: str, workers: int) -> Any:
@@ -40,13 +42,12 @@ def make_runner(on: str, workers: int) -> Any:
     check_runner(on)
     from prefect_ray import RayTaskRunner
 
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if on.startswith(RAY_CLIENT):
-        return RayTaskRunner(address=on, init_kwargs=quiet)
+        return RayTaskRunner(address=on, init_kwargs=QUIET)  # finds the connection of `connected`
     if os.environ.get("RAY_ADDRESS"):
-        return RayTaskRunner(init_kwargs=quiet)
+        return RayTaskRunner(init_kwargs=QUIET)
     own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-    return RayTaskRunner(init_kwargs={**quiet, **own, "_node_ip_address": "127.0.0.1"})
+    return RayTaskRunner(init_kwargs={**QUIET, **own, "_node_ip_address": "127.0.0.1"})
 
 
 def check_runner(on: str) -> None:
@@ -82,13 +83,14 @@ def check_runner(on: str) -> None:
 
 @contextmanager
 def connected(on: str) -> Iterator[None]:
-    """Errors of a cluster that cannot be reached, in words.
+    """A running cluster is connected to while this lasts; what keeps it from that is said in words.
 
     Raises:
-        Unavailable: there is no cluster at the address.
+        Unavailable: there is no cluster at the address, or it takes no further client.
     """
     try:
-        yield
+        with client(on):
+            yield
     except ConnectionError as error:
         if on.startswith(RAY):
             why = " ".join(str(error).split())[:200]
@@ -97,6 +99,43 @@ def connected(on: str) -> Iterator[None]:
                 "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or put the token where `ray get-auth-token` does."
             ) from error
         raise
+
+
+@contextmanager
+def client(on: str) -> Iterator[None]:
+    """A running cluster's client while this lasts; elsewhere nothing.
+
+    Such a cluster starts a process for each client, and when it is busy that fails at times: it is asked again.
+
+    Args:
+        on: as for `make_runner`.
+
+    Raises:
+        ConnectionError: nobody answers there.
+        Unavailable: it answers, and none of the tries got a process.
+    """
+    if not on.startswith(RAY_CLIENT):
+        yield
+        return
+    import ray
+
+    for left in reversed(range(CONNECTION_TRIES)):
+        try:
+            ray.init(on, **QUIET)
+            break
+        except ConnectionAbortedError as error:
+            ray.shutdown()  # what is left of the try
+            if not left:
+                # Ray's message ends with the error of its own process, below that process's traceback
+                raise Unavailable(
+                    f"the Ray cluster at {on} answers, but started no process for this client in {CONNECTION_TRIES} "
+                    f"tries: {str(error).strip().splitlines()[-1]} It may be short of memory or processors; "
+                    "the head node's /tmp/ray/session_latest/logs say more."
+                ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 @contextmanager

@@ -74,7 +74,8 @@ def working_on(run: Run, on: str, workers: int) -> Iterator[None]:
         BadInput: `on` is unknown, Ray is not installed, or the cluster's workers could not report to Prefect.
         Unavailable: there is no cluster at the address.
     """
-    with connected(on), make_runner(on, workers) as runner:
+    runner = make_runner(on, workers)
+    with connected(on), runner:
         run.local, run.runner = on == THREADS, runner
         try:
             yield

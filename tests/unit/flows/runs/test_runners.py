@@ -40,10 +40,33 @@ def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_cluster_that_does_not_answer() -> None:
-    with pytest.raises(Unavailable, match="ray start --head"), connected("ray://127.0.0.1:1"):
+    with pytest.raises(Unavailable, match="ray start --head"), connected("ray"):
         raise ConnectionError("ray client connection timeout")
     with pytest.raises(ConnectionError), connected("threads"):
         raise ConnectionError("something else")
+
+
+@pytest.mark.parametrize(("aborts", "tries"), [(0, 1), (2, 3), (9, 3)])
+def test_a_busy_cluster_is_asked_again(monkeypatch: pytest.MonkeyPatch, aborts: int, tries: int) -> None:
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'relaionet[ray]'")
+    calls: list[str] = []
+
+    def init(address: str, **_options: object) -> None:
+        calls.append(address)
+        if len(calls) <= aborts:
+            raise ConnectionAbortedError("Initialization failure from server:\nTraceback\n  File\nRuntimeError: full.")
+
+    monkeypatch.setattr(ray, "init", init)
+    if aborts < tries:
+        with connected("ray://127.0.0.1:1"):
+            pass
+    else:
+        with (
+            pytest.raises(Unavailable, match=r"in 3 tries: RuntimeError: full\. It may"),
+            connected("ray://127.0.0.1:1"),
+        ):
+            raise AssertionError("nothing is worked on without a cluster")
+    assert len(calls) == tries
 
 
 def test_a_folder_the_worker_does_not_see(tmp_path) -> None:
