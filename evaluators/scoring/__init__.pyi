@@ -1,6 +1,7 @@
 from .by_class import score_classes
 from .compare import Influences, compare_sets, keep_influences, read_influences, write_influences
 from .measure import Measured, match_rows, measure_alone, measure_set
+from .missing import count_missing
 from .score import REAL, Setting, list_scores, score_generator, score_real
 from .warnings import find_warnings
 
@@ -10,6 +11,7 @@ __all__ = [
     "Measured",
     "Setting",
     "compare_sets",
+    "count_missing",
     "find_warnings",
     "keep_influences",
     "list_scores",
