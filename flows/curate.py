@@ -29,7 +29,8 @@ from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.run_record import write_run_record
 from relaionet.flows.runs.runners import THREADS, check_runner
-from relaionet.flows.runs.stages import publish_counts, run_shards, served_flow, share_cores, working_on
+from relaionet.flows.runs.served import served_flow
+from relaionet.flows.runs.stages import publish_counts, run_shards, share_cores, working_on
 from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, PROPOSALS, TEXT_MATCHES
 
 

@@ -24,6 +24,7 @@ from relaionet.flows.curation.recipe import CurateRecipe, read_curate_recipe
 from relaionet.flows.evaluate import EvaluateWork, evaluate, plan_work
 from relaionet.flows.evaluation.recipe import read_evaluate_recipe
 from relaionet.flows.evaluation.report import curation_facts, write_evaluation_report
+from relaionet.flows.pages.review import write_reviewed_pages
 from relaionet.flows.rebuild import fetch_in_flow
 from relaionet.flows.rebuilding import RebuildWork
 from relaionet.flows.review import ReviewWork, review_pull
@@ -38,13 +39,14 @@ from relaionet.flows.runs.recipes import demo_recipe_file
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run, input_digest
 from relaionet.flows.runs.run_record import package_versions
-from relaionet.flows.runs.stages import served_flow
+from relaionet.flows.runs.served import served_flow
 from relaionet.flows.terminal.demo import say_summary
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.manifests.release.release import Release, check_release
 from relaionet.manifests.store import Receipt, write_parquet
-from relaionet.manifests.tables import TASKS, VERDICTS
+from relaionet.manifests.tables import DECISIONS, TASKS, VERDICTS
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.miniature.server import serve_world
 from relaionet.pipeline.miniature.world import World, WorldConfig, make_world, open_world
 from relaionet.pipeline.splits.plan import SplitConfig, plan_split
@@ -136,6 +138,8 @@ def make_demo(run: Run, seed: int) -> dict[str, Any]:
                 curate(recipe.name, run.root, push=False)
         settings = read_review_settings(run.root)
         review_by_simulation(run, settings, world, studio)
+    if run.made & {DECISIONS.name, VERDICTS.name}:
+        write_reviewed_pages(run, settings)
     release = check_release(release_run(run, settings, miniature=True, simulated_reviewers=True))
     split = Run(root=run.root / "split", reporter=run.reporter)
     drop_split_of_another_release(split.root, release)
@@ -232,7 +236,10 @@ def let_simulated_reviewers_answer(
             server.url, server.token, settings.name, truth, config=REVIEWERS, overlap=overlap, progress=advance
         )
     seconds = time.perf_counter() - started
-    run.reporter.say(f"  {len(REVIEWERS.accuracies)} simulated reviewers gave {count:,} answers ({seconds:.0f} s)")
+    run.reporter.say(
+        f"  {say_count(len(REVIEWERS.accuracies), 'simulated reviewer')} gave "
+        f"{say_count(count, 'answer')} ({seconds:.0f} s)"
+    )
 
 
 def true_answers(run: Run, known: Path | None, world: World) -> dict[str, str | None]:

@@ -17,11 +17,13 @@ from relaionet.flows.runs.reporter import Advance, Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.run_record import write_run_record
 from relaionet.flows.runs.runners import THREADS, check_runner
-from relaionet.flows.runs.stages import run_shards, served_flow, working_on
+from relaionet.flows.runs.served import served_flow
+from relaionet.flows.runs.stages import run_shards, working_on
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json_object, write_json
 from relaionet.manifests.places import check_place
 from relaionet.manifests.tables.embeddings import EMBEDDED
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.embeddings import dataset as embed_dataset
 from relaionet.pipeline.embeddings.batches import usable_cores
 from relaionet.pipeline.embeddings.dataset import DatasetConfig
@@ -174,7 +176,7 @@ def embed_shards(work: EmbedWork, on: str) -> None:
     claim_store(run.root, models.encoder)
     write_run_record(run.root, recipe, encoder=models.encoder.fingerprint)
     names = [shard.name for shard in shards]
-    run.reporter.say(f"  {len(shards):,} shards of {recipe.source} with {models.encoder.name}")
+    run.reporter.say(f"  {say_count(len(shards), 'shard')} of {recipe.source} with {models.encoder.name}")
     by_name = {shard.name: shard for shard in shards}
     arguments = (models, recipe.dataset, recipe.workers, by_name)
     with working_on(run, on, recipe.workers):

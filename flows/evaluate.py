@@ -39,10 +39,12 @@ from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.run_record import write_run_record
 from relaionet.flows.runs.runners import THREADS, StaysHere, check_runner
-from relaionet.flows.runs.stages import served_flow, share_cores, working_on
+from relaionet.flows.runs.served import served_flow
+from relaionet.flows.runs.stages import share_cores, working_on
 from relaionet.flows.tracing.keep import keep_rows
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.tables import ALIVE
+from relaionet.manifests.words import say_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,8 @@ def evaluate(recipe: str, out: Path, split: Path | None = None, report: bool = T
     if dead:
         slug, why = next(iter(dead.items()))
         raise Unavailable(
-            f"{len(dead)} of {len(work.sets)} sets could not be made; the others are scored. {slug}: {why}. Run again "
+            f"{len(dead)} of {say_count(len(work.sets), 'set')} could not be made; the others are "
+            f"scored. {slug}: {why}. Run again "
             "to try them again."
         )
     return out
@@ -171,7 +174,9 @@ def score_sets(work: EvaluateWork) -> Evaluation:
     run, recipe, sets = work.run, work.recipe, work.sets
     rows, split_name = read_rows(recipe)
     protocol = read_protocol(recipe.protocol)
-    run.reporter.headline(f"Evaluate {len(sets)} sets of {rows.height:,} images on {split_name} ({protocol.name})")
+    run.reporter.headline(
+        f"Evaluate {say_count(len(sets), 'set')} of {say_count(rows.height, 'image')} on {split_name} ({protocol.name})"
+    )
     share_cores(1)
     write_run_record(run.root, recipe, split_digest=split_digest(recipe.split))
     requests = make_requests(rows, base_seed=recipe.base_seed, split_name=split_name, prompt=recipe.prompt)

@@ -14,7 +14,8 @@ from relaionet.flows.runs.handed import handed, handing
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run_record import write_run_record
 from relaionet.flows.runs.runners import THREADS, check_runner
-from relaionet.flows.runs.stages import publish_counts, served_flow, working_on
+from relaionet.flows.runs.served import served_flow
+from relaionet.flows.runs.stages import publish_counts, working_on
 from relaionet.flows.terminal.lookup import say_lookup
 from relaionet.pipeline.downloads.fetch import DownloadConfig
 from relaionet.pipeline.lookup.places import LookupConfig

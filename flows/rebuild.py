@@ -10,7 +10,8 @@ from relaionet.flows.rebuilding import RebuildOrder, RebuildWork, Retry, rebuild
 from relaionet.flows.runs.handed import handed, handing
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run_record import write_run_record
-from relaionet.flows.runs.stages import publish_counts, served_flow
+from relaionet.flows.runs.served import served_flow
+from relaionet.flows.runs.stages import publish_counts
 from relaionet.flows.terminal.rebuild import say_plan, say_split
 from relaionet.manifests.files import read_json_object
 from relaionet.manifests.tables import DOWNLOADS, SPLIT

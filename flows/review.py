@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from relaionet.flows.pages.write import write_index
+from relaionet.flows.pages.review import write_reviewed_pages
 from relaionet.flows.reviewing.pull import PULLED, pull_decisions
 from relaionet.flows.reviewing.push import run_push
 from relaionet.flows.reviewing.release import release_run
@@ -18,7 +18,8 @@ from relaionet.flows.runs.folder_lock import hold_folder
 from relaionet.flows.runs.handed import handed, handing
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
-from relaionet.flows.runs.stages import publish_counts, served_flow
+from relaionet.flows.runs.served import served_flow
+from relaionet.flows.runs.stages import publish_counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,7 @@ def review_pull(run: Path, release: bool = False, vectors: bool = False, full: b
         publish_counts(work.run, "review")
         if release:
             release_run(work.run, work.settings, vectors=vectors)
-            write_index(work.run.root)  # which lists the release from now on
+            write_reviewed_pages(work.run, work.settings)  # and the index, which lists the release from now on
     return dict(verdicts["status"].value_counts(sort=True).iter_rows())
 
 

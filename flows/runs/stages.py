@@ -1,6 +1,6 @@
-"""How a stage is run: only where its receipt is missing or out of date, one Prefect task per shard, counted.
+"""What every stage of a flow goes through: one Prefect task per shard, counted.
 
-What is done is left out by `run.Run.make`, which asks `Store.has_table`.
+What is done is left out by `run.Run.make`, which asks `Store.has_table`. Prefect is imported when a shard is worked on.
 """
 
 from __future__ import annotations
@@ -9,56 +9,18 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-from prefect import Flow, task
-from prefect.cache_policies import NO_CACHE
-from prefect.exceptions import CrashedRun
-from prefect.futures import wait
-
-from relaionet.flows.runs.environment import prepare_environment, server_address
-from relaionet.flows.runs.prefect_server import is_temporary, reporting_server
+from relaionet.flows.runs.environment import server_address
+from relaionet.flows.runs.prefect_server import is_temporary
 from relaionet.flows.runs.reporter import Advance, by_shard
 from relaionet.flows.runs.run import Run
-from relaionet.flows.runs.runners import (
-    THREADS,
-    asking_for,
-    check_seen,
-    connected,
-    enter_worker,
-    is_passing,
-    make_runner,
-)
+from relaionet.flows.runs.runners import THREADS, asking_for, connected, make_runner
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.escape import escape_markdown
 from relaionet.manifests.tables import Table
 
 ShardWork = Callable[..., bool]
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-class ServedFlow(Flow[P, R]):
-    """A Prefect flow that has a server to report to wherever it is called: the user's own, else a temporary one."""
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:  # type: ignore[override]
-        """Run the flow, inside the flow that is running where there is one."""
-        prepare_environment(verbose=True)  # how much Prefect says is for the caller to choose
-        with reporting_server():
-            return super().__call__(*args, **kwargs)
-
-
-def served_flow(name: str) -> Callable[[Callable[P, R]], ServedFlow[P, R]]:
-    """Make a module's function a flow, which is imported, called and deployed as `module:function`.
-
-    Args:
-        name: of the flow.
-    """
-
-    def decorate(work: Callable[P, R]) -> ServedFlow[P, R]:
-        return ServedFlow(work, name=name)
-
-    return decorate
 
 
 @contextmanager
@@ -81,26 +43,6 @@ def working_on(run: Run, on: str, workers: int) -> Iterator[None]:
             yield
         finally:
             run.local, run.runner = True, None
-
-
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=is_passing)
-def run_shard(
-    work: ShardWork, root: Path, shard: str, arguments: tuple[Any, ...], advance: Advance | None, sender: str | None
-) -> bool:
-    """One shard of one stage, as one Prefect task; True when it was made now.
-
-    Args:
-        work: see `run_shards`.
-        root: folder of the run.
-        shard: its name.
-        arguments: passed on.
-        advance: moves the progress bar; None in another process.
-        sender: working folder of the process that sent the task; None in that process itself.
-    """
-    if sender is not None:
-        enter_worker(sender)
-        check_seen(root)
-    return work(Run(root=root), shard, *arguments, advance or (lambda _count: None))
 
 
 def run_shards(
@@ -138,6 +80,8 @@ def run_shards(
 
 def _submit(run: Run, table: Table, shard: str, **parameters: Any) -> Any:
     """The future of one shard, under the run's task runner, else under that of the flow that is running."""
+    from relaionet.flows.runs.served import run_shard
+
     one = run_shard.with_options(name=f"{table.name} {shard}")
     if run.runner is None:
         return one.submit(shard=shard, **parameters)
@@ -147,6 +91,8 @@ def _submit(run: Run, table: Table, shard: str, **parameters: Any) -> Any:
 def _run_here(
     run: Run, table: Table, work: ShardWork, shards: Sequence[str], arguments: tuple[Any, ...], advance: Advance
 ) -> list[bool]:
+    from prefect.futures import wait
+
     futures = [
         _submit(run, table, shard, work=work, root=run.root, arguments=arguments, advance=advance, sender=None)
         for shard in shards
@@ -160,6 +106,8 @@ def _run_on_workers(
     advance: Callable[[], None], *, gpu: bool,
 ) -> list[bool]:  # fmt: skip
     """The same in other processes, whose rows the bar cannot see: it moves with every shard that is done."""
+    from prefect.exceptions import CrashedRun
+
     with asking_for(gpu=gpu):
         root, sender = run.root.resolve(), str(Path.cwd())
         futures = [

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from relaionet.manifests.containers.checkpoints import check_model_folder, check_weights
 from relaionet.manifests.containers.limits import Refused
 from relaionet.manifests.errors import BadInput, ReLAIONetError, Unavailable, nearest_name
-from relaionet.pipeline.embeddings.packed_layers import can_pack, pack_layers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,6 +98,8 @@ def _ready(model: Any, device: str, precision: str) -> Any:
     """The model for inference on a device; on a CPU its products are packed."""
     import torch
     from open_clip.transformer import ResidualAttentionBlock
+
+    from relaionet.pipeline.embeddings.packed_layers import can_pack, pack_layers
 
     model = model.eval().to(device)
     dtype = torch.float32 if precision == "fp32" else torch.bfloat16

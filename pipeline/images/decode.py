@@ -150,6 +150,7 @@ def _identify(data: bytes, whole: bytes, max_pixels: int) -> Image.Image:
     """The picture, not decoded yet."""
     from PIL import Image, UnidentifiedImageError
 
+    _register_formats()
     try:
         image: Image.Image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name != "MPO"])
     except UnidentifiedImageError:
@@ -165,6 +166,14 @@ def _identify(data: bytes, whole: bytes, max_pixels: int) -> Image.Image:
     if scans > MAX_SCANS and scans * pixels > MAX_SCANNED_PIXELS:
         raise BrokenImage(f"a JPEG of {scans} scans, which takes minutes to decode")
     return image
+
+
+@cache
+def _register_formats() -> None:
+    """Load the decoders of our formats: Pillow would look for one it does not have yet in all of its forty modules."""
+    from PIL import AvifImagePlugin, Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401  they register themselves
+
+    Image.preinit()  # the others
 
 
 def _load(image: Image.Image) -> None:

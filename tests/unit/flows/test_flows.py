@@ -16,7 +16,8 @@ from relaionet.flows.runs.handed import handed, handing
 from relaionet.flows.runs.loaded import Loaded, of_worker
 from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.runners import THREADS
-from relaionet.flows.runs.stages import run_shards, served_flow, working_on
+from relaionet.flows.runs.served import served_flow
+from relaionet.flows.runs.stages import run_shards, working_on
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import SCREENED
 
