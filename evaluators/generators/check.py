@@ -15,10 +15,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from relaionet.evaluators.generators.ask import Sample, ask_generator
+from relaionet.evaluators.generators.ask import Sample, ask_generator, ask_whole, prepare_generator
 from relaionet.evaluators.generators.protocol import Generator, GeneratorDied, Info, Request, Settings, check_settings
 from relaionet.evaluators.generators.requests import make_seed
 from relaionet.evaluators.set_labels import count_steps
+from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
 from relaionet.pipeline.machine import peak_memory_bytes
 
@@ -101,9 +102,6 @@ def check_generator(
     settings = settings or default_settings(info)
     check_settings(info, settings)
     requests = make_trial_requests(info)
-    prepare = getattr(generator, "prepare", None)
-    if prepare is not None:
-        prepare(requests)
 
     def ask(some: Sequence[Request], how: Settings = settings) -> list[Sample]:
         made = ask_generator(generator, some, how)
@@ -111,14 +109,17 @@ def check_generator(
             progress(len(some))
         return made
 
-    started = time.monotonic()
     try:
-        whole = ask(requests)
+        prepare_generator(generator, requests)
+        started = time.monotonic()
+        whole, batch = _ask_first(generator, requests, settings)
+        seconds = time.monotonic() - started
     except GeneratorDied as error:
         died = Finding(about="images", verdict="problem", found=str(error), to_do="see its log")
         return Trial(info=info, settings=settings, findings=[died], images=None)
-    seconds = time.monotonic() - started
-    findings = _look_at_images(whole)
+    if progress is not None:
+        progress(len(requests))
+    findings = [*_look_at_images(whole), *batch]
     if not all(sample.reason is None for sample in whole):
         return Trial(info=info, settings=settings, findings=findings, images=None)
     findings += [_count_calls(whole, settings), _weigh(seconds), *_compare_orders(info, requests, whole, ask)]
@@ -128,6 +129,21 @@ def check_generator(
 
 
 Ask = Callable[..., list[Sample]]
+
+
+def _ask_first(
+    generator: Generator, requests: Sequence[Request], settings: Settings
+) -> tuple[list[Sample], list[Finding]]:
+    """The first batch, and what is wrong with it as a whole: asked for one by one, as a run does then, hides that."""
+    try:
+        return ask_whole(generator, requests, settings), []
+    except (BadInput, GeneratorDied):
+        raise
+    except Exception as error:  # noqa: BLE001  a generator is foreign code and may raise anything
+        found = f"{len(requests)} requests at once fail ({type(error).__name__}: {error})"
+    to_do = "give one image of its own for each request of a batch; else every image is asked for alone"
+    wrong = Finding(about="batch", verdict="problem", found=found, to_do=to_do)
+    return ask_generator(generator, requests, settings), [wrong]
 
 
 def _stack(samples: Sequence[Sample]) -> NDArray[np.uint8]:

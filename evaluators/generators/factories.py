@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from relaionet.evaluators.generators.protocol import Generator, Info
+from relaionet.evaluators.generators.protocol import Generator, Info, check_info
 from relaionet.manifests.errors import BadInput, ReLAIONetError, nearest_name
+from relaionet.pipeline.factories import list_factories
 
 
 def import_factory(text: str) -> Callable[..., Any]:
@@ -30,7 +31,8 @@ def import_factory(text: str) -> Callable[..., Any]:
         raise BadInput(f"'{text}': importing {module_name} fails: {type(error).__name__}: {error}.") from error
     found = getattr(module, attribute, None)
     if not callable(found):
-        raise BadInput(f"'{text}': {module_name} has no factory '{attribute}'.{nearest_name(attribute, vars(module))}")
+        hint = nearest_name(attribute, list_factories(module))
+        raise BadInput(f"'{text}': {module_name} has no factory '{attribute}'.{hint}")
     return found
 
 
@@ -75,4 +77,5 @@ def call_factory(
             f"{where}: made a {type(made).__name__}, which is no generator; it needs an attribute `info` of type "
             f"{Info.__module__}.Info and a method `generate(batch, settings)`."
         )
+    check_info(made.info)
     return made

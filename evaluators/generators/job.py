@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relaionet.evaluators.generators.protocol import Request, Settings
+from relaionet.evaluators.generators.protocol import MAX_SIDE_PX, Request, Settings
 from relaionet.manifests.containers.limits import JSON
 from relaionet.manifests.containers.texts import parse_json, read_bounded
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import write_atomic, write_json
 from relaionet.pipeline.arrays import map_npy
 from relaionet.pipeline.images.decode import BrokenImage, TooLarge
+from relaionet.pipeline.images.files import is_systems_own
 from relaionet.pipeline.images.picture import read_picture
 
 SCHEMA = 1
-MAX_SIDE_PX = 4096
 META_LIMIT_BYTES = JSON.max_bytes
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -171,6 +171,8 @@ def _read_meta(path: Path, where: str) -> dict[str, Any]:
 def _find_pictures(folder: Path) -> dict[str, Place]:
     found = {}
     for path in sorted(folder.glob("*.png")):
+        if is_systems_own(path.name):
+            continue
         try:
             read_image(path)
         except ValueError:

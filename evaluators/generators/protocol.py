@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from relaionet.manifests.errors import BadInput, nearest_name
 
+MAX_SIDE_PX = 4096
 GuidanceKind = Literal["none", "baked", "conditioning", "two_pass", "embedded", "autoguidance"]
 
 
@@ -91,12 +93,26 @@ class Generated:
     nfe: Sequence[int | None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Foreseen:
+    """What a generator knows of its images before it is asked for any.
+
+    Attributes:
+        missing: sample_id -> why there will be no image of it.
+        unused: images that it holds and that no request gets.
+    """
+
+    missing: Mapping[str, str] = field(default_factory=dict)
+    unused: int = 0
+
+
 @runtime_checkable
 class Generator(Protocol):
     """Anything that makes images of classes.
 
-    Two more methods are used where a generator has them: `prepare(requests)`, called once with all requests before
-    the first batch, and `describe(settings) -> dict` with what was really done (grid, precision, …) for the record.
+    Three more methods are used where a generator has them: `foresee(requests) -> Foreseen`, called before anything is
+    made, for images that exist already or not at all; `prepare(requests)`, called once with all requests before the
+    first batch; and `describe(settings) -> dict` with what was really done (grid, precision, …) for the record.
     """
 
     info: Info
@@ -117,7 +133,7 @@ def make_info(values: Mapping[str, Any], **given: Any) -> Info:
         BadInput: an unknown or missing key, or a value that makes no sense.
     """
     where = f"generator '{given['name']}'"
-    known = [field.name for field in fields(Info) if field.name not in given]
+    known = [one.name for one in fields(Info) if one.name not in given]
     for key in values:
         if key not in known:
             raise BadInput(f"{where}: unknown key '{key}'.{nearest_name(key, known)}")
@@ -128,14 +144,61 @@ def make_info(values: Mapping[str, Any], **given: Any) -> Info:
     }
     if "guidance_range" in made:
         made["guidance_range"] = tuple(map(float, made["guidance_range"]))
-    info = Info(**made)
+    return check_info(Info(**made))
+
+
+def check_info(info: Info) -> Info:
+    """Refuse what no generator can be; returns it.
+
+    Raises:
+        BadInput: a field is of another type, or its value makes no sense.
+    """
+    where = f"generator '{info.name!s:.60}'"
+    for name in ("name", "licence", "weights"):
+        value = getattr(info, name)
+        if not isinstance(value, str) or (name == "name" and not value.strip()):
+            raise BadInput(f"{where}: {name} is {value!r:.60}; expected a text.")
     if info.guidance not in get_args(GuidanceKind):
-        raise BadInput(
-            f"{where}: guidance is '{info.guidance}'.{nearest_name(str(info.guidance), get_args(GuidanceKind))}"
-        )
-    if not isinstance(info.native_size_px, int) or info.native_size_px < 1 or len(info.guidance_range) != 2:
-        raise BadInput(f"{where}: native_size_px must be a number above 0, and guidance_range two numbers.")
+        near = nearest_name(str(info.guidance), get_args(GuidanceKind))
+        raise BadInput(f"{where}: guidance is '{info.guidance}'.{near}")
+    if not _are_whole([info.native_size_px], 1, MAX_SIDE_PX):
+        raise BadInput(f"{where}: native_size_px is {info.native_size_px!r:.60}; expected 1 to {MAX_SIDE_PX}.")
+    scales = info.guidance_range
+    if not isinstance(scales, Sequence) or len(scales) != 2 or not _are_numbers([*scales, info.natural_guidance]):
+        raise BadInput(f"{where}: guidance_range must be two numbers, and natural_guidance one; got {scales!r:.60}.")
+    for name, high, what in (("steps", 2**31 - 1, "numbers of steps"), ("class_indices", 999, "class indices")):
+        value = getattr(info, name)
+        if value is not None and (not isinstance(value, Sequence) or not value or not _are_whole(value, 0, high)):
+            raise BadInput(f"{where}: {name} is {value!r:.60}; expected {what}, 0 to {high}, or none given.")
     return info
+
+
+def _are_whole(values: Sequence[Any], low: int, high: int) -> bool:
+    return all(isinstance(one, Integral) and not isinstance(one, bool) and low <= one <= high for one in values)
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(one, Real) and not isinstance(one, bool) and not math.isnan(one) for one in values)
+
+
+def check_foreseen(told: Any, asked: Set[str]) -> Foreseen:
+    """What a generator foresees, copied; what concerns no request is left out.
+
+    Args:
+        told: what its `foresee` returned.
+        asked: sample_id of every request.
+
+    Raises:
+        BadInput: it is no `Foreseen`.
+    """
+    if (
+        not isinstance(told, Foreseen)
+        or not isinstance(told.missing, Mapping)
+        or not _are_whole([told.unused], 0, 2**63)
+    ):
+        raise BadInput(f"`foresee` returned {told!r:.60}; expected a {Foreseen.__module__}.Foreseen.")
+    missing = {str(name): str(why) for name, why in told.missing.items() if name in asked}
+    return Foreseen(missing=missing, unused=int(told.unused))
 
 
 class GeneratorDied(RuntimeError):

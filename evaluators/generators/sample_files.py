@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,9 +24,12 @@ from relaionet.manifests.files import HEX_64, digest_of, file_sha256
 from relaionet.manifests.labels import find_label, labels_by_wnid
 from relaionet.pipeline.arrays import list_npz, map_npz, read_npz
 from relaionet.pipeline.images.decode import MAX_BYTES
+from relaionet.pipeline.images.files import is_systems_own
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MAX_TABLE_BYTES = 64 << 20
+LOOKED_AT = 9
+"""Images, evenly from a set, by which its size is told."""
 SAMPLE_ID = re.compile(HEX_64 + r"(-\d+)?")
 
 
@@ -81,7 +84,7 @@ def _spans_in(path: Path) -> dict[str, tuple[int, int]]:
     """Where the images of a tar lie; a name that stands twice means the last, as for tar itself."""
     try:
         with _open_tar(path) as file:
-            members = [one for one in walk_tar(file) if one.kind == "file" and one.name.lower().endswith(SUFFIXES)]
+            members = [one for one in walk_tar(file) if one.kind == "file" and _is_named_as_image(one.name)]
     except (Refused, OSError) as error:
         raise BadInput(f"samples {path} cannot be read: {error}.") from None
     longest = max((one.size for one in members), default=0)
@@ -90,10 +93,14 @@ def _spans_in(path: Path) -> dict[str, tuple[int, int]]:
     return {one.name: (one.start, one.size) for one in members}
 
 
-def _names_in(folder: Path) -> list[str]:
-    """Paths of all images in a folder, relative."""
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    return [name for name in names if name.lower().endswith(SUFFIXES)]
+def _is_named_as_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not is_systems_own(name)
+
+
+def _sizes_in(folder: Path) -> dict[str, int]:
+    """Relative path of every image in a folder -> its length in bytes."""
+    names = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.stat().st_size for name, path in names.items() if _is_named_as_image(name)}
 
 
 def _by_folder(names: Sequence[str], place: Path) -> dict[int, list[str]]:
@@ -169,6 +176,8 @@ def _find_npz(path: Path) -> tuple[dict[int, list[str]], NDArray[np.uint8]]:
     if images is None or images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or not len(images):
         found = "nothing" if images is None else f"{images.shape} {images.dtype}"
         raise BadInput(f"samples {path}: expected arr_0 of shape [N, H, W, 3] uint8, found {found}.")
+    if images.shape[1] != images.shape[2]:
+        raise BadInput(f"samples {path}: the images are {images.shape[1]} x {images.shape[2]}; expected square ones.")
     if labels is None:
         return {-1: [str(row) for row in range(len(images))]}, images
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu" or not ((labels >= 0) & (labels <= 999)).all():
@@ -192,6 +201,8 @@ class FoundImages:
         read: name -> [H, W, 3] uint8.
         side_px: of the images.
         digest: of their bytes and their places.
+        empty: names of files without any bytes.
+        outside: images that have no class.
     """
 
     places: dict[int, list[str]]
@@ -199,6 +210,8 @@ class FoundImages:
     read: Callable[[str], NDArray[np.uint8]]
     side_px: int
     digest: str
+    empty: frozenset[str] = frozenset()
+    outside: int = 0
 
 
 def look_into_npz(place: Path) -> FoundImages:
@@ -224,12 +237,28 @@ def look_into(place: Path, labels: Path | None) -> FoundImages:
         BadInput: it holds no images, or they cannot be told apart.
     """
     spans = {} if place.is_dir() else _spans_in(place)
-    names = sorted(_names_in(place) if place.is_dir() else spans)
+    sizes = _sizes_in(place) if place.is_dir() else {name: size for name, (_, size) in spans.items()}
+    names = sorted(sizes)
     named = {} if labels or not names else _by_id(names, place)
     places = label_by_table(names, labels) if labels else {-1: names} if named else _by_folder(names, place)
     read = _FolderImages(place) if place.is_dir() else _TarImages(place, spans)
     files = sorted(file for group in places.values() for file in group)
     sums = [file_sha256(place / file) for file in files] if place.is_dir() else [file_sha256(place)]
     return FoundImages(
-        places=places, named=named, read=read, side_px=read(files[0]).shape[0], digest=digest_of(sums, places)
-    )
+        places=places, named=named, read=read, side_px=_find_side(files, read, place), digest=digest_of(sums, places),
+        empty=frozenset(name for name, size in sizes.items() if not size), outside=len(names) - len(set(files)),
+    )  # fmt: skip
+
+
+def _find_side(names: Sequence[str], read: Callable[[str], NDArray[np.uint8]], place: Path) -> int:
+    """Side most of the images have that are looked at: one that is broken or of another size fails alone."""
+    sides: Counter[int] = Counter()
+    reason = "it holds none"
+    for at in np.unique(np.linspace(0, len(names) - 1, min(LOOKED_AT, len(names))).astype(int)):
+        try:
+            sides[read(names[at]).shape[0]] += 1
+        except (ValueError, OSError) as error:
+            reason = str(error)
+    if not sides:
+        raise BadInput(f"samples {place}: none of the images looked at can be read: {reason}.")
+    return sides.most_common(1)[0][0]

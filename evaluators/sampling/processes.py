@@ -17,12 +17,12 @@ from typing import Any
 
 import polars as pl
 
+from relaionet.evaluators.generators.ask import check_requests, describe_generator, prepare_generator
 from relaionet.evaluators.generators.protocol import GeneratorDied, Info, Request, Settings
 from relaionet.evaluators.sampling.sample import (
     Progress,
     SamplingConfig,
     Shard,
-    describe_generator,
     make_shard,
     plan_shards,
     write_record,
@@ -78,9 +78,8 @@ def run_worker(job: Job, device: str, pipe: Connection) -> None:
 
     try:
         generator = load_generator(job.spec, device=device, **job.options)
-        prepare = getattr(generator, "prepare", None)
-        if prepare is not None:
-            prepare(job.requests)
+        check_requests(generator, job.requests)
+        prepare_generator(generator, job.requests)
         pipe.send(("info", generator.info))
         store = Store(job.out)
         while (order := pipe.recv()) is not None:

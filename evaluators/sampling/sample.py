@@ -20,9 +20,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from relaionet.evaluators.generators.ask import Sample, ask_generator, failed
+from relaionet.evaluators.generators.ask import (
+    Sample,
+    ask_generator,
+    check_requests,
+    describe_generator,
+    failed,
+    prepare_generator,
+)
 from relaionet.evaluators.generators.protocol import Generator, Info, Request, Settings, check_settings
-from relaionet.evaluators.generators.requests import check_classes
 from relaionet.evaluators.sampling.shards import drop_others, is_done, read_shard_images, write_images
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json, write_json
@@ -80,10 +86,9 @@ def plan_shards(info: Info, requests: Sequence[Request], settings: Settings, sha
     """Cut requests into shards; the plan depends on the generator, the requests and the settings alone.
 
     Raises:
-        BadInput: the generator cannot honour the settings, has not all classes, or an id stands twice.
+        BadInput: the generator cannot honour the settings, or an id stands twice.
     """
     check_settings(info, settings)
-    check_classes(info, {request.class_index: request.wnid for request in requests})
     if len({request.sample_id for request in requests}) != len(requests):
         raise BadInput(f"generator '{info.name}': a sample_id stands twice among the requests.")
     size = shard_size or max(1, min(SHARD_IMAGES, SHARD_BYTES // (3 * info.native_size_px**2)))
@@ -251,26 +256,19 @@ def sample_generator(
         Table SAMPLES, one row per request in their order; failed ones have a reason.
 
     Raises:
-        BadInput: the generator cannot honour the settings or has not all classes.
+        BadInput: the generator cannot honour the settings or these requests.
         GeneratorDied: the generator cannot go on; the shards finished before stay.
     """
     config = config or SamplingConfig()
     shards = plan_shards(generator.info, requests, settings, config.shard_size)
+    check_requests(generator, requests)
     store = Store(out)
     drop_others(store, [shard.name for shard in shards])
-    prepare = getattr(generator, "prepare", None)
-    if prepare is not None:
-        prepare(requests)
+    prepare_generator(generator, requests)
     made = [make_shard(generator, settings, store, shard, config, progress) for shard in shards]
     if any(made) or not (out / "sampling.json").exists():
         return write_record(store, generator.info, settings, describe_generator(generator, settings))
     return store.read_all(SAMPLES)
-
-
-def describe_generator(generator: Generator, settings: Settings) -> dict[str, Any]:
-    """What a generator says it did at a setting; nothing where it says nothing."""
-    describe = getattr(generator, "describe", None)
-    return dict(describe(settings)) if describe is not None else {}
 
 
 def _report(progress: Progress | None, count: int) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 
+from relaionet.evaluators.generators.ask import check_requests, describe_generator, prepare_generator
 from relaionet.evaluators.generators.protocol import Generator, Info, Request, Settings
 from relaionet.evaluators.generators.registry import load_generator
 from relaionet.evaluators.sampling.sample import (
     SamplingConfig,
     Shard,
-    describe_generator,
     make_shard,
     plan_shards,
     write_record,
@@ -134,8 +134,7 @@ def _load_generator(root: Path, job: SampleJob) -> tuple[Generator, dict[str, Sh
             f"generator '{job.info.name}' is another on this worker: {generator.info.weights} instead of "
             f"{job.info.weights}; give all machines the same files and versions."
         )
-    prepare = getattr(generator, "prepare", None)
-    if prepare is not None:
-        prepare(requests)
+    check_requests(generator, requests)
+    prepare_generator(generator, requests)
     shards = plan_shards(generator.info, requests, job.settings, job.config.shard_size)
     return generator, {one.name: one for one in shards}

@@ -31,6 +31,20 @@ OTHER_ENDINGS = (
     ".txt", ".md", ".csv", ".tsv", ".json", ".toml", ".yaml", ".yml", ".xml", ".html", ".pdf", ".mat", ".py", ".sh",
     ".npy", ".npz", ".pkl", ".zip", ".tar", ".gz", ".log", ".db", ".ini",
 )  # fmt: skip
+# folders that systems put beside pictures, with pictures or shadows of pictures in them
+SYSTEM_FOLDERS = frozenset(
+    {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found"}
+)
+
+
+def is_systems_own(path: str) -> bool:
+    """Whether a file is no picture of anybody's, whatever it is called: hidden, or in a folder of a system's own.
+
+    Args:
+        path: in its folder or archive, with `/`; a leading `./` hides nothing.
+    """
+    parts = path.split("/")
+    return any((part.startswith(".") and part not in (".", "..")) or part.lower() in SYSTEM_FOLDERS for part in parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +86,8 @@ def list_pictures(folder: Path) -> tuple[list[Place], list[str]]:
         folder: any.
 
     Returns:
-        What may be a picture (rows of parquet files one by one), and the paths that are none: by their name, hidden,
-        a link that leads nowhere or to a folder, a parquet file of other things than images.
+        What may be a picture (rows of parquet files one by one), and the paths that are none: by their name, hidden or
+        a system's own, a link that leads nowhere or to a folder, a parquet file of other things than images.
 
     Raises:
         BadInput: the folder is not there, a name in it cannot be written down, or a parquet file is damaged.
@@ -85,8 +99,7 @@ def list_pictures(folder: Path) -> tuple[list[Place], list[str]]:
         path = Path(entry.path).relative_to(folder).as_posix()
         if not path.isprintable():
             raise BadInput(f"{folder}: the file name {path!r} has characters that cannot be printed; rename it.")
-        hidden = path.startswith(".") or "/." in path
-        if hidden or path.lower().endswith(OTHER_ENDINGS) or not entry.is_file():
+        if is_systems_own(path) or path.lower().endswith(OTHER_ENDINGS) or not entry.is_file():
             others.append(path)
             continue
         about = entry.stat()

@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relaionet.evaluators.generators.adapter import GeneratorAdapter
-from relaionet.evaluators.generators.protocol import Generated, Info, Request, Settings, check_settings
+from relaionet.evaluators.generators.protocol import Foreseen, Generated, Info, Request, Settings, check_settings
 from relaionet.evaluators.generators.sample_files import look_into, look_into_npz
 from relaionet.manifests.errors import BadInput
 
@@ -25,6 +26,8 @@ class SampleImages:
         places: class_index -> where its images are, in order; key -1 where the images have no labels.
         named: sample_id -> where its image is, for images named so; empty where they are not.
         read: reads the image at a place, `[H, W, 3]` uint8.
+        empty: places of files without any bytes.
+        outside: images that are there and have no class.
         chosen: sample_id -> place, filled by `prepare`.
     """
 
@@ -32,24 +35,35 @@ class SampleImages:
     places: dict[int, list[str]]
     read: Callable[[str], NDArray[np.uint8]]
     named: dict[str, str] = field(default_factory=dict)
+    empty: frozenset[str] = frozenset()
+    outside: int = 0
     chosen: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def count(self) -> int:
+        """Images that are there."""
+        return self.outside + (len(self.named) or sum(map(len, self.places.values())))
+
+    def foresee(self, requests: Sequence[Request]) -> Foreseen:
+        """Which requests will have no image, and how many images no request gets.
+
+        Raises:
+            BadInput: images without labels are not as many as the requests.
+        """
+        chosen = self._choose(requests)
+        missing = {one.sample_id: self._explain(one) for one in requests if one.sample_id not in chosen}
+        missing |= {name: f"{place} is empty" for name, place in chosen.items() if place in self.empty}
+        return Foreseen(missing=missing, unused=self.count - len(set(chosen.values())))
+
     def prepare(self, requests: Sequence[Request]) -> None:
-        """Settle which request gets which image; a request for which there is none fails when it is asked for."""
+        """Settle which request gets which image; a request for which there is none fails when it is asked for.
+
+        Raises:
+            BadInput: images without labels are not as many as the requests.
+        """
+        chosen = self._choose(requests)
         self.chosen.clear()
-        if self.named:
-            self.chosen.update(
-                {one.sample_id: self.named[one.sample_id] for one in requests if one.sample_id in self.named}
-            )
-            return
-        unlabelled = -1 in self.places
-        waiting: dict[int, list[Request]] = defaultdict(list)
-        for request in requests:
-            waiting[-1 if unlabelled else request.class_index].append(request)
-        for class_index, group in waiting.items():
-            ordered = group if unlabelled else sorted(group, key=lambda request: request.sample_id)
-            found = self.places.get(class_index, [])
-            self.chosen.update(zip((request.sample_id for request in ordered), found, strict=False))
+        self.chosen.update(chosen)
 
     def generate(self, batch: Sequence[Request], settings: Settings) -> Generated:
         """Read the images of a batch.
@@ -61,12 +75,38 @@ class SampleImages:
         check_settings(self.info, settings)
         for request in batch:
             if request.sample_id not in self.chosen:
-                which = f"named {request.sample_id}" if self.named else f"left for class {request.wnid}"
-                raise LookupError(f"no image {which}")
+                raise LookupError(self._explain(request))
         images = [self.read(self.chosen[request.sample_id]) for request in batch]
         if len({image.shape for image in images}) > 1:
             raise ValueError("the images of this batch differ in size")
         return Generated(images=np.stack(images), nfe=[0] * len(batch))
+
+    def describe(self, settings: Settings) -> dict[str, Any]:
+        """How many images are there, and how many of them no request got."""
+        return {"images": self.count, "unused": self.count - len(set(self.chosen.values()))}
+
+    def _choose(self, requests: Sequence[Request]) -> dict[str, str]:
+        """sample_id -> place, of the requests for which there is an image."""
+        if self.named:
+            return {one.sample_id: self.named[one.sample_id] for one in requests if one.sample_id in self.named}
+        if -1 in self.places and self.count != len(requests):
+            raise BadInput(
+                f"generator '{self.info.name}': {self.count:,} images without labels for {len(requests):,} requests: "
+                "nothing says which is whose. Give each its class (arr_1 of an npz), or make one for every line of "
+                "`relaionet evaluate --requests FILE`, in its order."
+            )
+        chosen: dict[str, str] = {}
+        waiting: dict[int, list[str]] = defaultdict(list)
+        for request in requests:
+            waiting[-1 if -1 in self.places else request.class_index].append(request.sample_id)
+        for class_index, group in waiting.items():
+            ordered = group if class_index == -1 else sorted(group)
+            chosen.update(zip(ordered, self.places.get(class_index, []), strict=False))
+        return chosen
+
+    def _explain(self, request: Request) -> str:
+        which = f"named {request.sample_id}" if self.named else f"left for class {request.wnid}"
+        return f"no image {which}"
 
 
 def make_samples(
@@ -84,7 +124,7 @@ def make_samples(
     Args:
         name: as it stands in tables.
         path: folder or tar of images named by sample_id, or of folders named by wnid, or an npz file; relative to the
-            TOML file. An npz without `arr_1` is taken to be in the order of the requests.
+            TOML file. An npz without `arr_1` holds one image for each request, in their order.
         labels: CSV of `file` (as in the folder or tar) and `wnid` or `class_index`, for images in no such folders;
             relative to the TOML file.
         steps: steps the images were made with, for the record.
@@ -116,7 +156,9 @@ def make_samples(
         guidance_range=(guidance, guidance), steps=(steps,), class_indices=known, licence=licence,
         weights=f"none: images of {place.name} sha256:{found.digest}",
     )  # fmt: skip
-    return SampleImages(info=info, places=found.places, read=found.read, named=found.named)
+    return SampleImages(
+        info=info, places=found.places, read=found.read, named=found.named, empty=found.empty, outside=found.outside
+    )
 
 
 ADAPTER = GeneratorAdapter(

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from relaionet.evaluators.generators.flow_maps.backbones.dit import DiT, DiTConfig
-from relaionet.evaluators.generators.protocol import Request, Settings
+from relaionet.evaluators.generators.protocol import Foreseen, Request, Settings
 from relaionet.evaluators.generators.registry import load_generator
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.labels import Label, read_labels
@@ -164,12 +164,78 @@ def test_samples_of_another_content_have_another_identity(tree):
 def test_samples_of_an_npz(tmp_path):
     images = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1) + np.zeros((4, 5, 5, 3), np.uint8)
     np.savez(tmp_path / "a.npz", images, np.array([2, 1, 2, 1]))
-    np.savez(tmp_path / "b.npz", arr_0=images)
+    np.savez(tmp_path / "b.npz", arr_0=images[:3])
+    np.savez(tmp_path / "more.npz", arr_0=images)
+    np.savez(tmp_path / "fewer.npz", arr_0=images[:2])
     requests = ask(("q", 1), ("p", 2), ("r", 1))
     for name, expected in (("a.npz", [1, 0, 3]), ("b.npz", [0, 1, 2])):
         generator = load_generator(MAKE, name="x", path=str(tmp_path / name))
         generator.prepare(requests)
         assert generator.generate(requests, Settings(steps=0)).images[:, 0, 0, 0].tolist() == expected
+    assert generator.foresee(requests) == Foreseen()
+    for name, count in (("more.npz", 4), ("fewer.npz", 2)):
+        generator = load_generator(MAKE, name="x", path=str(tmp_path / name))
+        for ask_it in (generator.prepare, generator.foresee):
+            with pytest.raises(BadInput, match=f"{count} images without labels for 3 requests"):
+                ask_it(requests)
+
+
+def test_images_nobody_asks_for_and_images_that_are_not_there_are_foreseen(tree, tmp_path):
+    """Three images of class 1 and one of class 2, of which one is empty; another lies in no folder of a class."""
+    folder = tree.parent / "made"
+    (folder / LABELS[1].wnid / "2.png").write_bytes(b"")
+    Image.new("RGB", (6, 6), (1, 2, 3)).save(folder / "notes" / "strip.png")
+    generator = load_generator(tree)
+    few = generator.foresee(ask(("a", 1), ("z", 2)))
+    assert few == Foreseen(unused=3)
+    all_of_them = ask(("a", 1), ("b", 1), ("c", 1), ("d", 1), ("z", 2), ("q", 3))
+    assert generator.foresee(all_of_them) == Foreseen(
+        missing={
+            "c": f"{LABELS[1].wnid}/2.png is empty",
+            "d": f"no image left for class {LABELS[1].wnid}",
+            "q": f"no image left for class {LABELS[3].wnid}",
+        },
+        unused=1,
+    )
+    generator.prepare(all_of_them)
+    assert generator.describe(Settings()) == {"images": 5, "unused": 1}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_that_systems_put_beside_images_are_none(tmp_path, packed):
+    """Hidden files, macOS's shadows and thumbnails of file servers are whole images here, and nobody's."""
+    import tarfile
+
+    folder = tmp_path / "made"
+    names = [f"{LABELS[1].wnid}/{name}" for name in ("0.png", ".hidden.png", "._0.png", "@eaDir/0.png")]
+    names += [f"__MACOSX/{LABELS[1].wnid}/0.png", f".cache/{LABELS[2].wnid}/0.png"]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (6, 6), (7 if name == names[0] else 99, 0, 1)).save(folder / name)
+    place = folder
+    if packed:
+        place = tmp_path / "made.tar"
+        with tarfile.open(place, "w") as archive:
+            archive.add(folder, arcname=".")  # names begin with ./
+    generator = load_generator(MAKE, name="x", path=str(place))
+    assert generator.count == 1
+    assert generator.info.class_indices == (1,)
+    generator.prepare(ask(("a", 1)))
+    assert generator.generate(ask(("a", 1)), Settings(steps=0)).images[0, 0, 0].tolist() == [7, 0, 1]
+
+
+def test_one_broken_or_odd_image_settles_nothing_for_the_others(tmp_path):
+    folder = tmp_path / LABELS[1].wnid
+    folder.mkdir()
+    (folder / "0.png").write_bytes(b"no image")
+    Image.new("RGB", (9, 9)).save(folder / "1.png")
+    for k in range(2, 9):
+        Image.new("RGB", (6, 6), (k, 0, 0)).save(folder / f"{k}.png")
+    assert load_generator(MAKE, name="x", path=str(tmp_path)).info.native_size_px == 6
+    for path in folder.iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(BadInput, match="none of the images looked at can be read"):
+        load_generator(MAKE, name="x", path=str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -177,6 +243,7 @@ def test_samples_of_an_npz(tmp_path):
     [
         ({"arr_0": np.zeros((2, 4, 4, 3))}, "float64"),
         ({"arr_0": np.zeros((2, 4, 4), np.uint8)}, r"\(2, 4, 4\)"),
+        ({"arr_0": np.zeros((2, 4, 6, 3), np.uint8)}, "4 x 6; expected square"),
         ({"images": np.zeros((2, 4, 4, 3), np.uint8)}, "found nothing"),
         ({"arr_0": np.zeros((2, 4, 4, 3), np.uint8), "arr_1": np.array([1, 1000])}, "0 to 999"),
         ({"arr_0": np.zeros((2, 4, 4, 3), np.uint8), "arr_1": np.array([1])}, "2 class indices"),
