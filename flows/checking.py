@@ -18,6 +18,7 @@ from relaionet.manifests.files import digest_of, read_json_object, write_json
 from relaionet.manifests.release.release import Release, check_release
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import CHECKED, DOWNLOADS, shape_table
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.addresses.parse import RefusedUrl, parse_url
 from relaionet.pipeline.splits.build import carry_out
 from relaionet.pipeline.splits.plan import INFO_FILE as SPLIT_FILE
@@ -133,7 +134,9 @@ def _read_done(out: Path, release: Release, config: CheckConfig) -> dict[str, An
 def _check_rows(release: Release, order: RebuildOrder, config: CheckConfig, reporter: Reporter) -> dict[str, Any]:
     out, work = order.out, order.out / WORK_FOLDER
     sample = draw_sample(release, config)
-    reporter.headline(f"Check {release.info.full_name}: {sample.height:,} of {release.manifest.height:,} rows")
+    reporter.headline(
+        f"Check {release.info.full_name}: {sample.height:,} of {say_count(release.manifest.height, 'row')}"
+    )
     plan = plan_split(
         replace(release, manifest=sample), SplitConfig(), work, archive=order.archive, retry=order.retry,
         withdrawn=find_withdrawals(release, order.withdrawn),
@@ -190,7 +193,8 @@ def say_check(reporter: Reporter, told: dict[str, Any], out: Path) -> None:
     reporter.say(f"  sample      {told['sample_count']:>7,} = {parts}")
     ends = f"{told['low']:.1%} to {told['high']:.1%}"
     reporter.say(
-        f"  alive       {told['alive_frac']:>7.1%} of {told['rows_count']:,} rows, {ends} ({told['interval']}; "
+        f"  alive       {told['alive_frac']:>7.1%} of {say_count(told['rows_count'], 'row')}, {ends} "
+        f"({told['interval']}; "
         f"{told['sampling']}, seed {told['seed']})"
     )
     for host in told["hosts"][:SHOWN]:

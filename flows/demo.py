@@ -27,7 +27,7 @@ from relaionet.flows.evaluation.report import curation_facts, write_evaluation_r
 from relaionet.flows.pages.review import write_reviewed_pages
 from relaionet.flows.rebuild import fetch_in_flow
 from relaionet.flows.rebuilding import RebuildWork
-from relaionet.flows.review import ReviewWork, review_pull
+from relaionet.flows.review import review_pull
 from relaionet.flows.reviewing.push import push
 from relaionet.flows.reviewing.release import release_run
 from relaionet.flows.reviewing.settings import ReviewSettings, read_review_settings
@@ -41,12 +41,13 @@ from relaionet.flows.runs.run import Run, input_digest
 from relaionet.flows.runs.run_record import package_versions
 from relaionet.flows.runs.served import served_flow
 from relaionet.flows.terminal.demo import say_summary
+from relaionet.flows.terminal.review_pull import ReviewWork
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of, read_json, write_json
 from relaionet.manifests.release.release import Release, check_release
 from relaionet.manifests.store import Receipt, write_parquet
 from relaionet.manifests.tables import DECISIONS, TASKS, VERDICTS
-from relaionet.manifests.words import say_count
+from relaionet.manifests.words import say_count, say_seconds
 from relaionet.pipeline.miniature.server import serve_world
 from relaionet.pipeline.miniature.world import World, WorldConfig, make_world, open_world
 from relaionet.pipeline.splits.plan import SplitConfig, plan_split
@@ -190,13 +191,9 @@ def review_by_simulation(
 ) -> None:
     """Push, let the simulated reviewers answer, pull and settle; a second round for what is undecided."""
     digest = digest_of(
-        input_digest(run, TASKS, "round1"),
-        REVIEWERS,
-        ROUNDS,
-        settings.agreement,
-        settings.overlap,
+        input_digest(run, TASKS, "round1"), REVIEWERS, ROUNDS, settings.agreement, settings.overlap,
         settings.overlap_again,
-    )
+    )  # fmt: skip
     if run.store.is_done("reviewed", digest):
         run.count(VERDICTS, "review")
         return
@@ -235,11 +232,8 @@ def let_simulated_reviewers_answer(
         count = answer_tasks(
             server.url, server.token, settings.name, truth, config=REVIEWERS, overlap=overlap, progress=advance
         )
-    seconds = time.perf_counter() - started
-    run.reporter.say(
-        f"  {say_count(len(REVIEWERS.accuracies), 'simulated reviewer')} gave "
-        f"{say_count(count, 'answer')} ({seconds:.0f} s)"
-    )
+    reviewers, spent = say_count(len(REVIEWERS.accuracies), "simulated reviewer"), time.perf_counter() - started
+    run.reporter.say(f"  {reviewers} gave {say_count(count, 'answer')} ({say_seconds(spent)})")
 
 
 def true_answers(run: Run, known: Path | None, world: World) -> dict[str, str | None]:

@@ -12,6 +12,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release.info import INFO_FILE as RELEASE_FILE
 from relaionet.manifests.release.release import check_release
 from relaionet.manifests.release.withdrawals import read_withdrawals
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.hub import HubAddress, check_name, push_folder
 from relaionet.pipeline.splits.build import read_split
 from relaionet.pipeline.splits.export import ExportConfig, export_split
@@ -68,7 +69,7 @@ def run_export(
     info = write_export(source, config, out, reporter)
     if push is None or token is None:
         return None
-    message = f"{info['split']['name']} as {config.format}: {info['rows_count']} images"
+    message = f"{info['split']['name']} as {config.format}: {say_count(info['rows_count'], 'image')}"
     return _push(out, push, token=token, private=private is not False, message=message, reporter=reporter)
 
 
@@ -78,14 +79,18 @@ def write_export(split: Path, config: ExportConfig, out: Path, reporter: Reporte
     rows_count = read_split(split)[0].height
     if not rows_count:
         raise BadInput(f"{split} keeps no image: there is nothing to export. {split / 'split.json'} says why.")
-    reporter.headline(f"Export {split} as {config.format}: {rows_count:,} images")
+    reporter.headline(f"Export {split} as {config.format}: {say_count(rows_count, 'image')}")
     was_done = (out / "export.json").exists()
     with hold_folder(out), reporter.bar("export", rows_count) as advance:
         info = export_split(split, config, out, advance)
     told = "already done" if was_done else f"{info['bytes_count'] / 1e6:,.1f} MB of images"
-    reporter.say(f"  {out}: {info['rows_count']:,} images of {info['classes_count']} classes ({told})")
+    reporter.say(
+        f"  {out}: {say_count(info['rows_count'], 'image')} of {say_count(info['classes_count'], 'class')} ({told})"
+    )
     if info["left_out"]:
-        reporter.say(f"  {len(info['left_out']):,} images are left out: {info['left_out'][0]['reason']}")
+        reporter.say(
+            f"  {say_count(len(info['left_out']), 'image is', 'images are')} left out: {info['left_out'][0]['reason']}"
+        )
     reporter.say(f'  read it with datasets.load_dataset("{out}", split="test"); more in {out / "README.md"}')
     return info
 

@@ -13,6 +13,7 @@ from relaionet.flows.runs.folder_lock import hold_folder
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.embeddings.class_texts import embed_class_texts
 from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder
 from relaionet.pipeline.retrieval.index import RECEIPT_FILE, build_index, load_index, read_receipt
@@ -118,10 +119,10 @@ def search_store(
     queries = _embed_question(question, store, encoder)
     if use_index and (folder / INDEX / RECEIPT_FILE).is_file():
         index = load_index(folder / INDEX, store.vectors, store.digests, memory_bytes=config.memory_bytes)
-        reporter.say(f"{len(store.vectors):,} rows, by index: {index.recall.text() if index.recall else ''}")
+        reporter.say(f"{say_count(len(store.vectors), 'row')}, by index: {index.recall.text() if index.recall else ''}")
         cosines, rows = index.search(queries, count, store.order)
     else:
-        reporter.say(f"{len(store.vectors):,} rows, exactly")
+        reporter.say(f"{say_count(len(store.vectors), 'row')}, exactly")
         with reporter.bar("search", len(store.vectors)) as advance:
             cosines, rows = search_rows(queries, store.vectors, count, store.order, config, advance)
     return _shape(question, cosines, rows, store)

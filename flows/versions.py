@@ -21,6 +21,7 @@ from relaionet.manifests.release.release import VECTORS_FILE, Release, check_rel
 from relaionet.manifests.release.withdrawals import carried_withdrawals, join_withdrawals, read_withdrawals
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import CHECKED, DOWNLOADS, SPLIT, WITHDRAWN
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.addresses.withdrawals import find_withdrawn
 
 
@@ -128,7 +129,9 @@ def run_withdraw(
     out = find_withdrawn(release.manifest, added).drop_nulls()
     path = next_version(release, withdrawn=join_withdrawals(release.withdrawn, added))
     reporter.headline(f"Withdraw from {release.info.full_name}: {added.height:,} on the list")
-    reporter.say(f"  {len(out):,} of {release.manifest.height:,} rows are taken out; the list stays with every version")
+    reporter.say(
+        f"  taken out: {len(out):,} of {say_count(release.manifest.height, 'row')}; the list stays with every version"
+    )
     for row in added.iter_rows(named=True):
         if find_withdrawn(release.manifest, added.filter(kind=row["kind"], value=row["value"])).is_null().all():
             reporter.say(f"  no row has {row['kind']} {row['value']}; it is kept out from now on")

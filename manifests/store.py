@@ -206,9 +206,9 @@ class Store:
             known = [name for name in columns if name in there or name not in table.later]
         return fill_later(pl.read_parquet(path, columns=known), table, columns)
 
-    def shards(self, table: Table) -> list[str]:
-        """Names of the finished shards of a table, sorted."""
-        folder = self.root / table.name
+    def shards(self, table: Table | str) -> list[str]:
+        """Names of the finished shards of a table, or of an artefact by its name, sorted."""
+        folder = self.root / _name_of(table)
         return sorted(path.name.removesuffix(".receipt.json") for path in folder.glob("*.receipt.json"))
 
     def keep_only(self, table: Table, shards: list[str]) -> None:
@@ -221,9 +221,13 @@ class Store:
         """All finished shards in order, verified; the empty table where there is none."""
         return pl.concat([self.read(table, shard) for shard in self.shards(table)] or [table.empty()])
 
-    def receipts(self, table: Table) -> Iterator[Receipt]:
-        """Receipts of all finished shards, in order."""
+    def receipts(self, table: Table | str) -> Iterator[Receipt]:
+        """Receipts of all finished shards of a table, or of an artefact by its name, in order."""
         for shard in self.shards(table):
-            receipt = self.receipt(table.name, shard)
+            receipt = self.receipt(_name_of(table), shard)
             if receipt is not None:
                 yield receipt
+
+
+def _name_of(table: Table | str) -> str:
+    return table if isinstance(table, str) else table.name

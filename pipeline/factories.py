@@ -40,9 +40,17 @@ def find_factory(spec: str, group: str) -> Callable[..., Any]:
     module = _import_file(Path(where).expanduser()) if where.endswith(".py") else _import_module(where)
     factory = getattr(module, attribute, None)
     if not callable(factory):
-        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise BadInput(f"'{spec}': {where} has no '{attribute}' to call.{nearest_name(attribute, known)}")
+        raise BadInput(
+            f"'{spec}': {where} has no '{attribute}' to call.{nearest_name(attribute, list_factories(module))}"
+        )
     return factory
+
+
+def list_factories(module: ModuleType) -> list[str]:
+    """Names of a module that may be meant for factories: what it defines itself, or else all that it has to call."""
+    found = {name: value for name, value in vars(module).items() if callable(value) and not name.startswith("_")}
+    own = [name for name, value in found.items() if getattr(value, "__module__", None) == module.__name__]
+    return own or list(found)
 
 
 def call_factory(spec: str, factory: Callable[..., Any], options: Mapping[str, Any], offered: Mapping[str, Any]) -> Any:

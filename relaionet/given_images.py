@@ -22,6 +22,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.places import local_path
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.images.picture import show_picture
 
 if TYPE_CHECKING:
@@ -96,15 +97,19 @@ def match_images(
         held = _hold(images, labels, name)
     count = len(held.named) or sum(map(len, held.places.values()))
     if -1 in held.places and not held.named and count != rows.height:
-        raise BadInput(f"{name}: {count} images without labels, and {rows.height} rows of the split. {HOW}")
+        raise BadInput(
+            f"{name}: {say_count(count, 'image')} without labels, and "
+            f"{say_count(rows.height, 'row')} of the split. {HOW}"
+        )
     held.prepare(make_requests(rows, base_seed=0, split_name=name))
     found = rows.filter(pl.col("candidate_id").is_in(list(held.chosen)))
     if found.is_empty():
-        raise BadInput(f"{name}: none of the {count} images answers a row of the split. {HOW}")
+        raise BadInput(f"{name}: none of {say_count(count, 'image')} answers a row of the split. {HOW}")
     if found.height < max(count, rows.height):
         warnings.warn(
-            f"{name}: {count} images and {rows.height} rows of the split; the {found.height} that both have are "
-            "scored, and numbers of sets of different size do not compare.", stacklevel=3,
+            f"{name}: {say_count(count, 'image')} and {say_count(rows.height, 'row')} of the split; the "
+            f"{found.height:,} that both have are scored, and numbers of sets of different size do not compare.",
+            stacklevel=3,
         )  # fmt: skip
     places = [held.chosen[one] for one in found["candidate_id"]]
     return GivenImages(
@@ -149,7 +154,9 @@ def _read_labels(labels: Labels | None, count: int, name: str) -> list[int]:
     if isinstance(labels, str | Path):
         raise BadInput(f"{name}: images in memory have no file names, so labels cannot be the file {labels}. {HOW}")
     if len(labels) != count:
-        raise BadInput(f"{name}: {len(labels)} labels for {count} images; there must be one for each.")
+        raise BadInput(
+            f"{name}: {say_count(len(labels), 'label')} for {say_count(count, 'image')}; there must be one for each."
+        )
     found = [find_label(one).class_index if isinstance(one, str) else int(one) for one in labels]
     odd = next((one for one in found if not 0 <= one <= 999), None)
     if odd is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from relaionet.annotations.tasks.page import ANSWER, CHOICES
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.words import say_count
 
 if TYPE_CHECKING:
     from relaionet.annotations.label_studio.client import StudioClient
@@ -49,7 +50,7 @@ def _title(name: str, part: str) -> str:
 
 
 def _part(round_number: int, wanted: int) -> str:
-    return f"round {round_number} · {wanted} answer{'s' if wanted > 1 else ''}"
+    return f"round {round_number} · {say_count(wanted, 'answer')}"
 
 
 def _listed(client: StudioClient) -> Iterator[tuple[str, dict[str, Any]]]:

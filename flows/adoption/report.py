@@ -16,6 +16,7 @@ from relaionet.manifests.release.beside import tell_evidence
 from relaionet.manifests.release.sentences import plain_text
 from relaionet.manifests.store import csv_bytes, write_parquet
 from relaionet.manifests.tables.schema import count_statuses
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.adoption.adopt import AdoptConfig, Adoption, make_adopted_manifest
 
 SHOWN = 5
@@ -105,7 +106,7 @@ def say_adopted(reporter: Reporter, adopted: pl.DataFrame) -> None:
     counts = count_statuses(adopted)
     parts = " + ".join(f"{count:,} {status}" for status, count in counts.items())
     classes = adopted["wnid"].drop_nulls().n_unique()
-    reporter.say(f"  files       {adopted.height:,} = {parts}; {classes:,} classes")
+    reporter.say(f"  files       {adopted.height:,} = {parts}; {say_count(classes, 'class')}")
     reasons = adopted.filter(pl.col("reason").is_not_null()).group_by("status", "reason").agg(
         pl.len(), pl.col("path").first()
     )  # fmt: skip
@@ -114,6 +115,9 @@ def say_adopted(reporter: Reporter, adopted: pl.DataFrame) -> None:
     again = adopted.filter(pl.col("same_bytes_as").is_not_null())
     across = again.filter(pl.col("same_bytes_wnid").is_not_null())
     if not again.is_empty():
-        reporter.say(f"  same bytes  {again.height:,} files repeat another, {across.height:,} of them in another class")
+        reporter.say(
+            f"  same bytes  {say_count(again.height, 'file')} repeat another, {across.height:,} of them "
+            f"in another class"
+        )
     for row in across.head(SHOWN).iter_rows(named=True):
         reporter.say(f"              {row['path']} = {row['same_bytes_as']}")

@@ -16,6 +16,7 @@ from relaionet.manifests.release.manifest_check import MAX_PATH_CHARS, NO_PATH
 from relaionet.manifests.store import Receipt, Store
 from relaionet.manifests.tables.adoption import PICTURES, ROW_LABELS
 from relaionet.manifests.tables.schema import shape_table
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.adoption.adopt import AdoptConfig, Adoption, join_mapping
 from relaionet.pipeline.adoption.published import NAMED
 from relaionet.pipeline.adoption.relabel import name_real, relabel
@@ -58,7 +59,9 @@ def read_row_set(store: Store, source: RowsSource, config: AdoptConfig, reporter
     """
     with RowsReader(source) as reader:
         about = reader.describe()
-        reporter.say(f"  rows        split {about.split}: {max(1, len(about.files)):,} files ({about.format})")
+        reporter.say(
+            f"  rows        split {about.split}: {say_count(max(1, len(about.files)), 'file')} ({about.format})"
+        )
         parts = read_rows(store, reader, about, config, reporter)
     for table in (PICTURES, ROW_LABELS):
         store.keep_only(table, parts)

@@ -8,6 +8,7 @@ from pathlib import Path
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.places import local_path
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.adoption.adopt import AdoptConfig
 from relaionet.pipeline.adoption.archives import find_top, name_archive, unpack_set
 from relaionet.pipeline.adoption.hub_sets import fetch_set, find_set, pick_archive, tell_form
@@ -80,7 +81,9 @@ def open_source(source: str | Path, config: AdoptConfig, work: Path, reporter: R
         return Opened(place=_rows(str(place), None, config) if is_rows else place, config=config, shown=str(place))
     listing = find_set(str(source))
     address, commit = listing.address, str(listing.address.revision)
-    reporter.say(f"  commit      {commit}: {len(listing.sizes):,} files, {sum(listing.sizes.values()):,} bytes")
+    reporter.say(
+        f"  commit      {commit}: {say_count(len(listing.sizes), 'file')}, {sum(listing.sizes.values()):,} bytes"
+    )
     form = "rows" if config.kind == "rows" or config.config or config.label else tell_form(listing.sizes)
     if form == "rows":
         rows = _rows(address.repo_id, commit, config)

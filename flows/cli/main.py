@@ -6,6 +6,7 @@ import os
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -52,6 +53,7 @@ def main(debug: bool, verbose: bool) -> None:
 
     \b
     See it all happen on a small synthetic set, offline: relaionet demo --out runs/demo
+    Write a recipe to start from:                        relaionet init curate my.toml
     Get the images of a release back:                    relaionet rebuild RELEASE --out split
     Proofread labels in Label Studio:                    relaionet review serve --run RUN
     Score generators on a split:                         relaionet evaluate --recipe FILE --out DIR
@@ -74,6 +76,22 @@ def demo(ctx: click.Context, out: Path, seed: int) -> None:
     from relaionet.flows.demo import run_demo
 
     run_demo(out, seed=seed)
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(["curate", "evaluate"]))
+@click.argument("file", type=LocalPath(dir_okay=False))
+def init(kind: Any, file: Path) -> None:
+    """Write a recipe to FILE with every key, its meaning and its default, to be filled in.
+
+    \b
+    relaionet init curate my.toml
+    relaionet init evaluate my-evaluation.toml
+    """  # noqa: D301  (\b keeps click from wrapping the lines)
+    from relaionet.flows.drafts.draft import draft_recipe
+
+    draft_recipe(file, kind)
+    echo(f"{file}: fill in what is not a comment, then run `relaionet {kind} --recipe {file} --out DIR`.")
 
 
 @main.command()

@@ -8,6 +8,7 @@ import click
 
 from relaionet.flows.cli.options import LocalPath, start
 from relaionet.flows.runs.console import echo
+from relaionet.manifests.words import say_count
 
 FILE = LocalPath(dir_okay=False)
 
@@ -57,7 +58,7 @@ def statistics_show(files: tuple[Path, ...]) -> None:
     found = [read_statistics(path) for path in files]
     for path, one in zip(files, found, strict=True):
         about = ", ".join(f"{key} {value}" for key, value in one.about.items() if key != "file")
-        count = f"{one.n:,} images" if one.n else "number of images not said"
+        count = say_count(one.n, "image") if one.n else "number of images not said"
         echo(f"{path}\n  {len(one.mean):,} dimensions, {count}, {about}\n  content {one.digest[:16]}")
         if one is not found[0] and len(one.mean) == len(found[0].mean):
             if one.made_with and found[0].made_with:

@@ -16,6 +16,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import ALIVE, PRINTS
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.images.parquet import in_parquet
 
 SHARD_ROWS = 2000
@@ -93,7 +94,9 @@ def read_set(source: PictureSource, folder: Path, reporter: Reporter) -> ReadSet
         told = "; ".join(
             f"{count} {reason}, first {path}" for reason, count, path in some.head(REASONS_SHOWN).iter_rows()
         )
-        lacks.append(f"{broken.height:,} of {prints.height:,} files of {source.name} are no pictures: {told}.")
+        lacks.append(
+            f"{broken.height:,} of {say_count(prints.height, 'file')} of {source.name} are no pictures: {told}."
+        )
     return ReadSet(
         source=source, prints=kept, wnids=[wnids[path] for path in kept["path"]], folder=folder, lacks=tuple(lacks)
     )

@@ -12,6 +12,7 @@ from relaionet.flows.versions import next_version
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.release.comparisons import KEY
 from relaionet.manifests.release.release import Release, check_release
+from relaionet.manifests.words import say_count
 
 
 def find_compared(release: Path, source: Source) -> Release:
@@ -54,7 +55,8 @@ def add_to_release(found: Release, read: ReadSet, facts: Mapping[str, Any]) -> P
     ours = set(read.prints["image_sha256"])
     if not read.source.about and not known <= ours:
         raise BadInput(
-            f"{read.source.name} lacks {len(known - ours):,} of the {len(known):,} pictures of {found.path}; its card "
+            f"{read.source.name} lacks {len(known - ours):,} of the {say_count(len(known), 'picture')} "
+            f"of {found.path}; its card "
             "can hold a comparison of its own pictures alone. Compare a split that was rebuilt from it."
         )
     before = [one for one in found.info.notes.get(KEY, []) if one.get("other") != facts["other"]]

@@ -25,6 +25,7 @@ from relaionet.flows.comparison.read_sets import ReadSet, is_miniature, read_set
 from relaionet.flows.comparison.results import Compared, describe_facts, write_results
 from relaionet.flows.pages.comparison import ShownSet, write_comparison_page
 from relaionet.flows.runs.reporter import Reporter
+from relaionet.manifests.words import say_count
 
 SIDES: tuple[About, About] = ("A", "B")
 
@@ -125,7 +126,8 @@ def words_of(one: ReadSet | StatisticsSource) -> str:
     """What it is, for people."""
     if isinstance(one, StatisticsSource):
         return one.words
-    return f"{one.prints.height:,} pictures of {len(set(one.wnids) - {''}):,} classes; {one.source.words}"
+    classes = say_count(len(set(one.wnids) - {""}), "class")
+    return f"{say_count(one.prints.height, 'picture')} of {classes}; {one.source.words}"
 
 
 def digest_of_set(one: ReadSet | StatisticsSource) -> str:

@@ -14,6 +14,7 @@ from relaionet.flows.runs.run import Run, input_digest
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, alive
 from relaionet.manifests.tables.embeddings import PUBLISHED
+from relaionet.manifests.words import name_counted
 from relaionet.pipeline.embeddings import embed
 from relaionet.pipeline.embeddings import published as published_embeddings
 from relaionet.pipeline.embeddings.batches import usable_cores
@@ -62,7 +63,9 @@ def find_all_published(
     run.make(PUBLISHED, digest, make)
     receipt = run.store.receipt(PUBLISHED.name)
     count = receipt.rows_count if receipt else 0
-    run.reporter.say(f"  {PUBLISHED.name:<12}{count:>7,} images have their row in {folder}")
+    run.reporter.say(
+        f"  {PUBLISHED.name:<12}{count:>7,} {name_counted(count, 'image has its', 'images have their')} row in {folder}"
+    )
 
 
 def embed_shard(

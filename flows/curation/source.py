@@ -20,6 +20,7 @@ from relaionet.flows.runs.run import Run, input_digests
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, json_bytes, read_json
 from relaionet.manifests.tables import CANDIDATES, NEIGHBOURS, PASSED_OVER
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.candidates import judge as candidates
 from relaionet.pipeline.candidates.judge import CandidatesConfig
 from relaionet.pipeline.candidates.searched_rows import gather_neighbours
@@ -146,7 +147,9 @@ def _write_all(run: Run, reading: Reading) -> Iterator[tuple[str, str]]:
         count, is_whole = count + 1, is_last
     if count:
         rows_count = sum(state.done.values())
-        run.reporter.say(f"  {'':<12}goes on behind {count:,} finished shards ({rows_count:,} rows)")
+        run.reporter.say(
+            f"  {'':<12}goes on behind {say_count(count, 'finished shard')} ({say_count(rows_count, 'row')})"
+        )
     with run.reporter.bar(CANDIDATES.name, reading.source.rows_count) as advance:
         advance(sum(state.done.values()))
         for number, shard in enumerate(_shards(reading, state, advance, is_whole=is_whole), start=count):

@@ -16,6 +16,7 @@ from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.places import LOCAL, check_place, local_path
 from relaionet.manifests.release.release import Release, check_release
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.candidates.judge import CandidatesConfig
 from relaionet.pipeline.downloads.fetch import DownloadConfig, check_proxy
 from relaionet.pipeline.lookup.places import RUN_EMBEDDINGS, LookupConfig, Places, sort_places, stated_encoder
@@ -116,7 +117,7 @@ def open_lookup(order: LookupOrder, reporter: Reporter) -> Iterator[LookupWork]:
         with RetrievalService(url=service, retries=1) as asked:
             asked.pick_index("")
     reporter.headline(
-        f"Look up {release.info.full_name}: {lacking:,} of {release.manifest.height:,} rows lack an address"
+        f"Look up {release.info.full_name}: {lacking:,} of {say_count(release.manifest.height, 'row')} lack an address"
     )
     is_local = check_place(order.release, "release", "RELEASE") == LOCAL
     releases = order.releases or (release.path.parent if is_local else order.out / "releases")
@@ -163,7 +164,8 @@ def _check_sources(order: LookupOrder, places: Places) -> None:
     source = open_source(places.sources)
     if order.config.captions is None and source.rows_estimate > order.config.most_rows:
         raise BadInput(
-            f"{', '.join(places.sources)}: about {source.rows_estimate:,} rows without embeddings, and every one would "
+            f"{', '.join(places.sources)}: about {say_count(source.rows_estimate, 'row')} without "
+            f"embeddings, and every one would "
             "be fetched. Search published embeddings of them instead (--in FOLDER), or say --captions match to fetch "
             "those whose caption names one class, or --captions any to fetch all."
         )

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from relaionet.flows.pages.charts.class_counts import compare_counts, draw_class_ranks
-from relaionet.flows.pages.class_counts import LOSSES, count_classes, read_published_counts
+from relaionet.flows.pages.class_counts import FOUND, LOSSES, ONWARD, count_classes, read_published_counts
 from relaionet.flows.pages.stages import make_stages
 from relaionet.flows.pages.thumbnails import embed_file
 from relaionet.flows.pages.write import write_page
@@ -18,6 +18,7 @@ from relaionet.flows.runs.run import Run, StageCount
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.store import csv_bytes
 from relaionet.manifests.tables import CANDIDATES, CHOSEN, TEXT_MATCHES
+from relaionet.manifests.words import format_count
 from relaionet.pipeline.candidates.choice import ChooseConfig
 
 PAGE, TABLE = "candidates.html", "candidates_by_class"
@@ -93,17 +94,12 @@ def make_context(
     published: Mapping[str, int] | None,
 ) -> dict[str, Any]:
     """What the page shows."""
-    some = classes.filter((pl.col("named") + pl.col("possible") + pl.col("sought")) > 0)
-    none = classes.filter(pl.col("chosen") == 0)
+    some = classes.filter(pl.sum_horizontal(*FOUND) > 0)
+    none = classes.filter(pl.col("chosen") + pl.col("left_to_picture") == 0)
     lost = [status for status in LOSSES if classes[status].sum()]
-    keys = ["named", "possible", "sought", *lost, "chosen", "budget", "short"]
+    keys = [*FOUND, *lost, *ONWARD, "budget", "short"]
     keys = [key for key in keys if key in ("named", "chosen") or (classes[key].sum() or 0) > 0]
-    titles = {
-        "named": "captions that name the class, alone or with others",
-        "possible": "captions with a word that may mean it",
-        "sought": "rows only a search found", "chosen": "rows that are fetched", "budget": "rows asked for",
-        "short": "rows it falls short of the budget",
-    } | LOSSES  # fmt: skip
+    titles = {**FOUND, **LOSSES, **ONWARD, "budget": "rows asked for", "short": "rows it falls short of the budget"}
     heads = [
         ("Class", "", "ascending"),
         *((key.replace("_", " "), titles[key], "descending") for key in keys),
@@ -111,7 +107,7 @@ def make_context(
     ]
     return {
         "title": title,
-        "cards": _cards(classes, stages),
+        "cards": _cards(classes, stages, compared=bool(plots)),
         "stages": make_stages([asdict(stage) for stage in stages]),
         "plots": plots,
         "ranks": draw_class_ranks(classes),
@@ -123,23 +119,21 @@ def make_context(
     }
 
 
-def _cards(classes: pl.DataFrame, stages: Sequence[StageCount]) -> list[tuple[str, str, str]]:
+def _cards(classes: pl.DataFrame, stages: Sequence[StageCount], *, compared: bool) -> list[tuple[str, str, str]]:
     by_name = {stage.stage: stage for stage in stages}
     shown = []
-    for table, what in (
-        (CANDIDATES, "rows in the source"),
-        (TEXT_MATCHES, "candidates"),
-        (CHOSEN, "with a fitting text"),
-    ):
+    # without a text encoder no caption is compared with anything, and every candidate goes on
+    tables = [(CANDIDATES, "rows in the source"), (TEXT_MATCHES, "candidates")]
+    for table, what in [*tables, (CHOSEN, "with a fitting text")] if compared else tables:
         if table.name in by_name:
-            shown.append((f"{by_name[table.name].rows_in:,}".replace(",", " "), what, ""))
+            shown.append((format_count(by_name[table.name].rows_in), what, ""))
     if CHOSEN.name in by_name:
         chosen = by_name[CHOSEN.name].statuses.get("ok", 0)
-        shown.append((f"{chosen:,}".replace(",", " "), "are fetched", f"{classes['chosen'].sum():,} of a known class"))
-    filled = classes.filter(pl.col("chosen") > 0)
+        shown.append((format_count(chosen), "to be fetched", f"{classes['chosen'].sum():,} of a known class"))
+    filled = classes.filter(pl.col("chosen") + pl.col("left_to_picture") > 0)
     median = filled.select(pl.col("chosen").cast(pl.Float64).median().fill_null(0)).item()
-    shown.append((str(filled.height), "classes have some", f"median {median:g}"))
-    shown.append((str(classes.height - filled.height), "classes have none", ""))
+    shown.append((format_count(filled.height), "classes have some", f"median {median:g} chosen for the class"))
+    shown.append((format_count(classes.height - filled.height), "classes have none", ""))
     return shown
 
 

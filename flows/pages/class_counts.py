@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_table, read_labels
-from relaionet.manifests.tables import ALIVE, CANDIDATES, CHOSEN, TEXT_MATCHES, Table
+from relaionet.manifests.tables import ALIVE, CANDIDATES, CHOSEN, TEXT_MATCHES
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.candidates.choice import ChooseConfig, share_out
 
 LOSSES = {
@@ -21,11 +23,24 @@ LOSSES = {
     "watermark": "watermarked by the source's word",
     "bad_url": "without a usable URL",
     "bad_text": "with a caption that is no clean text",
+    "malformed": "of a line that is no row",
     "dissimilar": "about something else",
     "ambiguous": "of a word with several meanings that the text does not decide",
     "over_budget": "over the budget",
 }
 """Status -> what it means for a class' rows, in the order they are said."""
+FOUND = {
+    "named": "captions that name the class, alone or with others",
+    "possible": "captions with a word that may mean it",
+    "sought": "rows a search found whose caption does neither",
+}
+"""How rows were found for a class."""
+ONWARD = {
+    "another_class": "counted for another class",
+    "left_to_picture": "left to the picture, as the text does not say which class it shows",
+    "chosen": "chosen for this class, to be fetched",
+}
+"""How rows went on. For every class: those found = those lost + those that went on."""
 IN_ORDER_FRAC = 0.9
 
 
@@ -37,16 +52,13 @@ def count_classes(run: Run, config: ChooseConfig) -> pl.DataFrame:
         config: its budgets, for what a class falls short of.
 
     Returns:
-        1000 rows in class order: class_index, wnid, name; named (rows whose caption names the class, alone or with
-        others), possible (rows with a word that may mean it), sought (rows that only a search found); one column for
-        each of `LOSSES`; available (rows the choice could take), chosen, budget (rows asked for; null where all are
-        taken), short (budget minus chosen), why (in words; null where nothing is short).
+        1000 rows in class order: class_index, wnid, name; a column for each of `FOUND`, of `LOSSES` and of `ONWARD`,
+        where found = lost + went on; available (rows the choice could take), budget (rows asked for; null where all
+        are taken), short (budget minus chosen), why (in words; null where nothing is short).
     """
-    parts = [_count_candidates(run), _count_statuses(run, TEXT_MATCHES), _count_statuses(run, CHOSEN)]
-    counted = pl.concat(parts).group_by("wnid", "what").agg(pl.col("rows").sum())
-    wide = counted.pivot("what", index="wnid", values="rows", maintain_order=False)
+    wide = _count_outcomes(run).pivot("what", index="wnid", values="rows", maintain_order=False)
     classes = labels_table().select("class_index", "wnid", "name").join(wide, on="wnid", how="left").sort("class_index")
-    names = ["named", "possible", "sought", *LOSSES, "chosen"]
+    names = [*FOUND, *LOSSES, *ONWARD]
     missing = [pl.lit(None, dtype=pl.Int64).alias(name) for name in names if name not in classes.columns]
     classes = classes.with_columns(missing).with_columns(pl.col(names).fill_null(0).cast(pl.Int64))
     classes = classes.with_columns(available=pl.col("chosen") + pl.col("over_budget"))
@@ -54,49 +66,49 @@ def count_classes(run: Run, config: ChooseConfig) -> pl.DataFrame:
     short = (pl.col("budget") - pl.col("chosen")).clip(lower_bound=0)
     classes = classes.with_columns(short=short.fill_null(0))
     why = [explain_class(row) for row in classes.iter_rows(named=True)]
-    order = ["class_index", "wnid", "name", "named", "possible", "sought", *LOSSES]
-    return classes.with_columns(pl.Series("why", why, dtype=pl.String)).select(
-        *order, "available", "chosen", "budget", "short", "why"
-    )
+    order = ["class_index", "wnid", "name", *FOUND, *LOSSES, "available", *ONWARD]
+    return classes.with_columns(pl.Series("why", why, dtype=pl.String)).select(*order, "budget", "short", "why")
 
 
-def _scan(run: Run, table: Table) -> list[pl.LazyFrame]:
-    return [pl.scan_parquet(run.store.path(table, shard)) for shard in run.store.shards(table)]
+def _count_outcomes(run: Run) -> pl.DataFrame:
+    """wnid, what, rows: how rows were found for a class, and what became of each of them: every row has one outcome."""
+    counts = [pl.DataFrame(schema={"wnid": pl.String, "what": pl.String, "rows": pl.Int64})]
+    for shard in run.store.shards(CANDIDATES):
+        rows = _end_of_rows(run, shard)
+        for what in ("found", "outcome"):
+            counts.append(rows.group_by("wnid", pl.col(what).alias("what")).agg(pl.len().cast(pl.Int64).alias("rows")))
+    return pl.concat(counts).group_by("wnid", "what").agg(pl.col("rows").sum())
 
 
-def _count_candidates(run: Run) -> pl.DataFrame:
-    """wnid, what, rows: how captions name a class, and the rows lost before the texts were compared."""
-    counts = []
-    for rows in _scan(run, CANDIDATES):
-        classes = {
-            "named": pl.when(pl.col("wnid").is_not_null()).then(pl.concat_list("wnid")).otherwise("other_wnids"),
-            "possible": pl.col("possible_wnids"),
-            "sought": pl.when(~pl.col("found_by").list.contains("lemma")).then("sought_wnids"),
-        }
-        for what, wnids in classes.items():
-            named = rows.select(wnids.alias("wnid"), "status").explode("wnid").drop_nulls("wnid")
-            counts.append(named.group_by("wnid").len("rows").with_columns(pl.lit(what).alias("what")))
-            if what == "named":
-                lost = named.filter(pl.col("status") != ALIVE).rename({"status": "what"})
-                counts.append(lost.group_by("wnid", "what").len("rows"))
-    return _sum(counts)
+def _end_of_rows(run: Run, shard: str) -> pl.DataFrame:
+    """wnid, found, outcome of the rows of a shard, a line for each class that a row was found for."""
+    columns = ["candidate_id", "wnid", "other_wnids", "possible_wnids", "sought_wnids", "status"]
+    rows = run.store.read(CANDIDATES, shard, columns=columns).with_row_index("row")
+    named = pl.when(pl.col("wnid").is_not_null()).then(pl.concat_list("wnid")).otherwise("other_wnids")
+    ways = {"named": named, "possible": pl.col("possible_wnids"), "sought": pl.col("sought_wnids")}
+    found = pl.concat(
+        rows.select("row", pl.lit(way).alias("found"), wnids.alias("wnid")).explode("wnid").drop_nulls("wnid")
+        for way, wnids in ways.items()
+    ).unique(["row", "wnid"], keep="first", maintain_order=True)
+    # what was turned away earlier is in no later table, and of rows with one URL at most one is in them
+    later = rows.filter(pl.col("status") == ALIVE).select("row", "candidate_id")
+    for table, names in ((TEXT_MATCHES, {"status": "matched"}), (CHOSEN, {"status": "taken", "wnid": "taken_for"})):
+        part = run.store.read(table, shard, columns=["candidate_id", *names]).rename(names)
+        later = later.join(part, on="candidate_id", how="left")
+    found = found.join(rows.select("row", "status"), on="row").join(later.drop("candidate_id"), on="row", how="left")
+    return found.select("wnid", "found", _outcome().alias("outcome"))
 
 
-def _count_statuses(run: Run, table: Table) -> pl.DataFrame:
-    """wnid, what, rows: rows of each class by their status; those alive count as chosen in the choice alone."""
-    counts = []
-    for rows in _scan(run, table):
-        what = pl.when(pl.col("status") == ALIVE).then(pl.lit("chosen")).otherwise("status").alias("what")
-        counted = rows.drop_nulls("wnid").group_by("wnid", what).len("rows")
-        counts.append(counted if table is CHOSEN else counted.filter(pl.col("what") != "chosen"))
-    return _sum(counts)
-
-
-def _sum(counts: list[pl.LazyFrame]) -> pl.DataFrame:
-    schema = {"wnid": pl.String, "what": pl.String, "rows": pl.Int64}
-    frames = [frame.select("wnid", "what", pl.col("rows").cast(pl.Int64)) for frame in counts]
-    together = pl.concat([pl.LazyFrame(schema=schema), *frames])
-    return together.group_by("wnid", "what").agg(pl.col("rows").sum()).collect(engine="streaming")
+def _outcome() -> pl.Expr:
+    """What became of a row, told of one class it was found for."""
+    return (
+        pl.when(pl.col("status") != ALIVE).then("status")
+        .when(pl.col("matched") != ALIVE).then("matched")
+        .when(pl.col("taken_for").is_not_null() & (pl.col("taken_for") != pl.col("wnid"))).then(pl.lit("another_class"))
+        .when(pl.col("taken") != ALIVE).then("taken")
+        .when(pl.col("taken_for").is_null()).then(pl.lit("left_to_picture"))
+        .otherwise(pl.lit("chosen"))
+    )  # fmt: skip
 
 
 def _budgets(classes: pl.DataFrame, config: ChooseConfig) -> list[int | None]:
@@ -109,18 +121,22 @@ def _budgets(classes: pl.DataFrame, config: ChooseConfig) -> list[int | None]:
     return [enough[wnid] for wnid in classes["wnid"]]
 
 
-def explain_class(row: Mapping[str, object]) -> str | None:
+def explain_class(row: Mapping[str, Any]) -> str | None:
     """Why a class has fewer rows than asked for, or none at all; None where it has what was asked for."""
     if not row["short"] and row["chosen"]:
         return None
-    named, possible, sought = (row[key] for key in ("named", "possible", "sought"))
-    found = [f"{named:,} caption{'s name' if named != 1 else ' names'} it" if named else "no caption names it"]
+    named, possible, sought = (row[key] for key in FOUND)
+    found = [say_count(named, "caption names it", "captions name it") if named else "no caption names it"]
     if possible:
-        found.append(f"{possible:,} use{'s' if possible == 1 else ''} a word that may mean it")
+        found.append(say_count(possible, "uses a word that may mean it", "use a word that may mean it"))
     if sought:
         found.append(f"{sought:,} found by a search")
-    lost = [f"{row[status]:,} {words}" for status, words in LOSSES.items() if row[status]]
-    return ", ".join(found) + ("; lost: " + ", ".join(lost) if lost else "")
+    lost, on = (
+        [f"{row[key]:,} {words}" for key, words in kinds.items() if row[key] and key != "chosen"]
+        for kinds in (LOSSES, ONWARD)
+    )
+    told = [", ".join(found), "lost: " + ", ".join(lost) if lost else "", "went on: " + ", ".join(on) if on else ""]
+    return "; ".join(filter(None, told))
 
 
 def read_published_counts(path: Path) -> dict[str, int]:
@@ -151,5 +167,5 @@ def read_published_counts(path: Path) -> dict[str, int]:
         if wnid is not None:
             counts[wnid] = int(number)
     if 2 * len(counts) < len(lines):
-        raise BadInput(f"{path}: only {len(counts)} of {len(lines)} names are ImageNet classes.")
+        raise BadInput(f"{path}: only {len(counts):,} of {say_count(len(lines), 'name')} are ImageNet classes.")
     return counts

@@ -23,9 +23,9 @@ from relaionet.evaluators.comparison.pictures import Overlap
 from relaionet.evaluators.comparison.rows import find_sizes
 from relaionet.flows.pages.charts.chart import format_number
 from relaionet.flows.pages.charts.spread import SpreadChart, draw_spread, name_part
-from relaionet.flows.pages.frame import format_count
 from relaionet.flows.pages.thumbnails import show_stored
 from relaionet.flows.pages.write import write_page
+from relaionet.manifests.words import format_count
 
 PAGE = "comparison.html"
 THUMB_PX = 112

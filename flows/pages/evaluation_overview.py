@@ -12,11 +12,11 @@ from urllib.parse import quote
 import polars as pl
 
 from relaionet.evaluators.set_labels import set_label
-from relaionet.flows.pages.frame import format_count
 from relaionet.flows.pages.overview import Entry, Overview, Part, list_entries, list_files, read_record, say_time
 from relaionet.manifests.containers.parquet_table import read_guarded
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import read_json
+from relaionet.manifests.words import format_count, say_count
 
 SETS = "sets.json"
 SCORES = ("scores.parquet", "class_scores.parquet", "differences.parquet")
@@ -37,10 +37,11 @@ def describe_evaluation(folder: Path) -> Overview:
     split, protocol = str(about.get("split_name", "")), str(about.get("protocol", ""))
     title = str(about.get("title") or folder.resolve().name)
     when = say_time([folder / SETS, folder / SCORES[0]])
+    generators = len({one.get("name") for one in _sets(about)})
     numbers = 0 if scores is None else scores.height
     report = Entry(
         name="Report", href="report.html" if (folder / "report.html").is_file() else "",
-        about=f"{format_count(len(rows))} sets on {split}, protocol {protocol}, {format_count(numbers)} numbers",
+        about=f"{say_count(len(rows), 'set')} on {split}, protocol {protocol}, {say_count(numbers, 'number')}",
     )  # fmt: skip
     parts = [
         Part(title="Pages", anchor="pages", entries=list_entries([report])),
@@ -52,7 +53,7 @@ def describe_evaluation(folder: Path) -> Overview:
         title=title,
         said=f"Split {split} under protocol {protocol}, last written {when}.",
         cards=[
-            (format_count(len(rows)), "scored sets", f"of {len({one.get('name') for one in _sets(about)})} generators"),
+            (format_count(len(rows)), "scored sets", f"of {say_count(generators, 'generator')}"),
             (format_count(numbers), "numbers", f"protocol {protocol}"),
         ],
         parts=[part for part in parts if part.entries],
@@ -102,7 +103,7 @@ def _list_sets(folder: Path, about: Mapping[str, Any], scores: pl.DataFrame | No
         label = set_label(str(one.get("name")), asked.get("steps", 0), asked.get("guidance", 1.0))
         images, metrics = counts.get(label, (0, 0))
         warnings = _count_warnings(folder / "doubts" / f"{Path(str(one.get('slug'))).name}.json")
-        rows.append([label, str(one.get("role", "")), format_count(images), str(metrics), str(warnings or "")])
+        rows.append([label, str(one.get("role", "")), format_count(images), format_count(metrics), str(warnings or "")])
     return rows
 
 
@@ -118,7 +119,7 @@ def _list_sources(folder: Path, about: Mapping[str, Any], record: Mapping[str, A
     there = [name for name in SPLIT_FILES if about.get("split") and (split / name).is_file()]
     relative = os.path.relpath(split, folder.resolve())
     known = read_record(split / "split.json")
-    kept = f"{known.get('kept_count')} of {known.get('rows_count')} rows kept" if known else ""
+    kept = _say_kept(known) if known else ""
     digest = str(record.get("recipe_digest", ""))[:12]
     return [
         Entry(name=f"Split {about.get('split_name', '')}", about=kept,
@@ -126,3 +127,12 @@ def _list_sources(folder: Path, about: Mapping[str, Any], record: Mapping[str, A
         Entry(name="Recipe and versions", about=f"digest {digest}" if digest else "",
               files=list_files(folder, ["run.json", SETS])),
     ]  # fmt: skip
+
+
+def _say_kept(split: Mapping[str, Any]) -> str:
+    kept, rows = split.get("kept_count"), split.get("rows_count")
+    return (
+        f"{format_count(kept)} of {say_count(rows, 'row')} kept"
+        if isinstance(kept, int) and isinstance(rows, int)
+        else ""
+    )

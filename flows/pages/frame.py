@@ -14,6 +14,7 @@ from relaionet.flows.pages.charts.chart import format_number
 from relaionet.manifests.escape import show_text
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.urls import hide_secrets
+from relaionet.manifests.words import format_count, say_count, say_seconds
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -64,6 +65,8 @@ def _environment() -> Environment:
     environment.filters["percent"] = lambda value: f"{value:.2f}"
     environment.filters["number"] = format_number
     environment.filters["thousands"] = format_count
+    environment.filters["counted"] = say_count
+    environment.filters["seconds"] = say_seconds
     environment.filters["share"] = lambda value: "" if value is None else f"{value:.1%}"
     environment.filters["prob"] = lambda value: "" if value is None else f"{value:.3f}"
     environment.tests["nested"] = lambda value: isinstance(value, Mapping)
@@ -93,8 +96,3 @@ def page_picture(address: str) -> str:
         address: any.
     """
     return address if DATA_URI.fullmatch(address) else ""
-
-
-def format_count(value: int) -> str:
-    """A count with thousands set apart: 12 345."""
-    return f"{value:,}".replace(",", " ")

@@ -17,6 +17,7 @@ from relaionet.manifests.class_groups import groups_by_wnid
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, PROPOSALS, ROUTED, VERDICTS, alive
+from relaionet.manifests.words import format_count, say_count
 from relaionet.pipeline.proposals.calibration import Calibration
 from relaionet.pipeline.proposals.reliability import Reliability, measure_reliability
 from relaionet.pipeline.proposals.review_budget import RouteConfig, describe_routing, describe_sample
@@ -104,19 +105,19 @@ def _cards(proposals: pl.DataFrame, routed: pl.DataFrame, judged: pl.DataFrame) 
     counts = dict(proposals["status"].value_counts().iter_rows())
     agree = proposals.filter(tier="agree").height
     shown = [
-        (_number(proposals.height), "pictures", ""),
-        (_number(counts.get("ok", 0)), "with a proposal", f"{agree / max(proposals.height, 1):.0%} of all agree"),
-        (_number(counts.get("unclear", 0)), "unclear", ""),
-        (_number(int(routed["answers_wanted_count"].sum())), "answers asked for", f"{routed.height:,} rows routed"),
+        (format_count(proposals.height), "pictures", ""),
+        (format_count(counts.get("ok", 0)), "with a proposal", f"{agree / max(proposals.height, 1):.0%} of all agree"),
+        (format_count(counts.get("unclear", 0)), "unclear", ""),
+        (
+            format_count(int(routed["answers_wanted_count"].sum())),
+            "answers asked for",
+            say_count(routed.height, "row") + " routed",
+        ),
     ]
     if judged.height:
         right = judged.filter("is_right").height / judged.height
         shown.append((f"{right:.1%}", "of settled proposals confirmed", f"{judged.height:,} settled"))
     return shown
-
-
-def _number(value: int) -> str:
-    return f"{value:,}".replace(",", " ")
 
 
 def describe(found: Calibration) -> dict[str, Any]:

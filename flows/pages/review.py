@@ -11,14 +11,22 @@ import polars as pl
 from relaionet.annotations.agreement.decisions import SIMULATED, latest_decisions
 from relaionet.annotations.agreement.next_round import plan_answers
 from relaionet.annotations.agreement.settle import settle_votes
-from relaionet.annotations.agreement.status import agreement_over_time, confused_pairs, selection_histogram
+from relaionet.annotations.agreement.status import (
+    agreement_over_time,
+    confused_pairs,
+    review_status,
+    selection_histogram,
+)
+from relaionet.flows.curation.recipe import read_run_recipe
 from relaionet.flows.pages.charts.agreement import draw_histogram, draw_time
+from relaionet.flows.pages.proposals import write_proposals_report
 from relaionet.flows.pages.thumbnails import show_stored
 from relaionet.flows.pages.write import write_page
 from relaionet.flows.reviewing.verdicts import FLAG_WORDS
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import DECISIONS, TASKS
+from relaionet.manifests.words import format_count, say_count
 
 if TYPE_CHECKING:
     from relaionet.annotations.agreement.settle import AgreementConfig
@@ -62,6 +70,19 @@ def write_review_report(run: Run, settings: ReviewSettings, status: Mapping[str,
     return write_page(run.root / PAGE, "review.html", **context)
 
 
+def write_reviewed_pages(run: Run, settings: ReviewSettings) -> None:
+    """Write the pages that tell of answers anew, once some were settled: that of the review, that of the proposals.
+
+    Args:
+        run: a run whose answers were settled.
+        settings: of its review.
+    """
+    recipe = read_run_recipe(run.root)
+    decisions, tasks = run.store.read_all(DECISIONS), run.store.read_all(TASKS)
+    write_review_report(run, settings, review_status(decisions, tasks, settings.agreement))
+    write_proposals_report(run, recipe.name, recipe.overlap, recipe.route)
+
+
 def say_vote(vote: str) -> str:
     """A class or a refusal in words."""
     label = labels_by_wnid().get(vote)
@@ -73,20 +94,20 @@ def make_cards(status: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     left, found = status["left"], status["agreement"]
     cards = [
         (
-            f"{status['candidates']:,}",
+            format_count(status["candidates"]),
             "pictures asked about",
-            f"{status['rounds']} round{'s' if status['rounds'] > 1 else ''}",
+            say_count(status["rounds"], "round"),
         ),
-        (f"{status['accept']:,}", "accepted", ""),
-        (f"{status['reject']:,}", "rejected", ""),
-        (f"{status['again']:,}", "undecided", f"{status['unanswered']:,} without an answer"),
-        (f"{status['answers']:,}", "answers", f"{len(status['reviewers'])} reviewers"),
+        (format_count(status["accept"]), "accepted", ""),
+        (format_count(status["reject"]), "rejected", ""),
+        (format_count(status["again"]), "undecided", f"{status['unanswered']:,} without an answer"),
+        (format_count(status["answers"]), "answers", say_count(len(status["reviewers"]), "reviewer")),
     ]
     if found["alpha"] is not None:
         interval = f"{found['low']:.2f} to {found['high']:.2f}" if found["low"] is not None else ""
         cards.append((f"{found['alpha']:.2f}", "Krippendorff's α", interval))
     hours = f"about {left['hours']:.1f} h at the present speed" if left["hours"] else ""
-    return [*cards, (f"{left['answers']:,}", "answers left", hours)]
+    return [*cards, (format_count(left["answers"]), "answers left", hours)]
 
 
 def list_undecided(

@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 import polars as pl
 
-from relaionet.flows.pages.frame import format_count
 from relaionet.flows.pages.links import INDEX, find_folders
 from relaionet.flows.pages.overview import Entry, Overview, Part, list_entries, list_files, read_record, say_time
 from relaionet.flows.pages.stages import make_stages
 from relaionet.flows.pages.thumbnails import embed_file, show_stored
+from relaionet.flows.runs.run import seconds_of
 from relaionet.manifests.errors import Corrupt
 from relaionet.manifests.store import Store
 from relaionet.manifests.tables import (
@@ -30,6 +30,7 @@ from relaionet.manifests.tables import (
     VERDICTS,
     Table,
 )
+from relaionet.manifests.words import format_count, name_many, say_count
 
 RECORD = "run.json"
 THRESHOLD = "text_calibration/calibration.png"
@@ -108,8 +109,13 @@ def _count_stage(store: Store, table: Table) -> dict[str, Any] | None:
         rows_in += int(passed.select(pl.col("rows_count").sum()).collect().item())
     rows = pl.concat(parts).group_by("status").agg(pl.col("rows_count").sum()).collect(engine="streaming")
     statuses = dict(sorted(rows.iter_rows(), key=lambda item: (item[0] != ALIVE, item[0])))
-    seconds = sum(receipt.seconds for receipt in receipts)
-    return {"stage": table.name, "rows_in": rows_in, "statuses": statuses, "reasons": {}, "seconds": seconds}
+    return {
+        "stage": table.name,
+        "rows_in": rows_in,
+        "statuses": statuses,
+        "reasons": {},
+        "seconds": seconds_of(store, table),
+    }
 
 
 def _scan(store: Store, table: Table) -> pl.LazyFrame:
@@ -122,7 +128,7 @@ def say_counts(stage: Mapping[str, Any]) -> str:
         f"{format_count(one['count'])} {one['name'].replace('_', ' ')}" for one in stage["statuses"] if one["count"]
     ]
     sign = "=" if stage["adds_up"] else "≠"
-    return f"{format_count(stage['rows_in'])} rows {sign} {' + '.join(parts)}" if parts else "0 rows"
+    return f"{say_count(stage['rows_in'], 'row')} {sign} {' + '.join(parts)}" if parts else "0 rows"
 
 
 def _cards(folder: Path, stages: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str]]:
@@ -143,7 +149,7 @@ def _cards(folder: Path, stages: Mapping[str, Mapping[str, Any]]) -> list[tuple[
     release = read_record(folder / "release" / "release.json")
     if isinstance(release.get("rows_count"), int):
         cards.append(
-            (format_count(release["rows_count"]), "released", f"in {release.get('classes_count', '?')} classes")
+            (format_count(release["rows_count"]), "released", f"in {_told(release, 'classes_count', 'class')}")
         )
     return cards
 
@@ -166,7 +172,8 @@ def _list_products(folder: Path) -> list[Entry]:
     ]
     for below in find_folders(folder):
         sets = read_record(below / "sets.json")
-        about = f"{len(sets.get('sets', ()))} sets on {sets.get('split_name')}, protocol {sets.get('protocol')}"
+        count = say_count(len(sets.get("sets", ())), "set")
+        about = f"{count} on {sets.get('split_name')}, protocol {sets.get('protocol')}"
         name = "Evaluation" if sets else "Pages"
         entries.append(
             Entry(name=f"{name} {below.name}", href=f"{quote(below.name)}/{INDEX}", about=about if sets else "")
@@ -182,18 +189,22 @@ def _say_release(release: Mapping[str, Any]) -> str:
     if not release:
         return ""
     date = str(release.get("created", ""))[:10]
-    return (
-        f"{release.get('name')}, version {release.get('version')}, {date}: {release.get('rows_count')} rows in "
-        f"{release.get('classes_count')} classes"
-    )
+    rows, classes = _told(release, "rows_count", "row"), _told(release, "classes_count", "class")
+    return f"{release.get('name')}, version {release.get('version')}, {date}: {rows} in {classes}"
 
 
 def _say_split(split: Mapping[str, Any]) -> str:
     if not split:
         return ""
     verdicts = split.get("verdicts", {})
-    told = " + ".join(f"{count} {name.replace('_', ' ')}" for name, count in verdicts.items() if count)
-    return f"{split.get('rows_count')} rows = {told}; {split.get('kept_count')} kept"
+    told = " + ".join(f"{format_count(count)} {name.replace('_', ' ')}" for name, count in verdicts.items() if count)
+    return f"{_told(split, 'rows_count', 'row')} = {told}; {_told(split, 'kept_count', 'image')} kept"
+
+
+def _told(record: Mapping[str, Any], key: str, noun: str) -> str:
+    """A count of a record with its noun; `?` where the record has none."""
+    value = record.get(key)
+    return say_count(value, noun) if isinstance(value, int) else f"? {name_many(noun)}"
 
 
 def _list_sources(folder: Path, record: Mapping[str, Any]) -> list[Entry]:

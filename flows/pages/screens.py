@@ -9,11 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from relaionet.flows.pages.frame import format_count
 from relaionet.flows.pages.thumbnails import show_stored
 from relaionet.flows.pages.write import write_page
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.tables import ALIVE, CANDIDATES, DOWNLOADS, SCREENED, alive, count_statuses
+from relaionet.manifests.words import format_count
 from relaionet.pipeline.screens.config import ScreenConfig
 from relaionet.pipeline.screens.plan import screens_asked, screens_of
 from relaionet.pipeline.screens.screens import Screen

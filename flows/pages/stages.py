@@ -9,6 +9,22 @@ from relaionet.manifests.tables import ALIVE, TABLES
 
 STAGE_TABLES = {"review": "verdicts", "rebuild": "split"}
 """Stages that go by another name than their table."""
+TITLES = {
+    "candidates": "Rows of the source",
+    "text_matches": "Captions compared with classes",
+    "chosen": "Chosen to be fetched",
+    "downloads": "Fetched",
+    "embeddings": "Embedded",
+    "proposals": "Labels proposed",
+    "screened": "Screened",
+    "routed": "Shared out to reviewers",
+    "review": "Reviewed",
+    "verdicts": "Reviewed",
+    "rebuild": "Rebuilt from the release",
+}
+"""Stage -> its heading."""
+BY_PEOPLE = ("review", "verdicts")
+"""Stages whose time is that of people: what the program took to settle their answers says nothing of it."""
 
 
 def make_stages(stages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -24,8 +40,9 @@ def make_stages(stages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         made.append(
             {
                 "name": stage["stage"],
+                "title": TITLES.get(stage["stage"], stage["stage"].replace("_", " ").capitalize()),
                 "rows_in": stage["rows_in"],
-                "seconds": stage.get("seconds"),
+                "seconds": None if stage["stage"] in BY_PEOPLE else stage.get("seconds"),
                 "adds_up": sum(statuses.values()) == stage["rows_in"],
                 "statuses": [
                     {

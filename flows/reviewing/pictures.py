@@ -9,6 +9,7 @@ from relaionet.flows.reviewing.settings import read_review_settings
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import TASKS
+from relaionet.manifests.words import say_count
 
 
 def write_pictures(root: Path, folder: Path) -> None:
@@ -27,4 +28,6 @@ def write_pictures(root: Path, folder: Path) -> None:
         pictures = reference_pictures(settings.examples, wnid)  # type: ignore[arg-type]
         if pictures:
             store_picture(make_strip(pictures), folder)
-    run.reporter.say(f"  {len(files):,} pictures in {folder}; copy them to the address, then push --pictures ADDRESS")
+    run.reporter.say(
+        f"  {say_count(len(files), 'picture')} in {folder}; copy them to the address, then push --pictures ADDRESS"
+    )

@@ -17,6 +17,7 @@ from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import TASKS
+from relaionet.manifests.words import say_count
 
 
 def push_if_possible(run: Run, *, must: bool) -> None:
@@ -85,7 +86,7 @@ def push(
     if result.pictures:
         run.reporter.say(f"  pictures are {result.pictures}")
     if result.doubles_count:
-        run.reporter.say(f"  {result.doubles_count:,} tasks stood twice and were taken out")
+        run.reporter.say(f"  {say_count(result.doubles_count, 'task')} stood twice and were taken out")
     for number, project in result.projects.items():
         run.reporter.say(f"  round {number}: {studio.client.url}/projects/{project}")
     return result

@@ -30,6 +30,7 @@ from relaionet.manifests.tables import (
     fill_later,
     shape_table,
 )  # fmt: skip
+from relaionet.manifests.words import say_count
 
 if TYPE_CHECKING:
     from relaionet.flows.reviewing.settings import ReviewSettings
@@ -69,7 +70,9 @@ def release_run(run: Run, settings: ReviewSettings, *, vectors: bool = False, **
         run.reporter.say(f"  {path.name} was released before, without embeddings; a release is never changed")
     with replacing(run.root / "release") as part:
         part.symlink_to(path.relative_to(run.root), target_is_directory=True)
-    run.reporter.say(f"  released    {manifest.height:>7,} rows of {manifest['wnid'].n_unique()} classes: {path}")
+    run.reporter.say(
+        f"  released    {manifest.height:>7,} rows of {say_count(manifest['wnid'].n_unique(), 'class')}: {path}"
+    )
     return path
 
 

@@ -18,6 +18,7 @@ from relaionet.flows.runs.run import Run, input_digest
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.tables import DECISIONS, TASKS, VERDICTS
+from relaionet.manifests.words import name_counted, say_count
 
 if TYPE_CHECKING:
     from relaionet.annotations.agreement.settle import AgreementConfig
@@ -44,7 +45,8 @@ def say_agreement(run: Run, decisions: pl.DataFrame, tasks: pl.DataFrame, rules:
         interval = f" (95 %: {found['low']:.3f} to {found['high']:.3f})" if found["low"] is not None else ""
         run.reporter.say(f"  agreement   Krippendorff's alpha {found['alpha']:.3f}{interval}")
     for row in reviewer_accuracy(decisions, tasks, rules).iter_rows(named=True):
-        run.reporter.say(f"  {row['reviewer']:<28} {row['answered']:>6,} answers, {describe_reviewer(row)}")
+        answers = name_counted(row["answered"], "answer")
+        run.reporter.say(f"  {row['reviewer']:<28} {row['answered']:>6,} {answers}, {describe_reviewer(row)}")
 
 
 FLAG_WORDS = {
@@ -58,7 +60,8 @@ def describe_reviewer(row: dict[str, Any]) -> str:
     """A reviewer's controls and flags in words."""
     told = "no controls yet"
     if row["controls"]:
-        told = f"{row['right']} of {row['controls']} controls right (95 %: {row['low']:.2f} to {row['high']:.2f})"
+        right = f"{row['right']:,} of {say_count(row['controls'], 'control')} right"
+        told = f"{right} (95 %: {row['low']:.2f} to {row['high']:.2f})"
     for flag in row["flags"]:
         told += f"; {FLAG_WORDS[flag]}"
     return told if row["counted"] else f"{told}; NOT COUNTED"
@@ -96,10 +99,8 @@ def make_next_round(run: Run, settings: ReviewSettings, *, budget: int | None = 
     finished = answered_tasks(tasks, decisions, settings.overlap, settings.overlap_again)
     rows = undecided.select("candidate_id").join(finished, on="candidate_id", maintain_order="left")
     if rows.is_empty():
-        raise BadInput(
-            f"{run.root}: the {undecided.height:,} undecided pictures still wait for answers of the rounds there are; "
-            "finish those and pull first."
-        )
+        waiting = say_count(undecided.height, "undecided picture still waits", "undecided pictures still wait")
+        raise BadInput(f"{run.root}: {waiting} for answers of the rounds there are; finish those and pull first.")
     rows = rows.rename({"proposed_wnid": "wnid", "runner_up_wnids": "top_wnids", "image_path": "path"})
     rows = rows.drop("answers_wanted_count")
     waiting = undecided.height - rows.height

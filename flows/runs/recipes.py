@@ -34,7 +34,7 @@ def find_recipe(name: str) -> Path:
         return demo_recipe_file(name)
     raise BadInput(
         f"recipe {name} is no file, and none that comes with the project ({', '.join(SHIPPED)}); "
-        "docs/tutorials/review.md and docs/tutorials/evaluate.md show whole ones to start from."
+        "`relaionet init curate FILE` and `relaionet init evaluate FILE` write one to start from."
     )
 
 

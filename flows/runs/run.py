@@ -14,7 +14,15 @@ from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.places import local_path
 from relaionet.manifests.store import Store
-from relaionet.manifests.tables import ALIVE, CANDIDATES, PASSED_OVER, Table
+from relaionet.manifests.tables import ALIVE, CANDIDATES, PASSED_OVER, PROPOSALS, SCREENED, TEXT_MATCHES, Table
+
+MADE_ON_THE_WAY = {
+    CANDIDATES.name: ("neighbours",),
+    TEXT_MATCHES.name: ("text_calibration",),
+    PROPOSALS.name: ("hits", "calibration"),
+    SCREENED.name: ("measured", "compared", "texts_read"),
+}
+"""Stage -> what has receipts of its own and is no stage of the summary: its time is time of that stage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +96,7 @@ class Run:
     def count(self, table: Table, stage: str | None = None) -> StageCount:
         """Count a finished stage, remember it and print its line."""
         counted = count_rows(self.store, table)
-        seconds = sum(receipt.seconds for receipt in self.store.receipts(table))
+        seconds = seconds_of(self.store, table)
         rows_count = int(counted["rows_count"].sum())
         statuses = sum_statuses(counted) if table.statuses else {"rows": rows_count}
         return self.note(stage or table.name, rows_count, statuses, sum_reasons(counted), seconds, table.name)
@@ -105,6 +113,14 @@ class Run:
         self.counts = [*(old for old in self.counts if old.stage != stage), line]
         self.reporter.counts(stage, rows_in, statuses, seconds, done=line.done)
         return line
+
+
+def seconds_of(store: Store, table: Table) -> float:
+    """Seconds at work on a stage: on all shards of its table, and on what was made on the way to it."""
+    receipts = [
+        receipt for name in (table.name, *MADE_ON_THE_WAY.get(table.name, ())) for receipt in store.receipts(name)
+    ]
+    return sum(receipt.seconds for receipt in receipts)
 
 
 def count_rows(store: Store, table: Table) -> pl.DataFrame:

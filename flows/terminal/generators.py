@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Sequence
@@ -19,12 +20,19 @@ from relaionet.evaluators.generators.registry import (
     load_generator,
     read_definition,
 )
+from relaionet.evaluators.set_labels import count_steps
 from relaionet.manifests.containers.limits import Refused
 from relaionet.manifests.containers.texts import parse_toml
 from relaionet.manifests.errors import BadInput, nearest_name
 
 WIDTH = 110
-NOT_LOADED = {"": "", "public": "public weights", "gated": "gated weights", "shipped": "comes with the project"}
+SCRIPT = "RELAIONET_SCRIPT"
+VARIABLE = re.compile(r"\$\{?(RELAIONET_\w+)")
+HEADINGS = (
+    "Of the literature (relaionet generators show NAME says where the weights are):",
+    "Of the literature, by a script of this project in an environment of the model's own (RELAIONET_PYTHON):",
+    "Of the literature, by a script of yours (RELAIONET_SCRIPT; relaionet generators script writes one to start from):",
+)
 
 
 def list_lines(*, everything: bool) -> list[str]:
@@ -33,8 +41,8 @@ def list_lines(*, everything: bool) -> list[str]:
     can, cannot = [one for one in entries if one.adapter != "none"], [one for one in entries if one.adapter == "none"]
     lines = ["Built in:"]
     lines += [f"  {name}" for name in sorted(BUILT_IN)]
-    lines += ["", "Of the literature (relaionet generators show NAME says where the weights are):"]
-    lines += [_line(one) for one in can]
+    for heading, some in zip(HEADINGS, _by_need(can), strict=True):
+        lines += ["", heading, *map(_line, some)] if some else []
     installed = sorted(point.name for point in metadata.entry_points(group=ENTRY_POINT_GROUP))
     if installed:
         lines += ["", "Installed by other packages:", *(f"  {name}" for name in installed)]
@@ -44,6 +52,23 @@ def list_lines(*, everything: bool) -> list[str]:
     elif cannot:
         lines += ["", f"{len(cannot)} more are known and cannot be had: --all lists them with why."]
     return lines
+
+
+def _by_need(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry], list[Entry]]:
+    """The entries that run as they are, those that want an environment of their own, those that want a script too."""
+    here: list[Entry] = []
+    elsewhere: list[Entry] = []
+    scripted: list[Entry] = []
+    for one in entries:
+        needs = list_needs(one)
+        (scripted if SCRIPT in needs else elsewhere if needs else here).append(one)
+    return here, elsewhere, scripted
+
+
+def list_needs(entry: Entry) -> list[str]:
+    """Variables of the environment that an entry's command reads, in its order: what the user has to bring."""
+    command = " ".join(map(str, entry.options.get("command", ())))
+    return list(dict.fromkeys(VARIABLE.findall(command)))
 
 
 def _line(entry: Entry) -> str:
@@ -69,12 +94,13 @@ def show_lines(name: str, *, toml: bool = False) -> list[str]:
     facts = {
         "name": entry.name,
         "reached by": "nothing: " + about.why if entry.adapter == "none" else entry.adapter,
+        "needs": ", ".join(list_needs(entry)),
         "told a": about.condition,
         "paper": about.paper,
         "code": about.code,
         "weights": " ".join(filter(None, [about.weights, f"({about.access})" if about.access != "none" else ""])),
         "licence": entry.licence,
-        "guidance": f"{entry.guidance}, natural scale {entry.options.get('natural_guidance', 1):g}",
+        "guidance": f"{entry.guidance}, natural scale {_natural(entry)}",
         "steps": ", ".join(map(str, entry.options.get("steps", ["any from 1"]))),
         "benchmark": ", ".join(f"{key} {value}" for key, value in about.paper_settings.items()),
     }
@@ -82,6 +108,13 @@ def show_lines(name: str, *, toml: bool = False) -> list[str]:
     for note in about.notes:
         lines += textwrap.wrap(note, WIDTH, initial_indent="* ", subsequent_indent="  ")
     return lines
+
+
+def _natural(entry: Entry) -> str:
+    """The scale its authors report with, and where they take another."""
+    others = entry.options.get("natural_by_steps", {}).items()
+    at_steps = (f"{scale:g} at {count_steps(int(steps))}" for steps, scale in others)
+    return ", ".join([f"{entry.options.get('natural_guidance', 1):g}", *at_steps])
 
 
 def read_options(texts: Sequence[str]) -> dict[str, Any]:

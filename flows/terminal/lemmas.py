@@ -13,6 +13,7 @@ from relaionet.manifests.errors import BadInput, nearest_name
 from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid, read_labels
 from relaionet.manifests.store import csv_bytes
+from relaionet.manifests.words import name_counted, say_count
 from relaionet.pipeline.captions.lemma_forms import Form, fold_text, lemma_forms
 from relaionet.pipeline.captions.lemma_match import Rule, name_classes
 from relaionet.pipeline.captions.rule_comparison import OUTCOMES, REASONS, compare_rules
@@ -110,12 +111,16 @@ def check_words(source: str, rows_count: int, encoder: TextEncoder, min_captions
     rows = rows.filter(one_word & one_class).with_columns(sought_wnids=pl.lit([], dtype=pl.List(pl.String)))
     cosines = compare_texts(rows, TextMatchConfig(), encoder, _vectors_of(rows, encoder))["cosine"]
     by_word = rows.select("lemma", pl.col("wnid").is_not_null().alias("sure"), cosines.alias("cosine"))
-    yield f"{captions.len():,} captions, {by_word.height:,} with one word for one class; cosine with the class's text:"
+    yield (
+        f"{say_count(captions.len(), 'caption')}, {by_word.height:,} with one word for one class; "
+        "cosine with the class's text:"
+    )
     for sure, text in ((True, "trusted alone"), (False, "left to the text")):
         part = by_word.filter(pl.col("sure") == sure)["cosine"].to_list()
         if part:
             shares = (f"{sum(each >= least for each in part) / len(part):.0%} at least {least}" for least in LEAST)
-            yield f"  words {text:<17} {len(part):>7,} captions, median {median(part):.2f}; {', '.join(shares)}"
+            many = name_counted(len(part), "caption")
+            yield f"  words {text:<17} {len(part):>7,} {many}, median {median(part):.2f}; {', '.join(shares)}"
     words = by_word.group_by("lemma", "sure").agg(pl.len().alias("count"), pl.col("cosine").mean())
     words = words.filter(pl.col("count") >= min_captions).sort("cosine", "lemma")
     yield "\ntrusted alone, with the least similar captions:  " + _listed(words.filter("sure"))

@@ -9,6 +9,7 @@ import polars as pl
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.release.release import Release
 from relaionet.manifests.tables.schema import ALIVE
+from relaionet.manifests.words import name_counted
 from relaionet.pipeline.lookup.settle import count_found, tell_found
 
 CLASSES_SHOWN = 5
@@ -37,11 +38,11 @@ def say_lookup(reporter: Reporter, release: Release, lookup: pl.DataFrame, path:
     exact = lookup.filter((pl.col("status") == ALIVE) & (pl.col("verdict") == "exact")).height
     reporter.say(f"  {'found':<12}{found:>7,} of {sought:,}{share}; {exact:,} serve the release's own bytes")
     if found:
-        reporter.say(f"  {'':<12}{int((several > 0).sum()):>7,} at several addresses")
+        reporter.say(f"  {'':<12}{int((several > 0).sum()):>7,} of them at several addresses")
     for status, to_do in NEXT.items():
         count = told["outcomes"].get(status, 0)
         if count:
-            reporter.say(f"  {status:<12}{count:>7,} rows; {to_do}")
+            reporter.say(f"  {status:<12}{count:>7,} {name_counted(count, 'row')}; {to_do}")
     _say_classes(reporter, classes)
     reporter.say(f"\nEvery row  {classes_file.parent / 'lookup'}; by class: {classes_file}")
     if path == release.path:

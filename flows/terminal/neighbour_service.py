@@ -10,6 +10,7 @@ import polars as pl
 
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import alive
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.embeddings.encoders import load_encoder
 from relaionet.pipeline.neighbours.queries import NeighboursConfig, Query
 from relaionet.pipeline.neighbours.rows import read_result, settle_rows
@@ -74,7 +75,10 @@ def _try(
         yield f"{kind:<12}no answer: {error}{hint}"
         return None
     good = alive(rows)
-    yield f"{kind:<12}{good.height} pictures of {RESULTS_COUNT} asked for, {time.perf_counter() - started:.2f} s"
+    yield (
+        f"{kind:<12}{say_count(good.height, 'picture')} of {RESULTS_COUNT} asked for, "
+        f"{time.perf_counter() - started:.2f} s"
+    )
     for reason, count in rows.filter(status="malformed")["reason"].value_counts(sort=True).iter_rows():
         yield f"            {count} results are not used: {reason}"
     return good if good.height else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.labels import labels_by_wnid
+from relaionet.manifests.words import say_count
 
 if TYPE_CHECKING:
     from relaionet.pipeline.splits.plan import SplitPlan
@@ -18,7 +19,9 @@ REASONS_TOLD_OF = ("changed", "gone", "withdrawn")
 def say_plan(reporter: Reporter, plan: SplitPlan) -> None:
     """Which release, and what is fetched of it."""
     info = plan.release.info
-    reporter.headline(f"Rebuild {info.full_name}: {info.rows_count:,} rows of {info.classes_count:,} classes")
+    reporter.headline(
+        f"Rebuild {info.full_name}: {say_count(info.rows_count, 'row')} of {say_count(info.classes_count, 'class')}"
+    )
     words = {
         "first": "to fetch", "repair": "to fetch again: their files are missing or damaged",
         "retry": "to ask for once more: they were gone", "other": "to ask for at a further address",
@@ -27,9 +30,9 @@ def say_plan(reporter: Reporter, plan: SplitPlan) -> None:
     for kind, text in words.items():
         count = plan.count(kind)  # type: ignore[arg-type]
         if count and (kind != "first" or count < info.rows_count):
-            reporter.say(f"  {count:,} row{'s' * (count > 1)} {text}")
+            reporter.say(f"  {say_count(count, 'row')} {text}")
     if plan.archive_questions_count:
-        reporter.say(f"  {plan.archive_questions_count:,} addresses to ask an archive about, at least")
+        reporter.say(f"  {say_count(plan.archive_questions_count, 'address')} to ask an archive about, at least")
     if not plan.chunks and not plan.archive_questions_count:
         done = "nothing to do" if plan.table is not None else "what is there is judged anew"
         reporter.say(f"  nothing to fetch, {done}")
@@ -55,7 +58,7 @@ def say_split(reporter: Reporter, told: dict[str, Any], out: Path) -> None:
     reporter.say(f"\nImages   {images}", f"Numbers  {out / 'split.json'}; every row: {out / 'split'}")
     aside = told["verdicts"]["changed"] + told["verdicts"]["same_picture"] * (told["policy"] == "exact")
     if aside:
-        reporter.say(f"Aside    {out / 'aside'}: {aside:,} pictures that were fetched but are not kept")
+        reporter.say(f"Aside    {out / 'aside'}: {say_count(aside, 'picture')} that were fetched but are not kept")
     passing = told["may_come_back_count"]
     if passing:
         reporter.say(f"Retry    {passing:,} of the rows that are gone may come back: run again with --retry")

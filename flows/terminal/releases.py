@@ -20,6 +20,7 @@ from relaionet.manifests.release.info import read_info
 from relaionet.manifests.release.release import CARD_FILE, check_release, list_releases, read_release
 from relaionet.manifests.release.sentences import cite_release
 from relaionet.manifests.store import write_parquet
+from relaionet.manifests.words import name_counted, say_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,8 @@ def show_list(folder: Path) -> None:
             continue
         made = " miniature" if info.notes.get("miniature") else ""
         echo(
-            f"{info.full_name:<24} {info.rows_count:>9,} rows {info.classes_count:>5,} classes  {info.created[:10]}  "
+            f"{info.full_name:<24} {info.rows_count:>9,} {name_counted(info.rows_count, 'row'):<4} "
+            f"{info.classes_count:>5,} {name_counted(info.classes_count, 'class'):<7}  {info.created[:10]}  "
             f"digest {info.digest[:12]}{made}"
         )
 
@@ -62,12 +64,12 @@ def show_release(path: Path, *, as_json: bool = False) -> None:
         if line.strip():
             echo(f"  {line.strip()}")
     facts = {
-        "rows": f"{info.rows_count:,} of {info.classes_count:,} classes, {_per_class(info.class_counts)}",
+        "rows": f"{info.rows_count:,} of {say_count(info.classes_count, 'class')}, {_per_class(info.class_counts)}",
         "votes": _votes(rows),
         "made": info.created,
         "digest": info.digest,
         "format": f"{info.format}, read by relaionet {info.needs_relaionet} and later",
-        "decisions": f"{release.decisions.height:,} answers ({DECISIONS_FILE})"
+        "decisions": f"{say_count(release.decisions.height, 'answer')} ({DECISIONS_FILE})"
         if release.decisions is not None
         else "",
         "evidence": _count(release.evidence, "facts about {rows:,} rows", EVIDENCE_FILE),
@@ -104,7 +106,7 @@ def _votes(rows: pl.DataFrame) -> str:
     reviewers = voted["reviewers"].explode().n_unique()
     answers, agreeing = (int(voted[name].sum()) for name in ("votes_count", "yes_count"))
     frac = agreeing / answers
-    return f"{answers:,} answers of {reviewers} reviewers, {frac:.1%} for the label"
+    return f"{say_count(answers, 'answer')} of {say_count(reviewers, 'reviewer')}, {frac:.1%} for the label"
 
 
 def _per_class(counts: Any) -> str:
@@ -133,7 +135,10 @@ def show_check(path: Path) -> None:
         from relaionet.flows.reviewing.resettle import compare_labels
 
         same, differ = compare_labels(release)
-        words = f"settled again by the rules it states, {same:,} of {same + len(differ):,} labels come out the same"
+        words = (
+            f"settled again by the rules it states, {same:,} of "
+            f"{say_count(same + len(differ), 'label')} come out the same"
+        )
         echo(f"  {'note' if differ else 'ok':<5} {words}")
         for one in differ[:5]:
             echo(f"        {one[:ID_CHARS]}… does not")
@@ -150,7 +155,7 @@ def show_diff(old: Path, new: Path, *, as_json: bool, rows: Path | None, limit: 
         return
     echo(f"{found.old} -> {found.new}")
     if found.is_empty():
-        echo(f"  the same {found.unchanged_count:,} rows")
+        echo(f"  the same {say_count(found.unchanged_count, 'row')}")
     for change, count in found.counts.items():
         if count:
             echo(f"  {count:>9,} {change:<10} {CHANGES[change]}")
@@ -194,7 +199,7 @@ def _class_lines(found: ReleaseDiff, limit: int) -> Iterator[str]:
             f"{row['moved_out']:>5,} {row['new_count']:>7,}"
         )
     if order.height > limit:
-        yield f"  … and {order.height - limit:,} more classes"
+        yield f"  … and {say_count(order.height - limit, 'more class', 'more classes')}"
 
 
 def _row_lines(found: ReleaseDiff, limit: int) -> Iterator[str]:

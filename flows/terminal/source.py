@@ -9,6 +9,7 @@ import polars as pl
 
 from relaionet.flows.tracing.values import show_value
 from relaionet.manifests.tables import ALIVE, CANDIDATES
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.candidates.judge import CandidatesConfig
 from relaionet.pipeline.candidates.stream import ReadState, stream_candidates
 from relaionet.pipeline.sources.read import Source, open_source
@@ -35,7 +36,7 @@ class Preview:
         lines = [self.source.describe(), *(f"columns: {line}" for line in columns), *self.source.notes]
         if not self.rows.height:
             return [*lines, "no rows"]
-        lines.append(f"first {self.rows.height:,} rows:")
+        lines.append(f"first {say_count(self.rows.height, 'row')}:")
         by = ["status", "reason"]
         counts = self.rows.group_by(by, maintain_order=True).len()
         counts = counts.sort(pl.col("status") == ALIVE, "len", descending=True, maintain_order=True)

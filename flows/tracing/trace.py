@@ -34,6 +34,7 @@ from relaionet.manifests.tables import (
     Table,
 )  # fmt: skip
 from relaionet.manifests.tables.catalogue import TABLES
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.screens.screens import SCREENS
 
 STORY = (
@@ -71,7 +72,9 @@ def resolve_id(place: Place, candidate_id: str) -> str | None:
     ids = place.ids()
     found = ids.filter(ids.str.starts_with(candidate_id.lower()))
     if found.len() > 1:
-        raise BadInput(f"'{candidate_id}' fits {found.len()} rows: {', '.join(found[:5])}. Give more digits.")
+        raise BadInput(
+            f"'{candidate_id}' fits {say_count(found.len(), 'row')}: {', '.join(found[:5])}. Give more digits."
+        )
     return found[0] if found.len() else None
 
 

@@ -21,6 +21,7 @@ from relaionet.manifests.release.sentences import (
     tell_screens,
 )
 from relaionet.manifests.tables import MANIFEST
+from relaionet.manifests.words import format_count, say_count
 
 # (rows below, Hugging Face's size category)
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -99,7 +100,8 @@ def _agreement(agreement: Mapping[str, Any]) -> str:
 def _class_table(counts: Mapping[str, int]) -> str:
     labels = labels_by_wnid()
     rows = (
-        f"| {wnid} | {labels[wnid].class_index} | {labels[wnid].name} | {count} |" for wnid, count in counts.items()
+        f"| {wnid} | {labels[wnid].class_index} | {labels[wnid].name} | {format_count(count)} |"
+        for wnid, count in counts.items()
     )
     return "| wnid | class_index | name | images |\n|---|---|---|---|\n" + "\n".join(rows)
 
@@ -111,7 +113,7 @@ def _terms(notes: Mapping[str, Any]) -> str:
 
 def _limitations(notes: Mapping[str, Any], rows: pl.DataFrame) -> str:
     count = rows.height - rows["wnids"].null_count()
-    several = f"{count:,} images show several classes (`wnids`), one of which is the label"
+    several = say_count(count, "image shows", "images show") + " several classes (`wnids`), one of which is the label"
     ours = [line.format(several=several if count else "one label per image") for line in LIMITATIONS]
     return "\n".join(f"- {line}" for line in (*ours, *map(_own_words, notes.get("limitations", ()))))
 
@@ -125,9 +127,12 @@ def _columns() -> str:
     return "| column | type | meaning |\n|---|---|---|\n" + "\n".join(rows)
 
 
-def _how_known(lacking: int, count: int) -> str:
-    """How rows are known, of which some lack an address."""
-    return "by URL" if not lacking else "by hash" if lacking == count else "by URL where one is known"
+def _what_is_known(about: Mapping[str, Any], lacking: int) -> str:
+    """How many images of how many classes, and how their rows are known, of which some lack an address."""
+    count = about["rows_count"]
+    how = "by URL" if not lacking else "by hash" if lacking == count else "by URL where one is known"
+    labels = "" if about["notes"].get("adopted") else ", with labels settled by review"
+    return f"{say_count(count, 'image')} of {say_count(about['classes_count'], 'ImageNet class')}, {how}{labels}"
 
 
 def write_card(path: Path, about: Mapping[str, Any], rows: pl.DataFrame, decisions_count: int = 0) -> None:
@@ -142,11 +147,10 @@ def write_card(path: Path, about: Mapping[str, Any], rows: pl.DataFrame, decisio
     notes = about["notes"]
     mean = rows["votes_count"].mean()
     lacking = rows["url"].null_count()  # rows nobody knows an address of
-    how = _how_known(lacking, rows.height) + ("" if notes.get("adopted") else ", with labels settled by review")
     text = f"""{_front_matter(about)}
 # {escape_markdown(title_of(about))}
 
-{warning_lines(notes)}{about["rows_count"]:,} images of {about["classes_count"]} ImageNet classes, {how}.
+{warning_lines(notes)}{_what_is_known(about, lacking)}.
 Made {about["created"]}; digest `{about["digest"]}`.
 
 {tell_origin(about, mean if isinstance(mean, float) and about["rows_count"] and mean > 0 else None)}

@@ -13,6 +13,7 @@ from relaionet.manifests.files import write_atomic
 from relaionet.manifests.release.card import LICENCE_NOTE, title_of
 from relaionet.manifests.release.sentences import cite_release
 from relaionet.manifests.tables import MANIFEST
+from relaionet.manifests.words import say_count
 
 CROISSANT_CONTEXT = {
     "@language": "en", "@vocab": "https://schema.org/", "citeAs": "cr:citeAs", "column": "cr:column",
@@ -87,7 +88,8 @@ def write_croissant(path: Path, about: Mapping[str, Any], manifest_sha256: str) 
         "@context": CROISSANT_CONTEXT,
         **croissant_head(
             name=about["name"],
-            description=f"{title_of(about)}: {about['rows_count']} images with ImageNet-1k labels, by URL or by hash.",
+            description=f"{title_of(about)}: "
+            f"{say_count(about['rows_count'], 'image')} with ImageNet-1k labels, by URL or by hash.",
             version=f"{about['version']}.0.0",
             published=about["created"],
             licence=LICENCE_NOTE,

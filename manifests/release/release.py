@@ -32,6 +32,7 @@ from relaionet.manifests.release.manifest_check import check_manifest, shape_man
 from relaionet.manifests.replacing import drop_parts, replacing
 from relaionet.manifests.store import write_parquet
 from relaionet.manifests.tables import MANIFEST, PICTURE_VECTORS, check_table, shape_table
+from relaionet.manifests.words import say_count
 
 VERSION_FOLDER = pattern(r"(?P<name>.+)-v(?P<version>[1-9][0-9]{0,8})")
 MANIFEST_FILE, CARD_FILE, CROISSANT_FILE = "manifest.parquet", "README.md", "croissant.json"
@@ -269,9 +270,10 @@ def check_release(path: Path, say: Callable[[str], None] | None = None) -> Relea
     say = say or (lambda _text: None)
     release, content = _read(path)
     info, rows = release.info, release.manifest
-    say(f"{rows.height:,} rows of {rows['wnid'].n_unique():,} classes: every value is what it claims to be")
+    classes = say_count(rows["wnid"].n_unique(), "class")
+    say(f"{say_count(rows.height, 'row')} of {classes}: every value is what it claims to be")
     size = sum(_check_file(release.path / name, sha256) for name, sha256 in info.files.items())
-    say(f"{len(info.files)} files, {size:,} bytes: every byte is what {INFO_FILE} says")
+    say(f"{say_count(len(info.files), 'file')}, {say_count(size, 'byte')}: every byte is what {INFO_FILE} says")
     counts = dict(rows.group_by("wnid").len().iter_rows())
     found = {
         "rows_count": rows.height, "classes_count": len(counts), "class_counts": counts,
@@ -285,8 +287,8 @@ def check_release(path: Path, say: Callable[[str], None] | None = None) -> Relea
     say(f"the counts and the digest {info.digest[:12]} are those of the rows")
     if release.decisions is not None:
         check_votes(rows, release.decisions)
-        reviewers = release.decisions["reviewer"].n_unique()
-        say(f"{release.decisions.height:,} answers of {reviewers} reviewers: the votes of every row are theirs")
+        reviewers = say_count(release.decisions["reviewer"].n_unique(), "reviewer")
+        say(f"{say_count(release.decisions.height, 'answer')} of {reviewers}: the votes of every row are theirs")
     return release
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from relaionet.manifests.escape import escape_markdown, markdown_link, one_line
+from relaionet.manifests.words import say_count
 
 TITLES = {"relaionet": "reLAIONet"}
 DIGEST_SHOWN = 12
@@ -28,7 +29,8 @@ def cite_release(about: Mapping[str, Any]) -> str:
     name = TITLES.get(about["name"], about["name"])
     made = " (miniature)" if about["notes"].get("miniature") else ""
     own = plain_text(about["notes"].get("cite"))
-    told = f"{name} v{about['version']}{made}, {about['rows_count']:,} images, digest {about['digest'][:DIGEST_SHOWN]}"
+    images = say_count(about["rows_count"], "image")
+    told = f"{name} v{about['version']}{made}, {images}, digest {about['digest'][:DIGEST_SHOWN]}"
     return f"{told}; {own}" if own else told
 
 
@@ -78,10 +80,11 @@ def _tell_lookup(lookup: Any) -> str:
     sought, found = (lookup.get(name) if isinstance(lookup, Mapping) else None for name in ("sought", "found"))
     if not isinstance(sought, int) or not isinstance(found, int):
         return ""
+    images = say_count(sought, "image")
     return f"""
 
-The addresses were found again: {found:,} of the {sought:,} images that lacked one were seen at an address that served
-the same picture; how is in `evidence.parquet`, row by row."""
+The addresses were found again: {found:,} of the {images} that lacked one were seen at an address that served the
+same picture; how is in `evidence.parquet`, row by row."""
 
 
 def tell_rebuild(about: Mapping[str, Any], *, has_urls: bool, has_paths: bool) -> str:
@@ -126,7 +129,7 @@ def tell_decisions(decisions_count: int) -> str:
     return f"""
 ## The answers it rests on
 
-`decisions.parquet` holds all {decisions_count:,} answers of the review under pseudonyms, also those about pictures that
-were not released (as ids). `relaionet release check <this folder>` compares the votes of every row with them and
-settles them again by the rules in `release.json`.
+`decisions.parquet` holds every answer of the review under pseudonyms, {decisions_count:,} in all, also those about
+pictures that were not released (as ids). `relaionet release check <this folder>` compares the votes of every row with
+them and settles them again by the rules in `release.json`.
 """

@@ -13,6 +13,7 @@ from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.release.card import size_category, warning_lines
 from relaionet.manifests.release.croissant import CROISSANT_CONTEXT, croissant_head
+from relaionet.manifests.words import format_count, say_count
 from relaionet.pipeline.exports.features import MEANINGS
 from relaionet.pipeline.exports.registry import get_format
 
@@ -49,15 +50,17 @@ def _title(info: Mapping[str, Any]) -> str:
 
 def _left_out(info: Mapping[str, Any]) -> str:
     count = len(info.get("left_out", ()))
-    return (
-        f"{count} images are left out, as nobody can promise it for them (`export.json` names them). " if count else ""
-    )
+    if not count:
+        return ""
+    left = say_count(count, "image is", "images are")
+    return f"{left} left out, as nobody can promise it there (`export.json` says which). "
 
 
 def _class_rows(counts: Mapping[str, int]) -> str:
     labels = labels_by_wnid()
     return "\n".join(
-        f"| {wnid} | {labels[wnid].class_index} | {labels[wnid].name} | {count} |" for wnid, count in counts.items()
+        f"| {wnid} | {labels[wnid].class_index} | {labels[wnid].name} | {format_count(count)} |"
+        for wnid, count in counts.items()
     )
 
 
@@ -75,11 +78,12 @@ def write_export_card(path: Path, info: Mapping[str, Any]) -> None:
         "`image_sha256`.",
     }[info["positions"]]
     columns = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in MEANINGS.items())
+    images = say_count(info["rows_count"], "image")
     text = f"""{_front_matter(info)}
 # {escape_markdown(_title(info))}
 
-{warning_lines(split.get("notes", {}))}{info["rows_count"]} images of {info["classes_count"]} ImageNet classes, rebuilt
-from the release {markdown_code(split["release"])} (digest {markdown_code(split["release_digest"])}):
+{warning_lines(split.get("notes", {}))}{images} of {say_count(info["classes_count"], "ImageNet class")}, rebuilt from
+the release {markdown_code(split["release"])} (digest {markdown_code(split["release_digest"])}):
 {split["coverage_frac"]:.1%} of its rows came back under the policy *{escape_markdown(split["policy"])}*. Digest of the
 split: {markdown_code(split["digest"])}.
 

@@ -17,6 +17,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import ROUTED, shape_table
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.proposals.acceptance import bound_wrong, sample_size
 
 VERSION = "2"
@@ -185,15 +186,19 @@ def describe_routing(routed: pl.DataFrame, overlap: int, config: RouteConfig) ->
     lines = []
     if asked < overlap * routed.height:
         lines.append(
-            f"{asked:,} answers asked for, {overlap * routed.height - asked:,} fewer than {overlap} for each of "
-            f"{routed.height:,} rows"
+            f"{say_count(asked, 'answer')} asked for, "
+            f"{overlap * routed.height - asked:,} fewer than {overlap} for each of "
+            f"{say_count(routed.height, 'row')}"
         )
     sampled, unsampled = routed.filter("is_sample").height, routed.filter(status="not_sampled").height
     if unsampled:
         lines.append(describe_sample(sampled, unsampled, 0, config))
     over = routed.filter(status="over_budget").height
     if over:
-        lines.append(f"{over:,} rows are over the budget: nobody looks at them, and they are not released")
+        lines.append(
+            f"{say_count(over, 'row is', 'rows are')} over the budget: nobody looks "
+            f"there, and nothing of it is released"
+        )
     return lines
 
 
@@ -209,6 +214,7 @@ def describe_sample(sampled: int, others: int, wrong: int, config: RouteConfig) 
     most = bound_wrong(sampled + others, sampled, wrong, config.confidence)
     given = "if none of them is wrong" if not wrong else f"with {wrong:,} of them wrong"
     return (
-        f"control sample: {sampled:,} of {sampled + others:,} agreeing rows; {given}, at most {most:,} of the other "
+        f"control sample: {sampled:,} of "
+        f"{say_count(sampled + others, 'agreeing row')}; {given}, at most {most:,} of the other "
         f"{others:,} ({most / max(others, 1):.1%}) are, at {config.confidence:.0%} confidence"
     )

@@ -19,6 +19,7 @@ import polars as pl
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.files import file_sha256
 from relaionet.manifests.tables.candidates import CAPTION_CHARS
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.sources.files import SourceFile, list_files, short_names
 from relaionet.pipeline.sources.parquet import ParquetTable, look_at_parquet, read_parquet
 from relaionet.pipeline.sources.schemas import check_schema
@@ -95,14 +96,15 @@ class Source:
         for part in self.parts:
             for note in part.table.notes:
                 found.setdefault(note, []).append(part.name)
-        return [f"{names[0] if len(names) == 1 else f'{len(names):,} files'}: {note}" for note, names in found.items()]
+        told = {note: names[0] if len(names) == 1 else say_count(len(names), "file") for note, names in found.items()}
+        return [f"{where}: {note}" for note, where in told.items()]
 
     def describe(self) -> str:
         """Files, schemas and rows on one line, with what the tables do not state."""
         schemas = Counter(part.table.schema.name if part.table.schema else "empty" for part in self.parts)
-        texts = [f"{count:,} file{'s' * (count != 1)}, {name} schema" for name, count in schemas.items()]
+        texts = [f"{say_count(count, 'file')}, {name} schema" for name, count in schemas.items()]
         known = self.rows_count
-        rows = f"{known:,} rows" if known is not None else f"about {self.rows_estimate:,} rows"
+        rows = say_count(known, "row") if known is not None else f"about {say_count(self.rows_estimate, 'row')}"
         stated = [set(part.table.columns) for part in self.parts if part.table.schema]
         columns = {"sizes": {"width_px", "height_px"}, "punsafe": {"punsafe", "nsfw"}, "pwatermark": {"pwatermark"}}
         lacking = [name for name, any_of in columns.items() if stated and not all(any_of & had for had in stated)]

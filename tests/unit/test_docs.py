@@ -11,12 +11,12 @@ import pytest
 
 from relaionet.evaluators.protocols import Protocol
 from relaionet.flows.curation.recipe import CurateRecipe
+from relaionet.flows.drafts.keys import keys, opened, tables
 from relaionet.flows.evaluation.recipe import EvaluateRecipe
 from tests.docs_tables.commands import commands, parse
 from tests.docs_tables.examples import command_lines, recipe_blocks, try_recipe
 from tests.docs_tables.pages import ROOT, Part, cell, stored
 from tests.docs_tables.parts import ATTEMPTS, PARTS
-from tests.docs_tables.recipes import keys, opened, tables
 from tests.docs_tables.words import banned_words, public_texts
 from tests.toy_package.install import toy_installed
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import polars as pl
 
+from relaionet.manifests.words import say_count
+
 LEFT, RIGHT, TOP, BOTTOM = 48.0, 426.0, 24.0, 232.0
 
 
@@ -42,7 +44,7 @@ def draw_histogram(rows: pl.DataFrame) -> dict[str, Any]:
             "x": round(LEFT + place * width + 1.5, 1), "width": round(width - 3, 1), "count": count,
             "y": round(BOTTOM - count / most * (BOTTOM - TOP), 1),
             "height": round(count / most * (BOTTOM - TOP), 1),
-            "text": f"{count:,} pictures with {low:.0%} to {high:.0%} yes",
+            "text": f"{say_count(count, 'picture')} with {low:.0%} to {high:.0%} yes",
         }
         for place, (low, high, count) in enumerate(rows.iter_rows())
     ]  # fmt: skip

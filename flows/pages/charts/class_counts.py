@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from relaionet.manifests.words import say_count
+
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 426.0, 32.0, 256.0
 
 
@@ -69,8 +71,9 @@ def compare_counts(classes: pl.DataFrame, published: Mapping[str, int]) -> dict[
         "y_ticks": [(place_y(value), _short(value)) for value in _powers(high_y) if value <= high_y],
         "spearman": agreement,
         "text": (
-            f"{both.height:,} classes; rank correlation (Spearman) {said}; {nowhere:,} classes with published captions "
-            "have none here. Published counts are of another source and another rule: the order is to be compared, not "
+            f"{say_count(both.height, 'class')}; rank correlation (Spearman) {said}; "
+            f"{say_count(nowhere, 'class with published captions has', 'classes with published captions have')} none "
+            "here. Published counts are of another source and another rule: the order is to be compared, not "
             "the numbers."
         ),
     }

@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 
 from relaionet.manifests.escape import chart_text
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.proposals.reliability import Reliability
 
 COLORS = ("#1f6fb2", "#c2571a", "#4c8c4a")
@@ -57,6 +58,6 @@ def _draw_panel(axes: object, title: str, one: Reliability, color: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(chart_text(title), fontsize=9.5, loc="left")
     axes.text(
-        0.03, 0.97, f"error {one.ece:.3f}\n({one.ece_if_true_high:.3f} by chance)\n{one.count:,} pictures",
+        0.03, 0.97, f"error {one.ece:.3f}\n({one.ece_if_true_high:.3f} by chance)\n{say_count(one.count, 'picture')}",
         transform=axes.transAxes, va="top", fontsize=8.5,
     )  # fmt: skip

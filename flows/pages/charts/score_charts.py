@@ -11,6 +11,7 @@ from relaionet.evaluators.metrics.lookup import is_lower_better, say_direction
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import count_steps
 from relaionet.flows.pages.charts.chart import STYLES_COUNT, Chart, Placed, Point, Series, draw_chart
+from relaionet.manifests.words import say_count
 
 RANKED = 16
 """Sets of the chart of ranks at most."""
@@ -123,7 +124,7 @@ def draw_ranks(wide: pl.DataFrame) -> Chart | None:
             placed.append(Placed(x=x, y=y, low=None, high=None, text=text, title=title))
         lines.append((Series(name=row["label"], style=index % STYLES_COUNT, points=()), placed))
     return Chart(
-        title=f"Rank of {ranked.height} sets by {', '.join(names)}", x_label="", y_label="rank",
+        title=f"Rank of {say_count(ranked.height, 'set')} by {', '.join(names)}", x_label="", y_label="rank",
         x_ticks=[(place(column, 1)[0], name) for name, column in columns.items()],
         y_ticks=[(place(0, rank)[1], str(rank)) for rank in range(1, last + 1)],
         lines=_spread_names(lines), width=right + 340, height=height, left=RANK_LEFT - 14, right=right,

@@ -11,6 +11,7 @@ import polars as pl
 from relaionet.evaluators.metrics.lookup import say_direction
 from relaionet.flows.pages.charts.chart import choose_ticks, format_number
 from relaionet.manifests.labels import labels_by_wnid
+from relaionet.manifests.words import say_count
 
 SPREAD_SETS = 24
 WIDTH, LEFT, RIGHT, TOP, ROW, BOTTOM = 820.0, 312.0, 22.0, 16.0, 26.0, 40.0
@@ -91,7 +92,7 @@ def draw_spread(class_scores: pl.DataFrame, metric: str, labels: Sequence[str]) 
         dots = [(place(row["value"]), f"{name_part(row['part'])} {format_number(row['value'])}")
                 for row in beyond.iter_rows(named=True)]  # fmt: skip
         title = (
-            f"{label}: {metric} of {own.height} classes, median {format_number(median)}, half of them "
+            f"{label}: {metric} of {say_count(own.height, 'class')}, median {format_number(median)}, half of them "
             f"{format_number(first)} to {format_number(third)}"
         )
         made.append(

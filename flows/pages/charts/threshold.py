@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from relaionet.manifests.escape import chart_text
 from relaionet.manifests.files import write_atomic
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.captions.text_threshold import BINS_PER_UNIT
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def draw_text_threshold(found: TextThreshold, path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     # above the axes: wherever the curves lie, nothing is covered
     axes.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderpad=0)
-    figure.suptitle(chart_text(f"{found.encoder}, {found.captions_count:,} captions"), fontsize=10, x=0.01, ha="left")
+    figure.suptitle(
+        chart_text(f"{found.encoder}, {say_count(found.captions_count, 'caption')}"), fontsize=10, x=0.01, ha="left"
+    )
     data = io.BytesIO()
     FigureCanvasAgg(figure).print_png(data, metadata={"Software": None})
     write_atomic(path, data.getvalue())

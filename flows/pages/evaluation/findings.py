@@ -13,6 +13,14 @@ from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import count_steps
 from relaionet.flows.pages.charts.chart import format_number
 from relaionet.flows.pages.evaluation.pairs import measure_agreement, widen_scores
+from relaionet.manifests.words import say_count
+
+PAPER = "arXiv 2603.14186"
+COMPARED = {
+    "guidance": "A comparison is one generator at one number of steps, from its lowest guidance to its highest.",
+    "steps": "A comparison is one generator at one guidance, from its fewest steps to its most.",
+}
+"""What was varied -> what a comparison along it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,17 +127,16 @@ def conclude_settings(found: Sequence[Comparison], along: str) -> str:
         (pairs.count(("worse", "worse")), f"{more} {worse} both"),
     ]
     unclear = total - sum(count for count, _ in parts)
-    said = [f"{text} ({count} of {total})" for count, text in parts if count]
-    if unclear:
-        said.append(f"at least one of the two stays within its interval ({unclear} of {total})")
-    text = "; ".join(said)
+    parts.append((unclear, "at least one of the two stays within its interval"))
+    said = "; ".join(f"{text} in {count:,} of {say_count(total, 'comparison')}" for count, text in parts if count)
+    text = f"{said}. {COMPARED[along]}"
     shown = _show_example(found, pairs, max(set(pairs), key=pairs.count))
     if traded or reversed_:
         return (
-            f"The paper's point shows here: {text}. {shown} A ranking by distance alone would pick images that agree "
-            "less with the class they were asked for."
+            f"What {PAPER} describes shows here: {text} {shown} A ranking by distance alone would pick images that "
+            "agree less with the class they were asked for."
         )
-    return f"The trade the paper describes, distance against alignment, does not show here: {text}. {shown}"
+    return f"The trade {PAPER} describes, distance against alignment, does not show here: {text} {shown}"
 
 
 def _show_example(found: Sequence[Comparison], pairs: Sequence[object], usual: object) -> str:
@@ -174,7 +181,7 @@ def conclude_ranking(scores: pl.DataFrame, roles: Mapping[str, str]) -> str:
 
 
 def check_bounds(scores: pl.DataFrame, roles: Mapping[str, str]) -> list[tuple[str, bool]]:
-    """Do the upper and lower bound enclose every generator's Fréchet distance, outside the intervals?
+    """Do the upper and lower bound enclose every generator's distance to the split, outside the intervals?
 
     Args:
         scores: SCORES rows of one split and protocol.
@@ -183,7 +190,8 @@ def check_bounds(scores: pl.DataFrame, roles: Mapping[str, str]) -> list[tuple[s
     Returns:
         (sentence, whether it holds), one for each bound there is.
     """
-    rows = scores.filter(pl.col("metric").is_in(DISTANCES), pl.col("generator") != REAL)
+    metric = next((name for name in DISTANCES if (scores["metric"] == name).any()), None)
+    rows = scores.filter(pl.col("metric") == metric, pl.col("generator") != REAL)
     between = rows.filter(~pl.col("generator").is_in(list(roles)))
     checks = []
     for name, role in roles.items():
@@ -193,9 +201,9 @@ def check_bounds(scores: pl.DataFrame, roles: Mapping[str, str]) -> list[tuple[s
         least, most = (float(between[end].sort()[place]) for end, place in (("low", 0), ("high", -1)))
         own_least, own_most = (float(bound[end].sort()[place]) for end, place in (("low", 0), ("high", -1)))
         if role == "upper bound":
-            text = f"reaches at most {format_number(own_most)}, every trained generator at least {format_number(least)}"
-            checks.append((f"{name} {text}", own_most < least))
+            text = f"is at most {format_number(own_most)}, of every trained generator at least {format_number(least)}"
+            checks.append((f"upper bound: {metric} of {name} {text}", own_most < least))
         else:
-            text = f"has at least {format_number(own_least)}, every trained generator at most {format_number(most)}"
-            checks.append((f"{name} {text}", own_least > most))
+            text = f"is at least {format_number(own_least)}, of every trained generator at most {format_number(most)}"
+            checks.append((f"lower bound: {metric} of {name} {text}", own_least > most))
     return checks

@@ -23,6 +23,7 @@ from relaionet.evaluators.set_labels import set_label
 from relaionet.flows.pages.charts.chart import format_number
 from relaionet.flows.pages.evaluation.pairs import find_ties
 from relaionet.manifests.files import digest_of
+from relaionet.manifests.words import format_count, say_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +214,7 @@ def make_summary(
     if curation.get("released") is not None:
         start = next((stage["rows_in"] for stage in curation.get("stages", ())), None)
         cards.append(
-            (f"{curation['released']:,}".replace(",", " "), "pictures released", f"of {start} rows" if start else "")
+            (format_count(curation["released"]), "rows released", f"of {say_count(start, 'row')}" if start else "")
         )
     for key, text in (("precision", "of the released labels are right"), ("recall", "of what could be released was")):
         if curation.get(key) is not None:

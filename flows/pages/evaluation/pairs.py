@@ -12,6 +12,7 @@ from relaionet.evaluators.metrics.lookup import is_lower_better
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import add_labels, set_label
 from relaionet.flows.pages.charts.chart import format_number
+from relaionet.manifests.words import say_count
 
 LEVEL = 0.05
 """Corrected p-values below this are called a difference."""
@@ -128,7 +129,7 @@ def _tabulate(rows: pl.DataFrame, metric: str, labels: Sequence[str], left_out: 
                 text=f"{'+' if apart > 0 else ''}{format_number(apart)}",
                 verdict=verdict,
                 detail=f"{format_number(ends[0])} to {format_number(ends[1])}, {chance} after Holm's correction, "
-                f"{row['n']:,} requests",
+                f"{say_count(row['n'], 'request')}",
             )
     return PairTable(
         metric=metric, labels=labels, cells=[[cells.get((one, two)) for two in labels] for one in labels],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -13,13 +14,14 @@ from relaionet.flows.curate import models_of
 from relaionet.flows.curation.choice import choose_all, match_shard, read_all_candidates
 from relaionet.flows.curation.recipe import CurateRecipe, places_of
 from relaionet.flows.pages.candidates import PAGE, TABLE, write_missing_report
-from relaionet.flows.pages.class_counts import count_classes, read_published_counts
+from relaionet.flows.pages.class_counts import FOUND, LOSSES, ONWARD, count_classes, read_published_counts
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import CANDIDATES, CHOSEN
 from relaionet.pipeline.candidates.choice import ChooseConfig
+from relaionet.pipeline.candidates.judge import CAPTIONS as CAPTIONS_KIND
 from relaionet.pipeline.candidates.judge import CandidatesConfig
 
 CAPTIONS = [
@@ -76,6 +78,29 @@ def test_every_row_that_names_a_class_is_chosen_or_lost_to_something_said(run: R
     assert by_wnid["n01484850"]["why"] == "no caption names it"
 
 
+HARD = ["crane and tench", "a crane", "crane bird", "balloon", "tench and goldfish in an orange bowl", "a lemon tree"]
+
+
+@pytest.mark.parametrize("captions", ["match", "any"])
+def test_for_every_class_what_was_found_is_what_was_lost_and_what_went_on(
+    captions: CAPTIONS_KIND, recipe: CurateRecipe, tmp_path: Path
+) -> None:
+    texts = [*CAPTIONS, *HARD]
+    sizes = [10 if place % 5 == 4 else 500 for place in range(len(texts))]
+    urls = [f"http://pictures.example/{place // 2}" for place in range(len(texts))]
+    rows = pl.DataFrame({"url": urls, "caption": texts, "width": sizes, "height": sizes})
+    rows.write_parquet(tmp_path / "rows.parquet")
+    asked = CandidatesConfig(rows_per_shard=4, captions=captions)
+    run = Run(root=tmp_path / captions, reporter=Reporter(Console(quiet=True)))
+    walk(run, replace(recipe, candidates=asked))
+    counts = count_classes(run, recipe.choose)
+    found, ended = pl.sum_horizontal(*FOUND), pl.sum_horizontal(*LOSSES, *ONWARD)
+    assert counts.filter(found != ended).is_empty()
+    assert counts.filter(found > 0).height >= 6
+    assert counts["left_to_picture"].sum() > 0
+    assert counts["chosen"].sum() == run.store.read_all(CHOSEN).filter(status="ok")["wnid"].drop_nulls().len()
+
+
 def test_a_share_of_a_total_is_what_a_class_falls_short_of(run: Run, recipe: CurateRecipe) -> None:
     walk(run, recipe)
     counts = count_classes(run, ChooseConfig(total_count=5000))
@@ -93,7 +118,7 @@ def test_the_report_is_one_page_that_escapes_and_is_written_once(
     page = (run.root / PAGE).read_text()
     assert "&lt;i&gt;fish&lt;/i&gt;" in page
     assert "<i>fish" not in page
-    assert "1 classes with published captions have none here" in page
+    assert "1 class with published captions has none here" in page
     assert "http://" not in page
     assert "https://" not in page
     assert (

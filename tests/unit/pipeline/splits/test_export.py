@@ -234,7 +234,7 @@ def test_an_image_positions_cannot_be_taken_out_of_is_left_out_and_named(tmp_pat
     info = export_split(split, ExportConfig(format="webdataset", positions="stripped"), tmp_path / "out")
     assert [row["candidate_id"] for row in info["left_out"]] == [rows["candidate_id"][0]]
     assert info["rows_count"] == 5 == len(stored("webdataset", tmp_path / "out"))
-    assert "1 images are left out" in (tmp_path / "out" / "README.md").read_text()
+    assert "1 image is left out" in (tmp_path / "out" / "README.md").read_text()
     whole = export_split(split, ExportConfig(format="webdataset"), tmp_path / "whole")
     assert (whole["rows_count"], whole["left_out"]) == (6, [])
 

@@ -241,8 +241,8 @@ def test_guidance_that_trades_distance_for_alignment_is_said_to() -> None:
     assert verdicts == {"FD": "worse", "IS": "unclear", "CLIP Score": "better"}
     assert found[0].changes[0].best_at == 1
     text = conclude_settings(found, "guidance")
-    assert "(2 of 2)" in text
-    assert "paper's point shows here" in text
+    assert "in 2 of 2 comparisons. A comparison is one generator at one number of steps" in text
+    assert "arXiv 2603.14186 describes shows here" in text
     assert "FD from 16.00 to 20.00" in text
 
 
@@ -396,7 +396,7 @@ def test_numbers_are_short() -> None:
         format_number(value)
         for value in (None, float("nan"), 0, 0.0012345, 0.5, 12.346, 123.45, 1234.5, 216506.2, -2.5)
     ]
-    assert found == ["–", "–", "0.000", "0.00123", "0.500", "12.35", "123.5", "1234", "216 506", "−2.50"]
+    assert found == ["–", "–", "0.000", "0.00123", "0.500", "12.35", "123.5", "1,234", "216,506", "−2.50"]
 
 
 def test_direction_of_every_metric() -> None:

@@ -1,0 +1,5 @@
+"""Recipes to start from: every key with its meaning and its default."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
