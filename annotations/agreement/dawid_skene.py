@@ -16,7 +16,7 @@ neither trusted nor damned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,6 +89,7 @@ class Posteriors:
         confusion: [R, 2, 3] float64: probability of no, maybe, yes where the class does not fit (row 0), does (row 1).
         naming: [R] float64: probability that a reviewer who says no knows what it is instead.
         prevalence: share of proposals that fit, 0 to 1.
+        refusals_frac: share of refusals among what is named by those who do not know, 0 to 1.
         rounds: of expectation maximisation.
     """
 
@@ -97,6 +98,7 @@ class Posteriors:
     confusion: np.ndarray
     naming: np.ndarray
     prevalence: float
+    refusals_frac: float
     rounds: int
 
 
@@ -126,8 +128,24 @@ def estimate_posteriors(answers: Answers, config: PosteriorConfig | None = None)
             break
     return Posteriors(
         fits=fits, alternative=alternative, confusion=model.confusion, naming=model.naming,
-        prevalence=model.prevalence, rounds=rounds,
+        prevalence=model.prevalence, refusals_frac=model.refusals_frac, rounds=rounds,
     )  # fmt: skip
+
+
+def judge_as_learned(answers: Answers, learned: Posteriors, config: PosteriorConfig | None = None) -> Posteriors:
+    """The posteriors of further questions, given what is known of the reviewers; nothing is learned from them.
+
+    Args:
+        answers: of reviewers numbered as in `learned`.
+        learned: what `estimate_posteriors` found.
+        config: the priors it was found with.
+    """
+    model = _Model(answers, config or PosteriorConfig())
+    model.confusion, model.naming, model.prevalence = learned.confusion, learned.naming, learned.prevalence
+    model.refusals_frac = learned.refusals_frac
+    model.background = model.common_names()
+    fits, alternative = model.judge()
+    return replace(learned, fits=fits, alternative=alternative)
 
 
 class _Model:
@@ -142,7 +160,8 @@ class _Model:
         names = answers.named >= 0
         self.name, self.namer = answers.named[names], answers.reviewer[names]  # [W] the answers that name something
         self.name_picture = answers.picture[names]
-        self.background = self._common_names()
+        self.refusals_frac = self._count_refusals()
+        self.background = self.common_names()
         self.naming = np.full(answers.reviewers_count, 0.5)
         self.confusion = np.zeros((answers.reviewers_count, 2, 3))
         self.prevalence = 0.5
@@ -151,13 +170,15 @@ class _Model:
         rows = self.answers.reviewers_count
         return np.bincount(self.cell, per_picture[self.answers.picture], rows * 3).reshape(rows, 3)
 
-    def _common_names(self) -> np.ndarray:
-        """[M] how often an alternative is named by somebody who does not know: by the share of refusals among names."""
+    def _count_refusals(self) -> float:
         refusals = float(self.answers.is_refusal[self.name].sum())
         prior = self.config.prevalence_prior
-        share = (refusals + prior) / max(self.name.size + 2 * prior, 1)
-        other = (1 - share) / max(1, self.config.alternatives_count - 1)
-        return np.where(self.answers.is_refusal, share, other)
+        return (refusals + prior) / max(self.name.size + 2 * prior, 1)
+
+    def common_names(self) -> np.ndarray:
+        """[M] how often an alternative is named by somebody who does not know: by the share of refusals among names."""
+        other = (1 - self.refusals_frac) / max(1, self.config.alternatives_count - 1)
+        return np.where(self.answers.is_refusal, self.refusals_frac, other)
 
     def start(self) -> tuple[np.ndarray, np.ndarray]:
         """What a plain vote says."""

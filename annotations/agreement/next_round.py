@@ -98,7 +98,7 @@ def settle_probability(rows: pl.DataFrame, count: int, config: AgreementConfig, 
     """
     sure = rows["confidence"].clip(0.5, 0.999).to_numpy()
     lead, rival = rows["yes_count"].to_numpy(), rows["rival_count"].to_numpy()
-    step = math.log(accuracy / (1 - accuracy))
+    step, enough = math.log(accuracy / (1 - accuracy)), min(config.support_min, config.votes_needed)
     total = np.zeros(rows.height)
     for for_lead in range(count + 1):
         against = count - for_lead
@@ -106,7 +106,7 @@ def settle_probability(rows: pl.DataFrame, count: int, config: AgreementConfig, 
         if_lead = ways * accuracy**for_lead * (1 - accuracy) ** against
         if_rival = ways * accuracy**against * (1 - accuracy) ** for_lead
         after = 1 / (1 + np.exp(-(np.log(sure / (1 - sure)) + step * (for_lead - against))))
-        settles = (after >= config.min_confidence) & (lead + for_lead >= config.support_min)
-        settles |= (1 - after >= config.min_confidence) & (rival + against >= config.support_min)
+        settles = (after >= config.min_confidence) & (lead + for_lead >= enough)
+        settles |= (1 - after >= config.min_confidence) & (rival + against >= enough)
         total += settles * (sure * if_lead + (1 - sure) * if_rival)
     return total

@@ -9,7 +9,10 @@ Rules, in order:
    together against a class.
 3. Each of these has a posterior, given how reliable each reviewer proved (`dawid_skene.estimate_posteriors`). The one
    with the highest settles the picture if its posterior is at least `min_confidence` and at least `support_min`
-   answers support it (or as many as the picture was to get, where that is fewer) and no other class has as many.
+   answers support it (or as many as the picture was to get, where that is fewer) and no other class has as many. A
+   class that is named in place of the proposed one also needs the posterior it would have, had it been proposed
+   (`alternatives`). Where one answer is all that is asked for (`votes_needed = 1`), what every answer to a picture says
+   settles it, whatever its posterior: a single person's answers tell nothing of how reliable he is.
 4. Otherwise more answers are asked for (`next_round`), up to `votes_max`; then it is rejected as undecided. Equal
    posteriors are at most one half, so a tie never settles anything and is never broken by chance.
 5. Where the rules accept pictures of several classes (`several = "accept"`), an answer that names several is no
@@ -27,6 +30,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from relaionet.annotations.agreement.alternatives import hold_to_yes
 from relaionet.annotations.agreement.class_sets import score_shown
 from relaionet.annotations.agreement.dawid_skene import PosteriorConfig, Posteriors, estimate_posteriors
 from relaionet.annotations.agreement.reviewer_quality import FlagConfig, rate_reviewers
@@ -58,7 +62,7 @@ class AgreementConfig:
     """How votes are settled.
 
     Attributes:
-        votes_needed: answers a picture normally gets, where its task does not say.
+        votes_needed: answers a picture normally gets, where its task does not say; with 1, one answer settles it.
         votes_max: answers after which an undecided picture is rejected.
         support_min: answers that must support what a picture is settled as.
         min_confidence: posterior a settled answer needs, above 0.5, up to 1.
@@ -154,19 +158,36 @@ def posteriors_table(codes: VoteCodes, found: Posteriors) -> pl.DataFrame:
 def _find_best(votes: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
     """Per picture that was answered: best (key), confidence, yes_count, rival_count (of another class), is_control."""
     codes = encode_votes(votes)
-    table = posteriors_table(codes, estimate_posteriors(codes.answers, config.posterior))
+    learned = estimate_posteriors(codes.answers, config.posterior)
+    table = posteriors_table(codes, learned)
     support = votes.group_by("candidate_id", vote_key().alias("key")).agg(yes_count=pl.len().cast(pl.Int32))
-    table = table.join(support, on=["candidate_id", "key"], how="left").with_columns(pl.col("yes_count").fill_null(0))
-    order = ["candidate_id", "posterior", "yes_count", "key"]
+    support = support.with_columns(
+        is_sole=_is_sole("yes_count", pl.col("yes_count").sum().over("candidate_id"), config)
+    )
+    table = table.join(support, on=["candidate_id", "key"], how="left").with_columns(
+        pl.col("yes_count").fill_null(0), pl.col("is_sole").fill_null(value=False)
+    )
+    order = ["candidate_id", "is_sole", "posterior", "yes_count", "key"]
     best = (
-        table.sort(order, descending=[False, True, True, False])
+        table.sort(order, descending=[False, True, True, True, False])
         .unique("candidate_id", keep="first", maintain_order=True)
         .join(_rival_classes(table), on="candidate_id")
     )
+    best = hold_to_yes(best, votes, codes, learned, config.posterior)
     about = codes.pictures.select("candidate_id", "is_control")
     rival = pl.when(pl.col("yes_count") == pl.col("most")).then("second").otherwise("most")
     best = best.with_columns(rival_count=pl.when(pl.col("key") == REFUSED).then("most").otherwise(rival))
     return best.rename({"key": "best", "posterior": "confidence"}).join(about, on="candidate_id")
+
+
+def _is_sole(said: str, votes_count: pl.Expr, config: AgreementConfig) -> pl.Expr:
+    """Every answer to a picture says so, where one answer is all that is asked for."""
+    return (pl.col(said) == votes_count) & pl.lit(config.votes_needed == 1)
+
+
+def _enough(config: AgreementConfig) -> pl.Expr:
+    """Answers that must support what a picture is settled as."""
+    return pl.min_horizontal(pl.lit(min(config.support_min, config.votes_needed)), "wanted")
 
 
 def _rival_classes(table: pl.DataFrame) -> pl.DataFrame:
@@ -183,8 +204,8 @@ def _apply_rules(rows: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
         pl.col("confidence").fill_null(0.0),
         reviewers=pl.col("reviewers").list.sort().fill_null([]),
     )
-    enough = pl.min_horizontal(pl.lit(config.support_min), "wanted")
-    settled = (pl.col("confidence") >= config.min_confidence) & (pl.col("yes_count") >= enough)
+    sure = (pl.col("confidence") >= config.min_confidence) | pl.col("is_sole").fill_null(value=False)
+    settled = sure & (pl.col("yes_count") >= _enough(config))
     rows = rows.with_columns(is_refused=settled & (pl.col("best") == REFUSED))
     settled &= (
         (pl.col("best") == REFUSED) | (pl.col("rival_count") == 0) | (pl.col("yes_count") > pl.col("rival_count"))
@@ -228,11 +249,13 @@ def _name_classes(rows: pl.DataFrame, votes: pl.DataFrame, config: AgreementConf
 
 def _accept_sets(rows: pl.DataFrame, shown: pl.DataFrame, config: AgreementConfig) -> pl.DataFrame:
     """The rows with the classes that are sure to be shown, beside the label or in place of a doubt about it."""
-    enough = pl.min_horizontal(pl.lit(config.support_min), "wanted")
-    about = rows.select("candidate_id", "proposed_wnid", "is_refused", label="wnid", enough=enough)
+    about = rows.select(
+        "candidate_id", "proposed_wnid", "is_refused", "votes_count", label="wnid", enough=_enough(config)
+    )
+    sole = _is_sole("named_count", pl.col("votes_count"), config)
     sure = (
         shown.join(about, on="candidate_id")
-        .filter((pl.col("posterior") >= config.min_confidence) & (pl.col("named_count") >= pl.col("enough")))
+        .filter(((pl.col("posterior") >= config.min_confidence) | sole) & (pl.col("named_count") >= pl.col("enough")))
         .filter(~pl.col("is_refused").fill_null(value=False))
         .with_columns(is_first=pl.col("wnid") == pl.coalesce("label", "proposed_wnid"))
         .sort(

@@ -32,10 +32,11 @@ def review_status(
     Returns:
         rounds, candidates (= accept + reject + again), accept, reject, again, unanswered (of again: without any
         answer), controls, answers (counted or not), agreement (see `alpha.score_agreement`), reviewers (rows of
-        `rate_reviewers` as dicts), left (see `count_left`).
+        `rate_reviewers` as dicts), by_round (see `count_rounds`), left (see `count_left`).
     """
     config = config or AgreementConfig()
     verdicts = settle_votes(decisions, tasks, config)
+    marked = mark_left(decisions, tasks, verdicts, config)
     counts = {str(status): int(count) for status, count in verdicts["status"].value_counts().iter_rows()}
     return {
         "rounds": tasks["round"].n_unique(),
@@ -46,7 +47,8 @@ def review_status(
         "answers": latest_decisions(decisions).height,
         "agreement": score_agreement(decisions, tasks, config),
         "reviewers": reviewer_accuracy(decisions, tasks, config).to_dicts(),
-        "left": count_left(decisions, tasks, config),
+        "by_round": count_rounds(marked),
+        "left": count_left(decisions, marked),
     }
 
 
@@ -58,24 +60,56 @@ def reviewer_accuracy(
     return rate_reviewers(read_votes(decisions, tasks, several=config.several), config.flags)
 
 
-def count_left(decisions: pl.DataFrame, tasks: pl.DataFrame, config: AgreementConfig | None = None) -> dict[str, Any]:
-    """What is left of the rounds that were pushed.
+def mark_left(
+    decisions: pl.DataFrame, tasks: pl.DataFrame, verdicts: pl.DataFrame, config: AgreementConfig
+) -> pl.DataFrame:
+    """The tasks of all rounds, with what is still to be answered.
+
+    A picture that is settled needs no further answer, whatever its task asked for; a control needs one only while a
+    picture of its round does.
 
     Args:
         decisions: DECISIONS.
         tasks: TASKS.
+        verdicts: VERDICTS settled from them.
         config: tells how many answers a task wants that does not say so itself.
+
+    Returns:
+        candidate_id, round, wanted (answers), given (answers), is_left (bool), a row a task.
+    """
+    given = decisions.group_by("candidate_id", "round").agg(given=pl.col("reviewer").n_unique().cast(pl.Int64))
+    undecided = verdicts.filter(pl.col("status") == "again")["candidate_id"].cast(pl.String)
+    wanted = pl.col("answers_wanted_count").fill_null(config.votes_needed).cast(pl.Int64)
+    marked = tasks.select("candidate_id", "round", "is_control", wanted=wanted).join(
+        given, on=["candidate_id", "round"], how="left", maintain_order="left"
+    )
+    marked = marked.with_columns(pl.col("given").fill_null(0))
+    is_short = pl.col("given") < pl.col("wanted")
+    marked = marked.with_columns(
+        is_open=is_short & ~pl.col("is_control") & pl.col("candidate_id").is_in(undecided.implode())
+    )
+    is_left = pl.col("is_open") | (is_short & pl.col("is_control") & pl.col("is_open").any().over("round"))
+    return marked.select("candidate_id", "round", "wanted", "given", is_left=is_left)
+
+
+def count_rounds(marked: pl.DataFrame) -> list[dict[str, int]]:
+    """round, tasks (= finished + left), finished, left, answers (given) of each round, from `mark_left`."""
+    counted = marked.group_by("round").agg(tasks=pl.len(), left=pl.col("is_left").sum(), answers=pl.col("given").sum())
+    return counted.with_columns(finished=pl.col("tasks").cast(pl.Int64) - pl.col("left")).sort("round").to_dicts()
+
+
+def count_left(decisions: pl.DataFrame, marked: pl.DataFrame) -> dict[str, Any]:
+    """What is left of the rounds that were pushed.
+
+    Args:
+        decisions: DECISIONS.
+        marked: from `mark_left`.
 
     Returns:
         answers (still wanted), per_hour (answers per hour of one reviewer at work: breaks of more than ten minutes are
         not counted; null with fewer than two answers), hours (of one reviewer, for what is left; null likewise).
     """
-    config = config or AgreementConfig()
-    given = decisions.group_by("candidate_id", "round").agg(given=pl.col("reviewer").n_unique())
-    wanted = tasks.select(
-        "candidate_id", "round", wanted=pl.col("answers_wanted_count").fill_null(config.votes_needed)
-    ).join(given, on=["candidate_id", "round"], how="left")  # fmt: skip
-    left = int(wanted.select((pl.col("wanted") - pl.col("given").fill_null(0)).clip(0)).to_series().sum())
+    left = int(marked.filter("is_left").select((pl.col("wanted") - pl.col("given")).sum()).item())
     gap = pl.col("at").diff().over("reviewer", order_by="at")
     gaps = decisions.sort("at").select(gap=gap).drop_nulls().filter(pl.col("gap") <= _BREAK)["gap"]
     seconds = gaps.dt.total_milliseconds().sum() / 1000 if gaps.len() else 0

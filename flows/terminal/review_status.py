@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from relaionet.annotations.agreement.status import review_status
 from relaionet.annotations.label_studio.client import StudioClient, connect_studio
 from relaionet.annotations.label_studio.projects import list_projects
@@ -23,6 +21,7 @@ from relaionet.flows.runs.folder_lock import hold_folder
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput, Unavailable
 from relaionet.manifests.tables import DECISIONS, TASKS
+from relaionet.manifests.words import name_counted, say_count
 
 
 def show_status(root: Path, *, report: bool = True) -> Path | None:
@@ -50,10 +49,8 @@ def show_status(root: Path, *, report: bool = True) -> Path | None:
         run.reporter.headline(f"Review {settings.name}")
         projects = _pull_where_possible(run, settings)
         decisions = run.store.read_all(DECISIONS)
-        for line in round_lines(tasks, decisions, settings.overlap, settings.overlap_again, projects):
-            run.reporter.say(line)
         status = review_status(decisions, tasks, settings.agreement)
-        for line in status_lines(status, root):
+        for line in (*round_lines(status, projects), *status_lines(status, root)):
             run.reporter.say(line)
         if not report:
             return None
@@ -98,21 +95,12 @@ def _pull(run: Run, settings: ReviewSettings, client: StudioClient) -> dict[int,
     return addresses
 
 
-def round_lines(
-    tasks: pl.DataFrame, decisions: pl.DataFrame, overlap: int, overlap_again: int, projects: dict[int, str]
-) -> list[str]:
+def round_lines(status: dict[str, Any], projects: dict[int, str]) -> list[str]:
     """One line per round: tasks = finished + left, and the answers there are."""
-    given = decisions.group_by("candidate_id", "round").agg(given=pl.col("reviewer").n_unique())
-    usual = pl.when(pl.col("round") == 1).then(overlap).otherwise(overlap_again)
-    asked = tasks.join(given, on=["candidate_id", "round"], how="left").with_columns(pl.col("given").fill_null(0))
-    rounds = asked.group_by("round").agg(
-        tasks=pl.len(), finished=(pl.col("given") >= pl.coalesce("answers_wanted_count", usual)).sum(),
-        answers=pl.col("given").sum(),
-    )  # fmt: skip
     return [
-        f"  round {number:<6}{count:>7,} tasks = {finished:,} finished + {count - finished:,} left "
-        f"({answers:,} answers)  {projects.get(number, '')}".rstrip()
-        for number, count, finished, answers in rounds.sort("round").iter_rows()
+        f"  round {row['round']:<6}{row['tasks']:>7,} tasks = {row['finished']:,} finished + {row['left']:,} left "
+        f"({row['answers']:,} answers)  {projects.get(row['round'], '')}".rstrip()
+        for row in status["by_round"]
     ]
 
 
@@ -124,16 +112,22 @@ def status_lines(status: dict[str, Any], root: Path) -> list[str]:
     found = status["agreement"]
     if found["alpha"] is not None:
         interval = f" (95 %: {found['low']:.3f} to {found['high']:.3f})" if found["low"] is not None else ""
-        lines.append(f"  agreement   Krippendorff's alpha {found['alpha']:.3f}{interval}, {found['units']:,} pictures")
+        lines.append(
+            f"  agreement   Krippendorff's alpha {found['alpha']:.3f}{interval}, {say_count(found['units'], 'picture')}"
+        )
     lines += [
-        f"  {row['reviewer']:<20} {row['answered']:>6,} answers, {describe_reviewer(row)}, {row['seconds']:.1f} s each"
+        f"  {row['reviewer']:<20} {row['answered']:>6,} {name_counted(row['answered'], 'answer')}, "
+        f"{describe_reviewer(row)}, {row['seconds']:.1f} s each"
         for row in status["reviewers"]
     ]
     left = status["left"]
     speed = f", about {left['hours']:.1f} h at {left['per_hour']:.0f} answers an hour" if left["hours"] else ""
-    lines.append(f"  left        {left['answers']:,} answers of the rounds pushed{speed}")
-    if not left["answers"] and status["again"]:
-        lines.append(
-            f"\nNext: `relaionet review push --again --run {root}`, with `--budget N` to ask for N answers only."
-        )
-    return lines
+    lines.append(f"  left        {say_count(left['answers'], 'answer')} of the rounds pushed{speed}")
+    return lines if left["answers"] else [*lines, *_next_step(status, root)]
+
+
+def _next_step(status: dict[str, Any], root: Path) -> list[str]:
+    """What to do where the rounds there are need no further answer."""
+    if status["again"]:
+        return [f"\nNext: `relaionet review push --again --run {root}`, with `--budget N` to ask for N answers only."]
+    return [f"\nNext: `relaionet review pull --release --run {root}`."] if status["accept"] else []

@@ -4,13 +4,14 @@ import random
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from relaionet.annotations.agreement.status import count_left, review_status, selection_histogram
+from relaionet.annotations.agreement.status import review_status, selection_histogram
 from relaionet.flows.cli.review import review
 from relaionet.flows.curation.recipe import read_run_recipe
 from relaionet.flows.pages.review import count_answers, write_review_report
@@ -18,7 +19,7 @@ from relaionet.flows.reviewing.settings import read_review_settings
 from relaionet.flows.reviewing.verdicts import make_next_round, settle_run
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
-from relaionet.flows.terminal.review_status import round_lines, show_status
+from relaionet.flows.terminal.review_status import round_lines, show_status, status_lines
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import write_json
 from relaionet.manifests.store import Store
@@ -107,9 +108,7 @@ def test_a_further_round_keeps_its_budget_and_its_answers_are_counted(root):
     second = tasks.filter((pl.col("round") == 2) & ~pl.col("is_control"))
     assert second.height == asked > 0
     assert second["answers_wanted_count"].sum() <= 5
-    lines = round_lines(
-        tasks, run.store.read_all(DECISIONS), settings.overlap, settings.overlap_again, {2: "http://x/2"}
-    )
+    lines = round_lines(review_status(run.store.read_all(DECISIONS), tasks, settings.agreement), {2: "http://x/2"})
     assert re.search(rf"round 2 +{asked} tasks = 0 finished \+ {asked} left \(0 answers\)  http://x/2", lines[1])
 
 
@@ -127,10 +126,31 @@ def test_speed_leaves_out_breaks():
     decisions = make_decisions([(i, "r1", "yes") for i in range(20)]).with_columns(
         at=pl.Series(at, dtype=DECISIONS.schema["at"])
     )
-    left = count_left(decisions, make_tasks(25))
+    left = review_status(decisions, make_tasks(25))["left"]
     assert left["answers"] == 25 * 3 - 20
     assert left["per_hour"] == pytest.approx(360)
     assert left["hours"] == pytest.approx(55 / 360)
+
+
+def settled_early(settled, controls=4):
+    """Pictures that wanted three answers each and got two that settle them, and controls nobody answered; two more
+    pictures without an answer where not all are settled."""
+    votes = [(i, who, "yes") for i in range(10 if settled else 8) for who in ("r-1", "r-2")]
+    return make_decisions(votes), make_tasks(10, controls)
+
+
+def test_what_is_settled_is_not_left():
+    decisions, tasks = settled_early(settled=True)
+    status = review_status(decisions, tasks)
+    assert (status["accept"], status["left"]["answers"]) == (10, 0)
+    assert status["by_round"] == [{"round": 1, "tasks": 14, "left": 0, "answers": 20, "finished": 14}]
+    assert "review pull --release" in status_lines(status, Path("runs/x"))[-1]
+    decisions, tasks = settled_early(settled=False)
+    status = review_status(decisions, tasks)
+    # two pictures and, as they come between them, the controls
+    assert (status["again"], status["left"]["answers"]) == (2, 3 * (2 + 4))
+    assert status["by_round"][0]["left"] == 2 + 4
+    assert status_lines(status, Path("runs/x"))[-1].startswith("  left")
 
 
 def test_every_answered_picture_is_in_one_bin():
