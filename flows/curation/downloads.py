@@ -11,10 +11,10 @@ from relaionet.flows.runs.reporter import Advance
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.store import write_parquet
-from relaionet.manifests.tables import CANDIDATES, CHOSEN, DOWNLOADS, alive
+from relaionet.manifests.tables import ALIVE, CANDIDATES, CHOSEN, DOWNLOADS, alive
 from relaionet.pipeline.downloads import fetch as download
 from relaionet.pipeline.downloads.fetch import WORK_PREFIX, DownloadConfig
-from relaionet.pipeline.downloads.no_images import explain_no_images
+from relaionet.pipeline.downloads.no_images import count_failures, explain_no_images, list_failures
 
 # rows fetched once that no shard holds at the moment, by the shard that held them
 SET_ASIDE = "downloads_earlier"
@@ -113,11 +113,16 @@ def set_shards_aside(run: Run, shards: list[str]) -> None:
 
 
 def finish_downloads(run: Run) -> None:
-    """Remove what fetches under other settings left unfinished; say how many rows failed for a reason that may pass."""
+    """Remove what fetches under other settings left unfinished; say why rows failed, and how many may come back."""
     for folder in run.images.glob(f"{WORK_PREFIX}*"):
         shutil.rmtree(folder, ignore_errors=True)
-    tables = (run.store.read(DOWNLOADS, shard, columns=["may_come_back"]) for shard in run.store.shards(DOWNLOADS))
-    count = sum(int(table["may_come_back"].sum()) for table in tables)
+    count, failed = 0, []
+    for shard in run.store.shards(DOWNLOADS):
+        rows = run.store.read(DOWNLOADS, shard, columns=["status", "reason", "may_come_back"])
+        count += int(rows["may_come_back"].sum())
+        failed.append(count_failures(rows.filter(pl.col("status") != ALIVE)))
+    for rows_count, why in list_failures(pl.concat(failed)) if failed else ():
+        run.reporter.say(f"  {'':<12}{rows_count:>7,} {why}")
     if count:
         run.reporter.say(f"  {'':<12}{count:>7,} that failed may come back: run again with --retry to ask for them")
 

@@ -1,4 +1,4 @@
-"""Why nothing at all was fetched, and which settings would let some of it through."""
+"""Why rows were not fetched, and which settings would let some of them through."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import polars as pl
 
 from relaionet.manifests.errors import BadInput, ReLAIONetError, Unavailable
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.addresses.ranges import PRIVATE
 
 SHOWN_REASONS = 5
@@ -34,6 +35,40 @@ def allowing_setting(reason: str) -> str | None:
     return next((setting for pattern, setting in ALLOWING if pattern.search(reason)), None)
 
 
+def count_failures(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows by status and reason, whichever host a reason is about.
+
+    Args:
+        rows: status and reason (null for none) of rows that were not fetched.
+
+    Returns:
+        status, reason, rows_count; those of several shards may be put together.
+    """
+    kinds = rows.select("status", pl.col("reason").fill_null("").str.replace(HOST, "${1}the host $2 "))
+    return kinds.group_by("status", "reason").agg(rows_count=pl.len().cast(pl.Int64))
+
+
+def list_failures(counted: pl.DataFrame) -> list[tuple[int, str]]:
+    """How many rows failed for which reason, the most frequent first, each with the setting that lets it through.
+
+    Args:
+        counted: from `count_failures`, of one or several shards.
+
+    Returns:
+        (rows, status and reason in words), at most `SHOWN_REASONS` and one for the others.
+    """
+    counts = counted.group_by("status", "reason").agg(pl.col("rows_count").sum())
+    counts = counts.sort("rows_count", "status", "reason", descending=[True, False, False])
+    told = []
+    for status, reason, count in counts.head(SHOWN_REASONS).iter_rows():
+        setting = allowing_setting(reason)
+        told.append((count, f"{status}: {reason}" + (f" ([download] {setting} lets them through)" if setting else "")))
+    left = counts.slice(SHOWN_REASONS)
+    if left.height:
+        told.append((int(left["rows_count"].sum()), f"for {say_count(left.height, 'further reason')}"))
+    return told
+
+
 def explain_no_images(rows: pl.DataFrame) -> ReLAIONetError:
     """The error that ends a run none of whose images could be fetched.
 
@@ -46,15 +81,8 @@ def explain_no_images(rows: pl.DataFrame) -> ReLAIONetError:
     """
     if rows.is_empty():
         return BadInput("no row is to be fetched, so there is nothing to go on with: the counts above say why.")
-    kinds = rows.select("status", pl.col("reason").fill_null("").str.replace(HOST, "${1}the host $2 "))
-    counts = kinds.group_by("status", "reason").len().sort("len", "status", "reason", descending=[True, False, False])
-    told = []
-    for status, reason, count in counts.head(SHOWN_REASONS).iter_rows():
-        setting = allowing_setting(reason)
-        told.append(f"{count:,} {status}: {reason}" + (f" ([download] {setting} lets them through)" if setting else ""))
-    left = counts.height - SHOWN_REASONS
-    more = f"; and {left:,} further reasons" if left > 0 else ""
-    text = f"none of {rows.height:,} images could be fetched, so the run stops here. {'; '.join(told)}{more}."
+    told = "; ".join(f"{count:,} {why}" for count, why in list_failures(count_failures(rows)))
+    text = f"none of {say_count(rows.height, 'image')} could be fetched, so the run stops here. {told}."
     if rows["may_come_back"].all():
         return Unavailable(f"{text} All may come back: run again with --retry.")
     return BadInput(text)

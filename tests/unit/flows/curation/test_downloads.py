@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from relaionet.flows.curation.downloads import download_shard, set_shards_aside
+from relaionet.flows.curation.downloads import download_shard, finish_downloads, set_shards_aside
 from relaionet.flows.curation.recipe import CurateRecipe
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
@@ -132,3 +133,27 @@ def test_a_table_of_another_version_is_fetched_anew(run, recipe, server) -> None
     run.store.forget(DOWNLOADS.name, "0")
     fetch(run, recipe, ["0.jpg"])
     assert asked(server) == {"0.jpg": 1}
+
+
+def test_reasons_are_said_over_all_shards_with_what_lets_the_rows_through(run: Run) -> None:
+    def rows(reasons: list[tuple[str, str | None]]) -> pl.DataFrame:
+        given = {
+            "candidate_id": [hashlib.sha256(f"{reasons}{place}".encode()).hexdigest() for place in range(len(reasons))],
+            "status": [status for status, _ in reasons], "reason": [why for _, why in reasons],
+            "may_come_back": [False] * len(reasons),
+        }  # fmt: skip
+        return pl.DataFrame(
+            {name: given.get(name, [None] * len(reasons)) for name in DOWNLOADS.columns}, schema=DOWNLOADS.schema
+        )
+
+    private = [("refused", f"10.0.0.{number} is a private address") for number in range(2)]
+    run.store.write(rows([("ok", None), *private]), DOWNLOADS, digest="x", shard="0")
+    run.store.write(rows([("refused", "nas is a private address"), ("gone", "HTTP 404 Not Found")]), DOWNLOADS,
+                    digest="x", shard="1")  # fmt: skip
+    told = io.StringIO()
+    finish_downloads(Run(root=run.root, reporter=Reporter(Console(file=told, width=200))))
+    said = " ".join(told.getvalue().split())
+    assert said.startswith(
+        "3 refused: the host is a private address ([download] allow_private = true lets them through)"
+    )
+    assert said.endswith("1 gone: HTTP 404 Not Found")

@@ -70,7 +70,7 @@ def test_reasons_are_counted_over_hosts_and_shown_with_their_settings() -> None:
 def test_what_may_come_back_is_to_be_tried_again_and_many_reasons_are_cut() -> None:
     error = explain_no_images(failed(*[("slow", f"reason {number}", True) for number in range(9)]))
     assert isinstance(error, Unavailable)
-    assert str(error).endswith("; and 4 further reasons. All may come back: run again with --retry.")
+    assert str(error).endswith("; 4 for 4 further reasons. All may come back: run again with --retry.")
 
 
 def test_no_rows_are_no_reasons() -> None:
