@@ -15,7 +15,6 @@ import polars as pl
 
 from relaionet.annotations.agreement.settle import AgreementConfig
 from relaionet.annotations.label_studio.client import connect_studio
-from relaionet.annotations.label_studio.installation import install_studio
 from relaionet.annotations.label_studio.server import StudioServer, start_studio
 from relaionet.annotations.simulated_reviewers import ReviewersConfig, answer_tasks
 from relaionet.flows.curate import CurateWork, curate
@@ -31,7 +30,7 @@ from relaionet.flows.review import review_pull
 from relaionet.flows.reviewing.push import push
 from relaionet.flows.reviewing.release import release_run
 from relaionet.flows.reviewing.settings import ReviewSettings, read_review_settings
-from relaionet.flows.reviewing.studio import Studio
+from relaionet.flows.reviewing.studio import Studio, install_here
 from relaionet.flows.reviewing.verdicts import make_next_round, review_facts
 from relaionet.flows.runs.folder_lock import hold_folder
 from relaionet.flows.runs.handed import handed, handing
@@ -176,7 +175,7 @@ def starting_studio(run: Run) -> Iterator[Future[StudioServer] | None]:
     if run.store.receipt("reviewed") is not None:
         yield None
         return
-    install_studio(progress=run.reporter.say)
+    install_here(run.reporter)
     with ThreadPoolExecutor(1) as pool:
         starting = pool.submit(start_studio, run.root / "studio")
         try:
@@ -203,7 +202,8 @@ def review_by_simulation(
             review_by_simulation(run, settings, world, again)
         return
     run.reporter.headline("Label Studio is starting …")
-    server = starting.result()
+    with run.reporter.bar("starting", None):
+        server = starting.result()
     studio = Studio(client=connect_studio(server.url, server.token), documents=server.documents, server=server)
     truth = true_answers(run, settings.controls, world)
     for number in range(1, ROUNDS + 1):

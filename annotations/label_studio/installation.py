@@ -21,6 +21,7 @@ from relaionet.pipeline.child_process import environment_with, run_to_end
 from relaionet.pipeline.machine import find_home
 
 STUDIO_VERSION = "1.23.2"
+INSTALL_TAKES = "one to two minutes and 1 GB"
 _MARKER = ".relaionet-complete"
 _EMPTY = "empty.sqlite3"
 
@@ -109,7 +110,7 @@ def install_studio(home: Path | None = None, progress: Callable[[str], None] | N
 
 
 def _make_environment(folder: Path, progress: Callable[[str], None]) -> None:
-    progress(f"installing Label Studio {STUDIO_VERSION} into {folder} (once, about two minutes)")
+    progress(f"installing Label Studio {STUDIO_VERSION} into {folder} (once, {INSTALL_TAKES})")
     if folder.exists():
         shutil.rmtree(folder)
     _run([sys.executable, "-m", "venv", str(folder)], "making an environment for Label Studio")

@@ -61,7 +61,7 @@ def review_upgrade(ctx: click.Context, run: Path) -> None:
 @review.command("install")
 @click.pass_context
 def review_install(ctx: click.Context) -> None:
-    """Install Label Studio into an environment of its own (about a minute; done by `serve` when needed)."""
+    """Install Label Studio into an environment of its own (one to two minutes; done by `serve` when needed)."""
     start(ctx)
     from relaionet.flows.reviewing.studio_server import install_local_studio
 
@@ -120,6 +120,15 @@ def review_pictures(ctx: click.Context, run: Path, folder: Path) -> None:
 def review_pull(ctx: click.Context, run: Path, release: bool, vectors: bool, full: bool) -> None:
     """Pull every answer, settle the votes, and say what is left to review."""
     start(ctx)
+    from relaionet.flows.runs.environment import server_address
+
+    if server_address() is None:  # no flow, where nobody sees it
+        from relaionet.flows.runs.run import Run
+        from relaionet.flows.terminal.review_pull import open_review, pull_review
+
+        with open_review(Run(root=run), full=full) as work:
+            pull_review(work, release=release, vectors=vectors)
+        return
     from relaionet.flows.review import run_review
 
     run_review(run, release=release, vectors=vectors, full=full)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from relaionet.annotations.label_studio.installation import STUDIO_VERSION, install_studio
-from relaionet.annotations.label_studio.server import find_studio, start_studio, stop_studio
+from relaionet.annotations.label_studio.installation import STUDIO_VERSION
+from relaionet.annotations.label_studio.server import find_studio, stop_studio
 from relaionet.annotations.label_studio.upgrade import DATABASE, prepare_folder, read_version, save_database
+from relaionet.flows.reviewing.studio import install_here, start_here
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.manifests.errors import BadInput
 
@@ -15,20 +16,20 @@ from relaionet.manifests.errors import BadInput
 def install_local_studio() -> None:
     """Install Label Studio's own environment."""
     reporter = Reporter()
-    reporter.say(f"Label Studio: {install_studio(progress=reporter.say)}")
+    reporter.say(f"Label Studio: {install_here(reporter)}")
 
 
 def serve_studio(root: Path, port: int | None) -> None:
     """Start the run's own Label Studio and keep it until Ctrl-C or `stop`."""
     reporter = Reporter()
-    install_studio(progress=reporter.say)
+    install_here(reporter)
     folder = root / "studio"
     is_new = not (folder / "credentials.json").exists()
     last = read_version(folder)
     if last not in (None, STUDIO_VERSION):
         reporter.say(f"Label Studio {last} ran here last; its database is saved before {STUDIO_VERSION} changes it …")
     reporter.say("Starting Label Studio …")
-    with start_studio(folder, port=port) as server:
+    with start_here(reporter, folder, port=port) as server:
         if not server.owned:
             raise BadInput(f"a Label Studio for {root} already runs at {server.url}.")
         reporter.say(f"\nLabel Studio: {server.url}", f"Log in as:    {server.email}")
@@ -67,6 +68,6 @@ def upgrade_studio(root: Path) -> None:
         return
     saved = prepare_folder(folder) or save_database(folder, "unknown")
     reporter.say(f"database saved as {saved}")
-    install_studio(progress=reporter.say)
-    with start_studio(folder, timeout_s=600) as server:
+    install_here(reporter)
+    with start_here(reporter, folder, timeout_s=600) as server:
         reporter.say(f"Label Studio {last or 'of an unknown version'} -> {STUDIO_VERSION}; it started at {server.url}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -9,12 +11,15 @@ from typing import TYPE_CHECKING
 from relaionet.flows.runs.console import shown
 from relaionet.manifests.escape import show_text
 from relaionet.manifests.urls import hide_secrets
+from relaionet.manifests.words import say_seconds
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
 Advance = Callable[[int], None]
+QUIET_S = 30.0
+"""How long nothing may be said of something that goes on."""
 
 
 class Reporter:
@@ -22,12 +27,16 @@ class Reporter:
 
     Args:
         console: rich console; a new one on standard error where None.
+
+    Attributes:
+        said: the lines said so far, without headlines and what reveals a secret.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
 
         self.console = console or Console(stderr=True, highlight=False)
+        self.said: list[str] = []
         self._progress: Progress | None = None
 
     def say(self, *lines: str, reveal: bool = False) -> None:
@@ -37,6 +46,7 @@ class Reporter:
             *lines: texts; one that begins with a line feed has an empty line before it.
             reveal: a URL in them is printed with its secret, as that is what was asked for.
         """
+        self.said += [] if reveal else [hide_secrets(line) for line in lines]
         for line in lines:
             self._print(line.removeprefix("\n"), reveal=reveal, empty_before=line.startswith("\n"))
 
@@ -55,7 +65,24 @@ class Reporter:
 
     @contextmanager
     def bar(self, text: str, total: int | None) -> Iterator[Advance]:
-        """Show a progress bar; the function it gives moves it on by n rows."""
+        """Show a progress bar, or where there is no terminal a line every half minute.
+
+        Args:
+            text: what goes on.
+            total: rows there are; None where that is not known.
+
+        Returns:
+            Moves it on by n rows.
+        """
+        if self.console.is_terminal:
+            with self._drawn(text, total) as advance:
+                yield advance
+            return
+        with going_on(text, total, self._print) as advance:
+            yield advance
+
+    @contextmanager
+    def _drawn(self, text: str, total: int | None) -> Iterator[Advance]:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         with Progress(
@@ -66,7 +93,6 @@ class Reporter:
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
-            disable=not self.console.is_terminal,
         ) as progress:
             task = progress.add_task(shown(text), total=total, rate="")
 
@@ -80,8 +106,40 @@ class Reporter:
     def counts(self, stage: str, rows_in: int, statuses: Mapping[str, int], seconds: float, *, done: bool) -> None:
         """Print a stage's line: rows in = sum over statuses."""
         parts = " + ".join(f"{count:,} {status}" for status, count in statuses.items()) or "0 rows"
-        spent = "already done" if done else f"{seconds:.1f} s"
+        spent = "already done" if done else say_seconds(seconds)
         self.say(f"  {stage:<12}{rows_in:>7,} = {parts}  ({spent})")
+
+
+@contextmanager
+def going_on(text: str, total: int | None, tell: Callable[[str], None]) -> Iterator[Advance]:
+    """Say every half minute that something goes on, how far it is and for how long it has: a log draws no bar.
+
+    Args:
+        text: what goes on.
+        total: rows there are; None where that is not known.
+        tell: prints a line.
+
+    Returns:
+        Moves it on by n rows.
+    """
+    done, ended, started = 0, threading.Event(), time.monotonic()
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+
+    def beat() -> None:
+        while not ended.wait(QUIET_S):
+            reached = f"{done:,} of {total:,}, " if total else ""
+            tell(f"  {text:<12}… {reached}{say_seconds(time.monotonic() - started)}")
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield advance
+    finally:
+        ended.set()
+        thread.join()
 
 
 def by_shard(advance: Advance, rows_count: int, shards_count: int) -> Callable[[], None]:

@@ -6,15 +6,16 @@ Importing this imports Prefect, seconds that a command without a flow does witho
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Flow, task
 from prefect.cache_policies import NO_CACHE
 
-from relaionet.flows.runs.environment import prepare_environment
+from relaionet.flows.runs.environment import prepare_environment, server_address
 from relaionet.flows.runs.prefect_server import reporting_server
-from relaionet.flows.runs.reporter import Advance
+from relaionet.flows.runs.reporter import Advance, Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.runners import check_seen, enter_worker, is_passing
 
@@ -28,7 +29,9 @@ class ServedFlow(Flow[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:  # type: ignore[override]
         """Run the flow, inside the flow that is running where there is one."""
         prepare_environment(verbose=True)  # how much Prefect says is for the caller to choose
-        with reporting_server():
+        with ExitStack() as served:
+            with Reporter().bar("starting", None) if server_address() is None else nullcontext():
+                served.enter_context(reporting_server())
             return super().__call__(*args, **kwargs)
 
 

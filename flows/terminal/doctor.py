@@ -130,11 +130,11 @@ def check_prefect() -> Finding:
 
 def check_studio() -> Finding:
     """Label Studio's own environment."""
-    from relaionet.annotations.label_studio.installation import is_installed, studio_folder
+    from relaionet.annotations.label_studio.installation import INSTALL_TAKES, is_installed, studio_folder
 
     if is_installed():
         return Finding(about="Label Studio", state="ok", found=f"installed at {studio_folder()}")
-    to_do = "`relaionet review install` installs it (about a minute), or set LABEL_STUDIO_URL to yours."
+    to_do = f"`relaionet review install` installs it ({INSTALL_TAKES}), or set LABEL_STUDIO_URL to yours."
     return Finding(about="Label Studio", state="note", found="not installed here yet", to_do=to_do)
 
 
