@@ -56,8 +56,9 @@ class Protocol:
         prompt: text the image is compared with; `{class}` is the requested class.
         is_splits: parts of the Inception Score, whose values are averaged.
         is_split_images: images in each of those parts; 0 cuts into `is_splits` parts.
-        is_seed: shuffle before the images are cut into those parts; None leaves the order as it is (images sorted by
-            class then collapse the score).
+        is_seed: of the shuffle before the images are cut into those parts, and into the blocks of the kernel distance.
+            There is always one: sets lie in the order of their classes, and a part of a few classes has a score of a
+            few.
         extras: further metrics, by names `relaionet metrics` lists.
         neighbour_k: which nearest image is the edge of a ball of precision, recall, density and coverage.
         neighbour_count: images of each side at most for those, the same rows each time; 0 takes all.
@@ -85,7 +86,7 @@ class Protocol:
     prompt: str = "a photo of a {class}"
     is_splits: int = 10
     is_split_images: int = 0
-    is_seed: int | None = 2020
+    is_seed: int = 2020
     extras: tuple[str, ...] = ()
     neighbour_k: int = 3
     neighbour_count: int = 10_000
@@ -128,16 +129,16 @@ PROTOCOLS = {
             meaning="as torch-fidelity 0.4: Inception resizes as TensorFlow 1 did",
             generated=Resize(filter="bicubic"),
         ),
-        # ADM's evaluator: its crop, Inception Score over runs of 5,000 images in the order they come
+        # ADM's evaluator takes images in the order they come, which is that of chance in the files it is given
         Protocol(
             name="adm",
-            meaning="ADM's evaluator: its crop, IS over runs of 5,000 images in the order they come, and sFID",
+            version="2",
+            meaning="ADM's evaluator: its crop, IS over runs of 5,000 images, shuffled, and sFID",
             real=Resize(fit="adm"),
             generated=Resize(fit="adm"),
             extras=("sFID",),
             is_splits=1,
             is_split_images=5000,
-            is_seed=None,
         ),
         # clean-fid: one resize to Inception's side, in floating point, never rounded
         Protocol(

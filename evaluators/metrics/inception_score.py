@@ -24,7 +24,8 @@ def score_inception(
         logits: [N, C] of the protocol's classifier.
         splits: parts, each with its own p(y).
         split_images: images in each part, the last may have fewer; 0 cuts into `splits` parts.
-        seed: of the shuffle; None takes the order as it is (images sorted by class then collapse the score).
+        seed: of the shuffle; None takes the order as it is, for images that already come in the order of chance: in
+            parts of images sorted by class the score collapses, as a part holds a few classes.
 
     Returns:
         The score, 1 to C, and each image's influence.

@@ -90,6 +90,9 @@ def _models(protocol: Protocol) -> str:
 
 
 def _score(protocol: Protocol) -> str:
-    if protocol.is_split_images:
-        return f"runs of {protocol.is_split_images:,} images"
-    return f"{protocol.is_splits} split{'' if protocol.is_splits == 1 else 's'}"
+    if not protocol.is_split_images and protocol.is_splits == 1:
+        return "1 split"
+    parts = (
+        f"runs of {protocol.is_split_images:,} images" if protocol.is_split_images else f"{protocol.is_splits} splits"
+    )
+    return f"{parts}, shuffled by seed {protocol.is_seed}"

@@ -50,7 +50,7 @@ def kernel(sides: Sides) -> Estimate | None:
     both = (sides.samples.wnids, sides.reference.wnids)
     return score_kernel(
         sides.features, sides.others, classes=both if protocol.kd_by_class else None, strata=sides.strata,
-        block_count=protocol.kd_block_count, seed=protocol.is_seed or 0,
+        block_count=protocol.kd_block_count, seed=protocol.is_seed,
     )  # fmt: skip
 
 

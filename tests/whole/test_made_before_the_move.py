@@ -203,8 +203,10 @@ def test_scores_are_those_that_were_stored(again: Again, name: str) -> None:
         # sums may differ in the last digits from one processor to another
         assert_frame_equal(now, stored, rel_tol=1e-9, abs_tol=1e-9)
     else:
-        # the protocol's own digest is part of it, which says how pictures are read; of which release it is came later
+        # the protocol's own digest is part of it, which says how pictures are read; of which release it is, and what
+        # the protocol chose, came later
         assert now.pop("release_digest", RELEASE_DIGEST) == RELEASE_DIGEST
+        assert now.pop("protocol_choices", {}).get("name", "miniature") == "miniature"
         assert without_digests(now) == without_digests(stored)
 
 

@@ -38,7 +38,7 @@ def test_two_versions_of_one_protocol_are_not_comparable() -> None:
 
 def test_every_protocol_says_what_its_peer_does() -> None:
     adm, clean, ours = (find_protocol(name) for name in ("adm", "clean", "ours"))
-    assert (adm.is_split_images, adm.is_seed, adm.extras) == (5000, None, ("sFID",))
+    assert (adm.is_split_images, adm.is_seed, adm.extras) == (5000, 2020, ("sFID",))
     assert clean.real == clean.generated
     assert clean.size_px == ours.size_px == 299
     assert (clean.real.fit, ours.real.fit) == ("squash", "crop")
