@@ -126,6 +126,25 @@ def make_tasks(
     return shape_table(tasks, TASKS)
 
 
+def keep_questions(made: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """Tasks of the first round made anew while it is answered: what was asked stays as it was, the rest comes after.
+
+    An answer says yes or no to the class its task asked about; were that another class now, it would say another thing.
+
+    Args:
+        made: TASKS of round 1, as they would be made now.
+        asked: TASKS of all rounds, as they were when the first answers came.
+
+    Returns:
+        TASKS of round 1: of the pictures in `made`, and every control that was asked about.
+    """
+    first = asked.filter(pl.col("round") == 1)
+    kept = first.join(made, on="candidate_id", how="semi")
+    kept = pl.concat([kept, first.filter("is_control").join(kept, on="candidate_id", how="anti")]).sort("position")
+    new = made.join(kept, on="candidate_id", how="anti").sort("position")
+    return pl.concat([kept, new]).with_columns(position=pl.int_range(pl.len(), dtype=pl.Int32))
+
+
 def _list_rows(rows: pl.DataFrame, overlap: int) -> list[dict[str, Any]]:
     """Rows to review as task entries, not placed yet."""
     _check_rows(rows, ("candidate_id", "wnid", "top_wnids", "path", "caption"), "rows to review")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.class_groups import groups_by_wnid
 from relaionet.manifests.files import json_bytes
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.embeddings.encoders import logit_scale_of
 from relaionet.pipeline.proposals.calibration import Calibration, read_calibration, uncalibrated
 
@@ -61,13 +62,15 @@ def load_calibration(run: Run) -> Calibration:
 
 
 def describe_calibration(found: Calibration) -> str:
-    """One line: what was fitted on what, and how true it is."""
+    """One line: what was fitted on what, and how true it is; or that nothing was, and what becomes of the rows."""
+    if not found.is_fitted:
+        return f"no probabilities: {say_unfitted(found)}; every row goes to review, and the first answers fit them"
     told = {
-        "labelled": f"fitted on {found.examples_count:,} labelled pictures",
-        "captions": f"fitted on {found.examples_count:,} captions (no labelled pictures)",
-        "encoder": "the encoder's own: too few labelled pictures and captions to fit anything",
+        "labelled": say_count(found.examples_count, "labelled picture"),
+        "review": f"{say_count(found.examples_count, 'picture')} that this review settled",
+        "captions": f"{say_count(found.examples_count, 'caption')} (no labelled pictures)",
     }[found.basis]
-    line = f"probabilities: scale {found.logit_scale:.3g}, {told}"
+    line = f"probabilities: scale {found.logit_scale:.3g}, fitted on {told}"
     if found.reliability is not None:
         line += f"; calibration error {found.reliability.ece:.3f} on pictures not fitted on"
         if found.reliability_before is not None:
@@ -77,3 +80,12 @@ def describe_calibration(found: Calibration) -> str:
     if found.thresholds is not None and not found.thresholds.reached:
         line += f"; the wanted precision is not shown at any threshold (at least {found.thresholds.precision_low:.2f})"
     return line
+
+
+def say_unfitted(found: Calibration) -> str:
+    """What there was, where it was too little to fit anything on."""
+    labelled = say_count(sum(found.sources.values()), "labelled picture")
+    captions = say_count(
+        found.captions_count.get("sure", 0), "caption that names one class", "captions that name one class"
+    )
+    return f"{labelled} and {captions} are too few to fit them on"

@@ -77,8 +77,9 @@ def _vectors_by_shard(run: Run, encoder: Encoder, rows: list[tuple[str, str]]) -
 
 
 def read_examples(
-    run: Run, encoder: Encoder, config: CalibrateConfig, controls: pl.DataFrame, embedding: embed.EmbedConfig
-) -> Examples:
+    run: Run, encoder: Encoder, config: CalibrateConfig, controls: pl.DataFrame, embedding: embed.EmbedConfig, *,
+    settled: bool = False,
+) -> Examples:  # fmt: skip
     """Pictures whose class is known: the controls, a folder, earlier reviews; none twice.
 
     Args:
@@ -87,6 +88,7 @@ def read_examples(
         config: where examples are taken from.
         controls: as `read_controls` gives them.
         embedding: how pictures are embedded.
+        settled: take the pictures that the run's own review accepted too.
 
     Raises:
         BadInput: the folder holds no labelled picture, or an earlier run has another encoder or no verdicts.
@@ -106,6 +108,11 @@ def read_examples(
         parts.append(vectors)
         wnids += known
         sources[f"review {root.name}"] = len(known)
+    if settled:
+        vectors, known = read_settled(run, encoder)
+        parts.append(vectors)
+        wnids += known
+        sources["this review"] = len(known)
     return Examples(vectors=np.concatenate(parts), wnids=wnids, sources=sources)
 
 
@@ -158,15 +165,25 @@ def read_reviewed(earlier: Run, encoder: Encoder) -> tuple[np.ndarray, list[str]
         raise BadInput(
             f"calibrate: reviews: {earlier.root} was embedded by '{theirs.encoder}', this run by '{encoder.name}'."
         )
-    settled = earlier.store.read_all(VERDICTS).filter(status="accept").select("candidate_id", verdict="wnid")
+    return read_settled(earlier, encoder)
+
+
+def count_settled(run: Run) -> int:
+    """How many pictures of a run its own review accepted."""
+    return run.store.read_all(VERDICTS).filter(status="accept").height
+
+
+def read_settled(run: Run, encoder: Encoder) -> tuple[np.ndarray, list[str]]:
+    """Vectors and settled classes of a run's accepted pictures."""
+    settled = run.store.read_all(VERDICTS).filter(status="accept").select("candidate_id", verdict="wnid")
     rows: list[tuple[str, str]] = []
     known: list[str] = []
-    for shard in earlier.store.shards(EMBEDDINGS):
-        embedded = alive(earlier.store.read(EMBEDDINGS, shard)).select("candidate_id")
+    for shard in run.store.shards(EMBEDDINGS):
+        embedded = alive(run.store.read(EMBEDDINGS, shard)).select("candidate_id")
         for one, wnid in embedded.join(settled, on="candidate_id", maintain_order="left").iter_rows():
             rows.append((one, shard))
             known.append(wnid)
-    return _vectors_by_shard(earlier, encoder, rows), known
+    return _vectors_by_shard(run, encoder, rows), known
 
 
 def folder_digest(folder: Path | None) -> str | None:

@@ -18,6 +18,7 @@ from relaionet.flows.curation.calibration import (
     write_calibration,
 )
 from relaionet.flows.curation.known_pictures import (
+    count_settled,
     folder_digest,
     read_captions,
     read_controls,
@@ -32,6 +33,7 @@ from relaionet.manifests.files import digest_of, file_sha256, read_json
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import (
     CANDIDATES,
+    DECISIONS,
     DOWNLOADS,
     EMBEDDINGS,
     HITS,
@@ -52,10 +54,11 @@ from relaionet.pipeline.proposals.calibration import (
     check_calibration,
     read_calibration,
 )
-from relaionet.pipeline.proposals.calibration_fit import fit_calibration
+from relaionet.pipeline.proposals.calibration_fit import fit_calibration, fit_on_review
 from relaionet.pipeline.screens.plan import screened_table, tell_remarks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from relaionet.annotations.tasks.tasks import TasksConfig
@@ -142,8 +145,7 @@ def make_review_tasks(run: Run, known: Path | None, config: TasksConfig, overlap
             rows = rows.join(about, on="candidate_id", maintain_order="left")
         return review_tasks.make_tasks(rows, controls, overlap=overlap, config=config)
 
-    if run.make(TASKS, digest, make, shard="round1"):
-        run.store.keep_only(TASKS, ["round1"])
+    _make_round(run, digest, make)
     tasks = run.store.read(TASKS, "round1")
     hidden = int(tasks["is_control"].sum())
     run.reporter.say(
@@ -151,10 +153,22 @@ def make_review_tasks(run: Run, known: Path | None, config: TasksConfig, overlap
     )
 
 
+def _make_round(run: Run, digest: str, make: Callable[[], pl.DataFrame]) -> None:
+    """Make the first round's tasks unless they are done; what is being answered stays as it was asked."""
+    asked, begun = run.store.read_all(TASKS), not run.store.read_all(DECISIONS).is_empty()
+    if not run.make(
+        TASKS, digest, lambda: review_tasks.keep_questions(make(), asked) if begun else make(), shard="round1"
+    ):
+        return
+    # a further round asks about pictures of the first; where some of those are gone, it is asked anew
+    if not set(asked["candidate_id"]) <= set(run.store.read(TASKS, "round1")["candidate_id"]):
+        run.store.keep_only(TASKS, ["round1"])
+
+
 def calibrate_proposals(
     run: Run, models: RunModels, config: CalibrateConfig, known: Path | None, embedding: EmbedConfig
 ) -> Calibration:
-    """Fit the run's probabilities, unless they are there.
+    """Fit the run's probabilities, unless they are there; where there is nothing else, on what its review settled.
 
     Args:
         run: a run whose labels were searched.
@@ -166,26 +180,53 @@ def calibrate_proposals(
     Raises:
         BadInput: a file or folder of [calibrate] is not what it should be, or is another encoder's.
     """
-    own, controls = own_calibration(models), read_controls(known, run.images)
-    digest = digest_of(
-        own, config, None if config.file is None else file_sha256(config.file), controls.rows(),
+    controls = read_controls(known, run.images)
+    digest = _calibration_digest(run, models, config, controls, embedding)
+    reviewed, has_enough = digest_of(digest, input_digests(run, VERDICTS)), _has_enough(run, config)
+    for one in (digest, reviewed):
+        if run.store.has_artifact(calibration_file(run), CALIBRATION, one):
+            found = load_calibration(run)
+            if found.is_fitted or not has_enough:
+                return found
+    started = time.perf_counter()
+    fitting = (run, models, config, controls, embedding)
+    if config.file is not None:
+        found = check_calibration(read_calibration(read_json(config.file)), own_calibration(models))
+    else:
+        found = _fit(*fitting, settled=False)
+    if not found.is_fitted and has_enough:
+        found, digest = _fit(*fitting, settled=True), reviewed
+    write_calibration(run, found, digest, time.perf_counter() - started)
+    run.reporter.say(f"  {CALIBRATION:<12}{describe_calibration(found)}")
+    return found
+
+
+def _has_enough(run: Run, config: CalibrateConfig) -> bool:
+    """The run's own review accepted as many pictures as a fit needs."""
+    return count_settled(run) >= config.min_labelled_count
+
+
+def _calibration_digest(
+    run: Run, models: RunModels, config: CalibrateConfig, controls: pl.DataFrame, embedding: EmbedConfig
+) -> str:
+    """What a calibration depends on before anybody looked at the run's pictures."""
+    return digest_of(
+        own_calibration(models), config, None if config.file is None else file_sha256(config.file), controls.rows(),
         folder_digest(config.labelled),
         [receipt.sha256 for root in config.reviews for receipt in Run(root=root).store.receipts(VERDICTS)],
         [vectors_digest(run, shard) for shard in run.store.shards(EMBEDDINGS)],
         input_digests(run, CANDIDATES, TEXT_MATCHES), embedding.max_pixels, calibrations.VERSION,
     )  # fmt: skip
-    if run.store.has_artifact(calibration_file(run), CALIBRATION, digest):
-        return load_calibration(run)
-    started = time.perf_counter()
-    if config.file is not None:
-        found = check_calibration(read_calibration(read_json(config.file)), own)
-    else:
-        with run.reporter.bar(CALIBRATION, None):
-            found = fit_calibration(
-                read_examples(run, models.encoder, config, controls, embedding),
-                read_captions(run, models.encoder, config),
-                models.label_vectors, read_labels(), config, own, group_of=group_name,
-            )  # fmt: skip
-    write_calibration(run, found, digest, time.perf_counter() - started)
-    run.reporter.say(f"  {CALIBRATION:<12}{describe_calibration(found)}")
-    return found
+
+
+def _fit(
+    run: Run, models: RunModels, config: CalibrateConfig, controls: pl.DataFrame, embedding: EmbedConfig, *,
+    settled: bool,
+) -> Calibration:  # fmt: skip
+    """A calibration on what is known; `settled` adds the pictures that the run's own review accepted."""
+    with run.reporter.bar(CALIBRATION, None):
+        return (fit_on_review if settled else fit_calibration)(
+            read_examples(run, models.encoder, config, controls, embedding, settled=settled),
+            read_captions(run, models.encoder, config),
+            models.label_vectors, read_labels(), config, own_calibration(models), group_of=group_name,
+        )  # fmt: skip

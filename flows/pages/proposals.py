@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from relaionet.flows.curation.calibration import load_calibration
+from relaionet.flows.curation.calibration import load_calibration, say_unfitted
 from relaionet.flows.pages.charts.reliability import draw_reliability
 from relaionet.flows.pages.thumbnails import embed_bytes, show_stored
 from relaionet.flows.pages.write import write_page
@@ -28,7 +29,7 @@ SIDE_PX = 144
 FEWEST_JUDGED = 20
 TIERS: Mapping[str, str] = {
     "agree": "picture and caption name the same class, or group",
-    "picture": "the picture is clear, the caption names no class",
+    "picture": "the picture's class, the caption names none",
     "caption": "the caption's class, which the picture alone would not have put first",
     "disagree": "the picture's class, against what the caption names",
     "unclear": "no class is probable enough; no proposal",
@@ -128,7 +129,11 @@ def describe(found: Calibration) -> dict[str, Any]:
         for words in found.caption_errors
     ]  # fmt: skip
     return {
-        "basis": {"labelled": "labelled pictures", "captions": "captions", "encoder": "nothing"}[found.basis],
+        "basis": {
+            "labelled": "labelled pictures", "captions": "captions", "review": "what this review settled",
+            "encoder": "",
+        }[found.basis],
+        "unfitted": "" if found.is_fitted else say_unfitted(found),
         "assumption": found.assumption, "sources": sources, "examples": found.examples_count, "found": found,
         "errors": errors, "after": found.reliability, "before": found.reliability_before,
     }  # fmt: skip
@@ -140,8 +145,10 @@ def draw_plots(found: Calibration, judged: pl.DataFrame) -> list[dict[str, str]]
     if found.reliability_before is not None and found.reliability is not None:
         panels["the encoder's own"] = found.reliability_before
         panels["calibrated, pictures not fitted on"] = found.reliability
-    # a probability is that of a class, given that one is shown
-    of_a_class = judged.filter("shows_class")
+    # a probability is that of a class, given that one is shown; what was fitted on these answers says nothing by them
+    of_a_class = judged.filter("shows_class").drop_nulls("label_score")
+    if found.basis == "review":
+        of_a_class = of_a_class.clear()
     if of_a_class.height >= FEWEST_JUDGED:
         scores, right = of_a_class["label_score"].to_numpy().clip(0, 1), of_a_class["is_right"].to_numpy()
         panels["with the caption, by the reviewers"] = measure_reliability(scores, right)
@@ -157,11 +164,11 @@ def count_tiers(proposals: pl.DataFrame, judged: pl.DataFrame) -> list[dict[str,
     rows = []
     for tier, meaning in TIERS.items():
         part, settled = proposals.filter(tier=tier), judged.filter(tier=tier)
-        is_proposed = tier != "unclear" and part.height > 0
+        is_told = tier != "unclear" and part.height > 0 and not part["label_score"].has_nulls()
         rows.append({
             "tier": tier, "meaning": meaning, "count": part.height, "share": part.height / max(proposals.height, 1),
             "mean": part["label_score"].mean() if part.height else None,
-            "wrong": float((1 - part["label_score"]).sum()) if is_proposed else None,
+            "wrong": float((1 - part["label_score"]).sum()) if is_told else None,
             "settled": settled.height, "confirmed": settled["is_right"].mean() if settled.height else None,
             "right": settled.filter("shows_class")["is_right"].mean() if settled["shows_class"].any() else None,
         })  # fmt: skip
@@ -199,7 +206,8 @@ def count_by_class(proposals: pl.DataFrame, found: Calibration) -> list[dict[str
     for row in counted.to_dicts():
         group = groups_by_wnid().get(row["wnid"])
         rows.append(row | {
-            "name": labels_by_wnid()[row["wnid"]].name, "least": found.least_score(row["wnid"]),
+            "name": labels_by_wnid()[row["wnid"]].name,
+            "least": found.least_score(row["wnid"]) if found.is_fitted else None,
             "group": "" if group is None else group.name,
         })  # fmt: skip
     return rows
@@ -230,7 +238,7 @@ def show_doubtful(run: Run, proposals: pl.DataFrame, routed: pl.DataFrame) -> li
     for row in chosen.to_dicts():
         tops = [
             (labels_by_wnid()[wnid].name, score)
-            for wnid, score in list(zip(row["top_wnids"], row["top_scores"], strict=True))[:3]
+            for wnid, score in list(zip_longest(row["top_wnids"], row["top_scores"] or []))[:3]
         ]
         shown.append({
             "uri": show_stored(run.images, row["path"], SIDE_PX), "id": row["candidate_id"][:12],

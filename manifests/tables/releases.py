@@ -32,7 +32,7 @@ MANIFEST = Table(
     yes_count           i32   answers for this class
     selection_frac      f64   yes_count / votes_count; null where nobody was asked
     confidence          f64   posterior of the label given the reviewers' accuracy
-    score               f32   probability of the label as proposed; null where people chose another one
+    score               f32   probability of the label as proposed; null: not known, or people chose another one
     reviewers           strs  pseudonyms of those who answered
     source              str   file the row was read from
     source_row          i64   row number in that file

@@ -19,11 +19,12 @@ from relaionet.pipeline.proposals.reliability import Reliability, ReliabilityBin
 from relaionet.pipeline.proposals.thresholds import Thresholds
 
 VERSION = "2"
-BASIS = Literal["labelled", "captions", "encoder"]
+BASIS = Literal["labelled", "captions", "review", "encoder"]
 ASSUMPTIONS: Mapping[str, str] = {
     "labelled": "pictures of the set are as hard for the encoder as the labelled ones are",
     "captions": "a caption that names one class is right, or names any class by chance, whatever the picture is",
-    "encoder": "nothing was fitted: the probabilities are the encoder's own and may be far from true",
+    "review": "pictures that nobody has looked at yet are as hard for the encoder as those that reviewers settled",
+    "encoder": "nothing was fitted, and an encoder's own scores are no probabilities",
 }
 # how a caption can name classes: one for sure, by words that often mean something else, or several
 WORDS = ("sure", "possible", "several")
@@ -43,7 +44,7 @@ class Calibration:
         class_bias: wnid -> added to the logit of that class; empty where it helped nothing.
         caption_errors: `sure`, `possible` and `several` -> share of such captions that name classes by chance.
         thresholds: least probability per class; null where too few labelled pictures are known.
-        basis: `labelled`, `captions` or `encoder`: what the scale was fitted on.
+        basis: `labelled`, `captions`, `review` (the run's own) or `encoder` (nothing): what the scale was fitted on.
         assumption: what has to hold for the probabilities to be true, in words.
         examples_count: pictures the scale was fitted on.
         sources: where these are from -> how many.
@@ -74,6 +75,16 @@ class Calibration:
     fingerprint: str = ""
     classes: str = ""
     seed: int = 0
+
+    @property
+    def is_fitted(self) -> bool:
+        """The scores are probabilities; what nothing was fitted on is an order of classes at most."""
+        return self.basis != "encoder"
+
+    @property
+    def asks_all(self) -> bool:
+        """Every picture is proposed for review: nothing says which are unclear, or nothing did when they were asked."""
+        return self.basis in ("encoder", "review")
 
     @property
     def with_none(self) -> bool:
@@ -136,9 +147,11 @@ def check_calibration(found: Calibration, own: Calibration) -> Calibration:
 
 def calibration_digest(found: Calibration) -> str:
     """Digest of all that probabilities and proposals depend on, 64 hex digits."""
+    # what asks about every picture was not there when the first runs were made
+    asking = [found.basis] if found.asks_all else []
     return digest_of(
         found.activation, found.logit_scale, found.logit_bias, found.lapse, found.class_bias, found.caption_errors,
-        found.thresholds, found.fingerprint, found.classes,
+        found.thresholds, found.fingerprint, found.classes, *asking,
     )  # fmt: skip
 
 

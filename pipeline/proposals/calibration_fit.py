@@ -15,7 +15,7 @@ import numpy as np
 
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import Label
-from relaionet.pipeline.proposals.calibration import ASSUMPTIONS, Calibration
+from relaionet.pipeline.proposals.calibration import ASSUMPTIONS, WORDS, Calibration
 from relaionet.pipeline.proposals.caption_errors import Captions, fit_caption_errors, fit_on_captions
 from relaionet.pipeline.proposals.probabilities import log_probabilities, logits_of, spread, sum_by_group
 from relaionet.pipeline.proposals.reliability import measure_reliability
@@ -29,7 +29,7 @@ LEAST_PER_CLASS = 5  # labelled pictures per class, on average, before offsets p
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrateConfig:
-    """What the probabilities are fitted on, in this order: labelled pictures, else captions, else nothing.
+    """What the probabilities are fitted on: labelled pictures, else captions, else the first pictures that are settled.
 
     Attributes:
         file: a calibration of an earlier run, taken as it is; refused where it is another encoder's.
@@ -117,10 +117,25 @@ def fit_calibration(
         chosen = is_sure[: config.max_examples_count]
         one = np.array([named[row][0] for row in chosen])
         found = fit_on_captions(own, logits_of(captions.vectors[chosen], label_vectors, 1.0), one)
-    else:
-        found = own
+    else:  # what captions are worth cannot be told without probabilities of the pictures
+        return replace(own, captions_count={words: captions.words.count(words) for words in WORDS}, seed=config.seed)
     errors, counts = fit_caption_errors(found, captions, named, label_vectors, labels)
     return replace(found, caption_errors=errors, captions_count=counts, seed=config.seed)
+
+
+def fit_on_review(
+    examples: Examples, captions: Captions, label_vectors: np.ndarray, labels: Sequence[Label],
+    config: CalibrateConfig, own: Calibration, *, group_of: Callable[[str], str] = str,
+) -> Calibration:  # fmt: skip
+    """The same where the labelled pictures are the first that reviewers of this very set settled.
+
+    Returns:
+        A calibration of the basis `review`, without thresholds: every picture was asked about already.
+    """
+    found = fit_calibration(examples, captions, label_vectors, labels, config, own, group_of=group_of)
+    if found.basis != "labelled":
+        return found
+    return replace(found, basis="review", assumption=ASSUMPTIONS["review"], thresholds=None)
 
 
 def _place(places: Mapping[str, int], wnid: str) -> int:

@@ -1,8 +1,11 @@
 """A label for every picture, with the probability that it is right, or an honest `unclear`.
 
-The probabilities are those of a `Calibration`. Classes that a picture cannot tell apart (`manifests.class_groups`) are
-weighed together: their summed probability says whether the row is clear, and of the members the caption's is proposed,
-or else the most probable one; the group's name and members stand beside it, so that a reviewer is shown all.
+The probabilities are those of a `Calibration`. One that was fitted on nothing gives none: the columns of probabilities
+are null then, and every picture is proposed as its nearest class, since nothing says which are unclear.
+
+Classes that a picture cannot tell apart (`manifests.class_groups`) are weighed together: their summed probability says
+whether the row is clear, and of the members the caption's is proposed, or else the most probable one; the group's name
+and members stand beside it, so that a reviewer is shown all.
 """
 
 from __future__ import annotations
@@ -23,6 +26,16 @@ from relaionet.pipeline.proposals.probabilities import probability_blocks, sum_b
 
 VERSION = "3"
 NO_CAPTION = "; the caption names none"
+SCORES = (
+    "label_score",
+    "label_margin",
+    "least_score",
+    "member_score",
+    "score",
+    "margin",
+    "top_scores",
+    "caption_score",
+)
 UNLIKE = "; the picture does not support what the caption names"
 
 
@@ -31,7 +44,7 @@ class ProposeConfig:
     """When a label is proposed: where its probability and its lead over the next class are large enough.
 
     Attributes:
-        logit_scale: factor from cosines to logits; 0 takes the calibration's, anything else leaves it aside.
+        logit_scale: factor from cosines to logits that is known to be right; 0 takes the calibration's.
         min_score: least probability of the class or group proposed, 0 to 1; data may ask for more, class by class.
         min_margin: least distance of that probability to that of the next class outside the group, 0 to 1.
         use_captions: what the caption names counts, as far as captions proved right; else the picture decides alone.
@@ -84,7 +97,14 @@ def propose_labels(
         candidate_id=rows["candidate_id"], calibration=pl.lit(calibration_digest(calibration)[:16])
     )
     table = table.with_columns(hit_rank=_hit_ranks(table, hits))
+    if not knows_probabilities(calibration, config):
+        table = table.with_columns(pl.lit(None).alias(name) for name in SCORES)
     return shape_table(table, PROPOSALS)
+
+
+def knows_probabilities(calibration: Calibration, config: ProposeConfig) -> bool:
+    """Whether scores are probabilities: fitted on something, or by a scale that the recipe says is right."""
+    return calibration.is_fitted or config.logit_scale > 0
 
 
 def _check_input(
@@ -156,7 +176,8 @@ def _judge(
             "proposed_named": pl.Boolean, "top_scores": pl.List(pl.Float64),
         },
     )  # fmt: skip
-    return _decide(table, labels, config)
+    asks_all = calibration.asks_all and not config.logit_scale
+    return _decide(table, labels, config, asks_all=asks_all)
 
 
 def _group(wnid: str, config: ProposeConfig) -> str:
@@ -185,11 +206,12 @@ def _hit_ranks(table: pl.DataFrame, hits: pl.DataFrame | None) -> pl.Series:
     return table.join(found, on=["candidate_id", "best_wnid"], how="left", maintain_order="left")["hit_rank"]
 
 
-def _decide(table: pl.DataFrame, labels: Sequence[Label], config: ProposeConfig) -> pl.DataFrame:
-    """Add wnid, class_index, agrees_with_caption, tier, status and reason."""
+def _decide(table: pl.DataFrame, labels: Sequence[Label], config: ProposeConfig, *, asks_all: bool) -> pl.DataFrame:
+    """Add wnid, class_index, agrees_with_caption, tier, status and reason; `asks_all` leaves no row unclear."""
     # as they are stored, so that a reader who compares the stored numbers comes to the same
     table = table.with_columns(pl.col("label_score", "label_margin", "least_score").cast(pl.Float32))
     is_clear = (pl.col("label_score") >= pl.col("least_score")) & (pl.col("label_margin") >= config.min_margin)
+    is_clear |= pl.lit(asks_all)
     tier = (
         pl.when(~is_clear).then(pl.lit("unclear"))
         .when(pl.col("proposed_named").is_null()).then(pl.lit("picture"))

@@ -1,7 +1,8 @@
 """Which proposals need how many answers: most doubtful first, within a budget, agreeing ones sampled for control.
 
 By default every row gets the recipe's `overlap`. A recipe that asks to save sets `policy = "doubt"`: a row then gets as
-many answers as would, if they agree, leave at most `max_error_frac` of doubt. Rows that nobody is asked about keep a
+many answers as would, if they agree, leave at most `max_error_frac` of doubt. A row without a probability gets all of
+them, is never left out as sure, and comes by chance where others come by doubt. Rows that nobody is asked about keep a
 status and a reason; without an answer there is no verdict, and without a verdict nothing is released.
 """
 
@@ -97,7 +98,8 @@ def route_rows(rows: pl.DataFrame, overlap: int, config: RouteConfig) -> pl.Data
     """Say how many answers each row is to get.
 
     Args:
-        rows: candidate_id, tier, label_score, group_wnids (empty where the class is in no group), member_score.
+        rows: candidate_id, tier, label_score (null where it is not known), group_wnids (empty where the class is in no
+            group), member_score.
         overlap: answers a row gets where nothing is saved, at least 1.
         config: the policy, the budget of answers, and the sample of rows that are sure.
 
@@ -118,17 +120,18 @@ def route_rows(rows: pl.DataFrame, overlap: int, config: RouteConfig) -> pl.Data
     own = shown * rows["member_score"].cast(pl.Float64).fill_null(rows["label_score"]).to_numpy()
     bits = information_bits(np.minimum(scores, own), config.reviewer_accuracy)
     table = rows.select("candidate_id", "tier", "label_score").with_columns(
-        information_bits=pl.Series(bits, dtype=pl.Float64),
+        information_bits=pl.Series(bits, dtype=pl.Float64).fill_nan(None),
         key=pl.col("candidate_id").map_elements(lambda one: _hash(one, config.seed), return_dtype=pl.String),
-        is_agreed=(pl.col("tier") == "agree") & (pl.col("label_score") >= config.agree_min_score)
-        & pl.Series(members == 0),
+        is_agreed=(pl.col("tier") == "agree") & pl.Series(members == 0)
+        & (pl.col("label_score") >= config.agree_min_score).fill_null(value=False),
     )  # fmt: skip
     sampled = _sample(table, config)
     saves = len(sampled) < int(table["is_agreed"].sum())
     answers = [
-        overlap if config.policy == "all" or members[row] else answers_needed(float(score), overlap, config)
+        overlap if config.policy == "all" or members[row] or np.isnan(score)
+        else answers_needed(float(score), overlap, config)
         for row, score in enumerate(scores)
-    ]
+    ]  # fmt: skip
     in_sample = pl.col("candidate_id").is_in(sampled)
     table = table.with_columns(
         # it speaks for rows nobody looks at only where there are any
@@ -156,18 +159,19 @@ def _sample(table: pl.DataFrame, config: RouteConfig) -> list[str]:
 def _spend(table: pl.DataFrame, config: RouteConfig) -> pl.DataFrame:
     """Order the rows, spend the budget, and say what became of each."""
     # in the sample chance alone decides, or it would speak for nothing
-    doubt = pl.when("is_sample").then(2.0).otherwise("information_bits")
+    bits = pl.col("information_bits").fill_null(1.0)  # of what nobody knows an answer tells all
+    doubt = pl.when("is_sample").then(2.0).otherwise(bits)
     first = table.with_row_index("row").sort(doubt, "key", descending=[True, False])
     spent = pl.when("left_out").then(0).otherwise("answers").cum_sum()
     limit = config.budget_answers_count or int(table["answers"].sum())
-    placed = first.with_columns(over=~pl.col("left_out") & (spent > limit)).sort(
-        "information_bits", "key", descending=[True, False]
-    )
+    placed = first.with_columns(over=~pl.col("left_out") & (spent > limit)).sort(bits, "key", descending=[True, False])
     status = (
         pl.when("left_out").then(pl.lit("not_sampled")).when("over").then(pl.lit("over_budget")).otherwise(pl.lit("ok"))
     )
     reason = (
         pl.when("left_out").then(pl.lit("picture and caption agree; not in the control sample"))
+        .when(pl.col("over") & pl.col("information_bits").is_null())
+        .then(pl.lit("the budget of answers went to other rows, drawn at random"))
         .when("over").then(pl.lit("the budget of answers went to more doubtful rows"))
     )  # fmt: skip
     return (

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from relaionet.flows.curation.calibration import describe_calibration
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import read_labels
 from relaionet.pipeline.proposals.calibration import (
@@ -128,7 +129,28 @@ def test_with_too_little_to_learn_from_nothing_is_fitted_and_that_is_said() -> N
     examples = Examples(vectors=vectors, wnids=[WNIDS[place] for place in true])
     found = fit_calibration(examples, NO_CAPTIONS, label_vectors, LABELS, CalibrateConfig(), own(label_vectors, 55.0))
     assert (found.basis, found.logit_scale, found.thresholds) == ("encoder", 55.0, None)
-    assert "may be far from true" in found.assumption
+    assert not found.is_fitted
+    assert found.assumption == "nothing was fitted, and an encoder's own scores are no probabilities"
+
+
+def test_without_probabilities_nothing_is_said_of_how_often_captions_are_wrong() -> None:
+    vectors, label_vectors, true = a_world(60, 9.0)
+    captions = Captions(vectors=vectors, named=caption(true, 0.5), words=["sure"] * 50 + ["possible"] * 10)
+    found = fit_calibration(NOTHING, captions, label_vectors, LABELS, CalibrateConfig(), own(label_vectors))
+    assert (found.basis, found.captions_count) == ("encoder", {"sure": 50, "possible": 10, "several": 0})
+    assert found.caption_errors == own(label_vectors).caption_errors
+    told = describe_calibration(found)
+    assert told.startswith("no probabilities: 0 labelled pictures and 50 captions that name one class are too few")
+    assert "%" not in told
+
+
+def test_a_calibration_on_nothing_is_not_that_of_the_same_numbers_fitted() -> None:
+    """So that proposals made from one are not taken for those of the other."""
+    _, label_vectors, _ = a_world(1, 9.0)
+    mine = own(label_vectors)
+    digests = {basis: calibration_digest(replace(mine, basis=basis)) for basis in ("labelled", "captions", "review")}
+    assert calibration_digest(mine) not in digests.values()
+    assert digests["labelled"] == digests["captions"] != digests["review"]
 
 
 def test_it_is_refused_for_another_encoder_and_other_class_texts() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -12,7 +14,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label, read_labels
 from relaionet.manifests.tables import HITS, PROPOSALS, check_table, count_statuses
 from relaionet.pipeline.proposals.calibration import Calibration
-from relaionet.pipeline.proposals.propose import ProposeConfig, propose_labels
+from relaionet.pipeline.proposals.propose import SCORES, ProposeConfig, propose_labels
 from relaionet.pipeline.proposals.thresholds import Thresholds
 from tests.depth import deep
 
@@ -38,7 +40,7 @@ def rows_of(*wnids: str | None) -> pl.DataFrame:
 def propose(
     rows: pl.DataFrame, vectors: np.ndarray, *, labels=LABELS, calibration: Calibration | None = None, **settings: float
 ) -> pl.DataFrame:
-    calibration = calibration or Calibration(logit_scale=100.0, caption_errors=TRUSTING)
+    calibration = calibration or Calibration(logit_scale=100.0, caption_errors=TRUSTING, basis="labelled")
     table = propose_labels(rows, vectors, AXES[: len(labels)], labels, ProposeConfig(**settings), calibration)
     return check_table(table, PROPOSALS)
 
@@ -81,7 +83,9 @@ def test_a_caption_counts_as_bayes_says() -> None:
 
 
 def test_a_sigmoid_leaves_room_for_none_of_the_classes() -> None:
-    found = Calibration(activation="sigmoid", logit_scale=10.0, logit_bias=-8.0, caption_errors=TRUSTING)
+    found = Calibration(
+        activation="sigmoid", logit_scale=10.0, logit_bias=-8.0, caption_errors=TRUSTING, basis="captions"
+    )
     vectors = pictures({0: 1}, {0: 1, 1: 1, 2: 1, 3: 1, 4: 1})
     table = propose(rows_of(None, None), vectors, calibration=found)
     odds = np.exp(10 * vectors.astype(np.float64) @ AXES.T - 8)
@@ -103,7 +107,7 @@ def test_tiers_say_what_the_proposal_rests_on() -> None:
 
 def test_data_can_ask_more_of_a_class() -> None:
     found = Thresholds(score=0.2, by_wnid={LABELS[0].wnid: 0.999}, reached=True, precision=0.9, precision_low=0.85)
-    strict = Calibration(logit_scale=20.0, caption_errors=TRUSTING, thresholds=found)
+    strict = Calibration(logit_scale=20.0, caption_errors=TRUSTING, thresholds=found, basis="labelled")
     table = propose(rows_of(None, None), pictures({0: 1, 1: 0.8}, {2: 1, 1: 0.8}), calibration=strict)
     assert table["status"].to_list() == ["unclear", "ok"]
     assert table["least_score"].to_list() == pytest.approx([0.999, 0.5])
@@ -198,3 +202,25 @@ def test_wrong_input_is_named() -> None:
         propose(rows, vectors, min_score=40)
     with pytest.raises(BadInput, match="one encoder"):
         propose_labels(rows, vectors[:, :5], AXES, LABELS, ProposeConfig(), Calibration(logit_scale=1.0))
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_what_nothing_was_fitted_on_has_no_probabilities_and_leaves_nothing_unclear(activation: str) -> None:
+    """However close two classes are, and whatever least score and margin are asked for."""
+    rows = rows_of(LABELS[1].wnid, None, LABELS[4].wnid)
+    close = pictures({0: 1, 1: 0.9999}, {2: 1, 3: 0.9999}, {5: 1})
+    own = Calibration(activation=activation, logit_scale=20.0, logit_bias=-3.0)
+    table = propose(rows, close, calibration=own, min_score=0.99, min_margin=0.9)
+    assert all(table[name].null_count() == 3 for name in SCORES)
+    assert table["status"].to_list() == ["ok"] * 3
+    assert table["wnid"].to_list() == [LABELS[1].wnid, LABELS[2].wnid, LABELS[5].wnid]
+    assert table["top_wnids"].list.len().to_list() == [5, 5, 5]
+    assert "unclear" not in table["tier"].to_list()
+    # a scale that the recipe says is right makes probabilities, and what was fitted does
+    known = propose(rows, close, calibration=own, logit_scale=20.0)
+    assert all(known[name].null_count() == 0 for name in ("label_score", "score", "margin", "top_scores"))
+    assert "unclear" in known["tier"].to_list()
+    for basis, unclear in (("labelled", True), ("captions", True), ("review", False)):
+        fitted = propose(rows, close, calibration=replace(own, basis=basis))
+        assert fitted["label_score"].null_count() == 0
+        assert ("unclear" in fitted["status"].to_list()) == unclear

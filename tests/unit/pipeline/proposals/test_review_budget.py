@@ -162,3 +162,21 @@ def test_bounds_of_all_and_of_nothing() -> None:
 def test_settings_out_of_range_are_named(values: dict[str, float]) -> None:
     with pytest.raises(BadInput, match=next(iter(values))):
         RouteConfig(**values)
+
+
+@pytest.mark.parametrize("values", [
+    {}, {"policy": "doubt"}, {"agree_sample_frac": 0.0}, {"policy": "doubt", "agree_sample_frac": 0.1},
+    {"agree_sample_frac": 0.0, "agree_min_score": 0.0},
+])  # fmt: skip
+def test_rows_without_a_probability_are_routed_as_if_nothing_were_known(values: dict[str, object]) -> None:
+    rows = make_rows(200).with_columns(label_score=pl.lit(None, pl.Float32), member_score=pl.lit(None, pl.Float64))
+    routed = check_table(route_rows(rows, 3, RouteConfig(**values)), ROUTED)
+    assert routed["answers_wanted_count"].to_list() == [3] * 200
+    assert set(routed["status"]) == {"ok"}
+    assert routed["label_score"].null_count() == routed["information_bits"].null_count() == 200
+    assert routed["place"].sort().to_list() == list(range(200))
+    # a budget is spent by chance: the tiers it reaches are those of all
+    some = route_rows(rows, 3, RouteConfig(budget_answers_count=300, **values))
+    assert some.filter(status="ok").height == 100
+    assert "drawn at random" in some.filter(status="over_budget")["reason"][0]
+    assert abs((some.filter(status="ok")["tier"] == "agree").mean() - (rows["tier"] == "agree").mean()) < 0.15
