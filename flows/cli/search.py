@@ -40,7 +40,7 @@ MEMORY = click.option(
 @click.option("--text", "texts", multiple=True, help="A text to search for; may be given again.")
 @click.option("--image", "images", multiple=True, type=LocalPath(dir_okay=False),
               help="A picture file to search for.")  # fmt: skip
-@click.option("--id", "candidate_ids", multiple=True, help="A candidate_id of the store to search for.")
+@click.option("--id", "candidate_ids", multiple=True, help="A candidate_id of the store, or the start of one.")
 @click.option("--encoder", help="The encoder the embeddings were made with; needed for --text and --image.")
 @click.option("--count", "-k", type=click.IntRange(min=1), default=10, show_default=True, help="Pictures per query.")
 @click.option("--exact", is_flag=True, help="Compare with every row, even where there is an index.")

@@ -11,7 +11,7 @@ import polars as pl
 from relaionet.flows.tracing.places import Place
 from relaionet.flows.tracing.samples import find_samples, scores_of
 from relaionet.flows.tracing.values import how_near
-from relaionet.manifests.errors import BadInput
+from relaionet.manifests.ids import check_one, check_start, find_starts
 from relaionet.manifests.labels import find_label
 from relaionet.manifests.release.beside import read_evidence
 from relaionet.manifests.tables import (
@@ -34,14 +34,12 @@ from relaionet.manifests.tables import (
     Table,
 )  # fmt: skip
 from relaionet.manifests.tables.catalogue import TABLES
-from relaionet.manifests.words import say_count
 from relaionet.pipeline.screens.screens import SCREENS
 
 STORY = (
     NEIGHBOURS, CANDIDATES, TEXT_MATCHES, CHOSEN, DOWNLOADS, EMBEDDINGS, HITS, PROPOSALS, SCREENED, EVIDENCE, ROUTED,
     TASKS, DECISIONS, VERDICTS, MANIFEST, SPLIT,
 )  # fmt: skip
-SHORTEST_ID = 6
 SHOWN_BEFORE = ("url", "caption", "source", "source_row")
 EVIDENCE_ORDER = (*TABLES, *(screen.status for screen in SCREENS))
 
@@ -67,14 +65,9 @@ def resolve_id(place: Place, candidate_id: str) -> str | None:
     """
     if "://" in candidate_id:
         return _row_at(place, candidate_id)
-    if len(candidate_id) < SHORTEST_ID:
-        raise BadInput(f"'{candidate_id}' is too short: give at least {SHORTEST_ID} digits of the id, or the URL.")
-    ids = place.ids()
-    found = ids.filter(ids.str.starts_with(candidate_id.lower()))
-    if found.len() > 1:
-        raise BadInput(
-            f"'{candidate_id}' fits {say_count(found.len(), 'row')}: {', '.join(found[:5])}. Give more digits."
-        )
+    check_start(candidate_id)
+    found = find_starts(place.ids(), candidate_id)
+    check_one(found, candidate_id)
     return found[0] if found.len() else None
 
 

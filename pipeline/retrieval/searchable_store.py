@@ -11,6 +11,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of
+from relaionet.manifests.ids import check_one, check_start, find_starts
 from relaionet.pipeline.embeddings.metadata import column_names, count_rows, make_ids, read_metadata
 from relaionet.pipeline.embeddings.store import embedding_shards, embeddings_digest, has_embeddings, metadata_path
 from relaionet.pipeline.retrieval.shards import VectorShards, map_files
@@ -66,15 +67,25 @@ class SearchStore:
     def row_of(self, candidate_id: str) -> int:
         """The row of a candidate.
 
+        Args:
+            candidate_id: its id, or the start of it (at least 6 digits).
+
         Raises:
-            BadInput: there is none.
+            BadInput: there is none, or the start fits several.
         """
+        rows: dict[str, int] = {}
         for start, path in zip(self.vectors.starts[:-1], self.metadata, strict=True):
             ids = _with_ids(read_metadata(path, _present(path)))["candidate_id"]
-            place = ids.index_of(candidate_id)
-            if place is not None:
-                return int(start) + place
-        raise BadInput(f"{self.folder} holds no candidate {candidate_id}.")
+            for found in find_starts(ids, candidate_id).unique(maintain_order=True):
+                rows.setdefault(found, int(start) + int(ids.index_of(found)))  # type: ignore[arg-type]  # it is there
+            whole = next((name for name in (candidate_id, candidate_id.lower()) if name in rows), None)
+            if whole is not None:
+                return rows[whole]
+        check_one(pl.Series(list(rows), dtype=pl.String), candidate_id)
+        if not rows:
+            check_start(candidate_id)
+            raise BadInput(f"{self.folder} holds no candidate {candidate_id}.")
+        return next(iter(rows.values()))
 
 
 def open_store(folder: Path) -> SearchStore:

@@ -23,7 +23,7 @@ ROOMS = {
 FACE = "relaionet"
 # what lies in each room, from the ground up: nothing imports what stands behind it
 ORDER = {
-    "manifests": "words escape urls errors containers places replacing files labels class_groups tables store release",
+    "manifests": "words escape urls errors ids containers places replacing files labels class_groups tables store release",
     "pipeline": "addresses arrays tensors hub hub_listing factories machine child_process settings declared sources "
     "images embeddings captions candidates retrieval neighbours downloads proposals detectors screens exports splits "
     "lookup adoption miniature",

@@ -99,7 +99,8 @@ def test_few_rows_need_no_index_and_one_that_is_asked_for_answers(folder: Path) 
     [
         ((), "nothing is asked"),
         (("--text", "cat"), "need --encoder"),
-        (("--id", "f00"), "no candidate f00"),
+        (("--id", "f00f00"), "no candidate f00f00"),
+        (("--id", "f00"), "too short"),
         (("--image", "{folder}/embeddings_0.json", "--encoder", "miniature"), "no picture that can be read"),
         (("--id", "f00", "--memory", "4XB"), "4GB"),
     ],
@@ -120,7 +121,12 @@ def test_a_store_of_others_is_keyed_by_url_and_damage_is_found(tmp_path: Path) -
     store = open_store(tmp_path)
     about = store.about(np.array([3, 1, 3]))
     assert about["candidate_id"].to_list() == [sha256(url.encode()).hexdigest() for url in ("b", "d")]
-    assert store.row_of(sha256(b"c").hexdigest()) == 2
+    whole = sha256(b"c").hexdigest()
+    assert [store.row_of(name) for name in (whole, whole[:8], whole.upper())] == [2, 2, 2]
+    with pytest.raises(BadInput, match="too short"):
+        store.row_of("abc")
+    with pytest.raises(BadInput, match="holds no candidate 000000"):
+        store.row_of("000000")
     pl.DataFrame({"caption": ["a", "b", "c", "d"]}).write_parquet(metadata)
     with pytest.raises(BadInput, match="neither candidate_id nor url"):
         open_store(tmp_path).about(np.array([0]))
