@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,21 +18,23 @@ from relaionet.evaluators.features.feature_sets import FeatureSet, count_passes,
 from relaionet.evaluators.features.images import FileImages
 from relaionet.evaluators.features.models import Models, load_models
 from relaionet.evaluators.features.oddities import describe_oddities
+from relaionet.evaluators.features.outlook import look_for_models
 from relaionet.evaluators.features.raters import Rater
 from relaionet.evaluators.features.stored import write_feature_set
 from relaionet.evaluators.generators.protocol import GeneratorDied, Request
-from relaionet.evaluators.generators.requests import check_classes, make_requests
 from relaionet.evaluators.sampling.processes import sample_in_processes
 from relaionet.evaluators.sampling.sample import SamplingConfig, sample_generator
+from relaionet.flows.evaluation.checks import check_inputs, check_with_models
 from relaionet.flows.evaluation.inputs import read_inputs
 from relaionet.flows.evaluation.loaded_generator import LoadedGenerator, device_of
-from relaionet.flows.evaluation.plan import ScoredSet, plan_sets, read_rows, shown_name, split_digest
+from relaionet.flows.evaluation.plan import ScoredSet, check_recipe, look_at_split, plan_sets, split_digest
 from relaionet.flows.evaluation.publishing import publish_scores
 from relaionet.flows.evaluation.recipe import EvaluateRecipe, read_evaluate_recipe, read_protocol
 from relaionet.flows.evaluation.report import write_evaluation_report
 from relaionet.flows.evaluation.sampling import check_place, sample_on_workers
 from relaionet.flows.evaluation.scoring import Scoring, score_real_images, score_samples, write_scores
-from relaionet.flows.evaluation.stored_sets import write_sets
+from relaionet.flows.evaluation.stored_sets import Failure, explain_failure, read_lacking, say_failures, write_sets
+from relaionet.flows.runs.finished import note_finished
 from relaionet.flows.runs.folder_lock import hold_folder
 from relaionet.flows.runs.handed import handed, handing
 from relaionet.flows.runs.reporter import Reporter
@@ -41,6 +43,7 @@ from relaionet.flows.runs.run_record import write_run_record
 from relaionet.flows.runs.runners import THREADS, StaysHere, check_runner
 from relaionet.flows.runs.served import served_flow
 from relaionet.flows.runs.stages import share_cores, working_on
+from relaionet.flows.terminal.finished import rests_of_evaluate
 from relaionet.flows.tracing.keep import keep_rows
 from relaionet.manifests.errors import Unavailable
 from relaionet.manifests.tables import ALIVE
@@ -52,12 +55,14 @@ class Evaluation:
     """What came of the flow.
 
     Attributes:
-        scores: SCORES of all sets that could be made.
-        dead: slug of a set that could not be made -> why.
+        scores: SCORES of all sets that could be scored.
+        dead: sets that could not be.
+        partial: slug of a set that was scored in part -> metric it has not -> why.
     """
 
     scores: pl.DataFrame
-    dead: Mapping[str, str]
+    dead: Sequence[Failure] = ()
+    partial: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,21 +102,16 @@ def evaluate(recipe: str, out: Path, split: Path | None = None, report: bool = T
 
     Raises:
         BadInput: the recipe is wrong, or what it names is not there.
-        Unavailable: a set could not be made; the others are scored. Run again to try it again.
+        Unavailable: a set could not be made or scored, or only in part; the others are scored.
     """
     with _opened(recipe, out, split, on) as work:
         with working_on(work.run, on, os.cpu_count() or 1):
-            dead = score_sets(work).dead
+            made = score_sets(work)
         if report:
             path = write_evaluation_report([out])
             work.run.reporter.say(f"\nScores: {out / 'scores.parquet'}", f"Report: {path}")
-    if dead:
-        slug, why = next(iter(dead.items()))
-        raise Unavailable(
-            f"{len(dead)} of {say_count(len(work.sets), 'set')} could not be made; the others are "
-            f"scored. {slug}: {why}. Run again "
-            "to try them again."
-        )
+    if made.dead or made.partial:
+        raise Unavailable(say_failures(len(work.sets), made.dead, made.partial))
     return out
 
 
@@ -142,11 +142,12 @@ def plan_work(recipe: EvaluateRecipe, run: Run, on: str = THREADS) -> EvaluateWo
     check_runner(on)
     if on != THREADS:
         check_place(recipe)
+    check_recipe(recipe)
+    split, protocol, inputs = look_at_split(recipe), read_protocol(recipe.protocol), read_inputs(recipe)
+    check_inputs(inputs, protocol, set(split.rows["wnid"]), split.shown)
+    look_for_models(protocol, recipe.extras, recipe.weights)
     loaded = LoadedGenerator(device_of(recipe.device))
-    sets = plan_sets(recipe, run.root, loaded)
-    classes = dict(read_rows(recipe)[0].select("class_index", "wnid").unique().iter_rows())
-    for one in sets:  # said now, not after hours of another generator
-        check_classes(one.info, classes)
+    sets = plan_sets(recipe, run.root, loaded, split.requests)
     return EvaluateWork(run=run, recipe=recipe, sets=sets, loaded=loaded)
 
 
@@ -165,21 +166,22 @@ def run_evaluate(
     run = Run(root=out, reporter=reporter or Reporter())
     work = plan_work(recipe, run, on)
     with hold_folder(out), handing(work):
+        rests = rests_of_evaluate(recipe, on=on, report=report)
         evaluate(recipe.name, out, recipe.split, report, on)
+        note_finished(run, rests, said=run.reporter.said)
     return run
 
 
 def score_sets(work: EvaluateWork) -> Evaluation:
     """Features of the real images, then one set after the other; a set that cannot be made stops no other."""
     run, recipe, sets = work.run, work.recipe, work.sets
-    rows, split_name = read_rows(recipe)
-    protocol = read_protocol(recipe.protocol)
+    split, protocol, inputs = look_at_split(recipe), read_protocol(recipe.protocol), read_inputs(recipe)
     run.reporter.headline(
-        f"Evaluate {say_count(len(sets), 'set')} of {say_count(rows.height, 'image')} on {split_name} ({protocol.name})"
+        f"Evaluate {say_count(len(sets), 'set')} of {say_count(len(split.requests), 'image')} on {split.name} "
+        f"({protocol.name})"
     )
     share_cores(1)
     write_run_record(run.root, recipe, split_digest=split_digest(recipe.split))
-    requests = make_requests(rows, base_seed=recipe.base_seed, split_name=split_name, prompt=recipe.prompt)
     with ExitStack() as running:
         models = load_models(
             protocol,
@@ -188,22 +190,24 @@ def score_sets(work: EvaluateWork) -> Evaluation:
             raters={one.metric: running.enter_context(Rater(one.metric, one.command)) for one in recipe.raters},
             weights=recipe.weights,
         )
-        reference = extract_reference(run, rows, models)
-        scoring = Scoring(run, models, reference, shown_name(recipe, split_name), read_inputs(recipe))
-        parts, dead = [score_real_images(scoring)], {}
+        check_with_models(inputs, models)
+        scoring = Scoring(run, models, extract_reference(run, split.rows, models), split.shown, inputs)
+        parts, dead = [score_real_images(scoring)], []
         for one in sets:
-            make = partial(score_set, scoring, recipe, one, requests, work.loaded)
+            make = partial(score_set, scoring, recipe, one, split.requests, work.loaded)
             try:
                 parts.append(run_set.with_options(name=one.slug)(StaysHere(make)))
-            except GeneratorDied as error:  # the others go on; the next run tries it again
-                dead[one.slug] = str(error)
-                run.reporter.say(f"  {one.slug:<46} FAILED: {error}")
-        made = [one for one in sets if one.slug not in dead]
+            except Exception as error:  # noqa: BLE001  generators and metrics are foreign code; the others go on
+                dead.append(Failure(slug=one.slug, label=one.label, why=explain_failure(error, one.folder)))
+                run.reporter.say(f"  {one.slug:<46} FAILED: {dead[-1].why}")
+        lost = {failure.slug for failure in dead}
+        made = [one for one in sets if one.slug not in lost]
         scores = write_scores(scoring, made, pl.concat(parts))
-        write_sets(run.root, recipe, scoring.split_name, split_digest(recipe.split), made)
+        write_sets(run.root, recipe, scoring.split_name, split_digest(recipe.split), made, dead)
         keep_rows(recipe.split, run.root)
         publish_scores(run.root)
-        return Evaluation(scores=scores, dead=dead)
+        lacking = {one.slug: found for one in made if (found := read_lacking(one.folder))}
+        return Evaluation(scores=scores, dead=dead, partial=lacking)
 
 
 def extract_reference(run: Run, rows: pl.DataFrame, models: Models) -> FeatureSet:

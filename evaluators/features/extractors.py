@@ -12,6 +12,7 @@ import numpy as np
 from relaionet.manifests.containers.checkpoints import check_model_folder
 from relaionet.manifests.containers.limits import Refused
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable, nearest_name
+from relaionet.manifests.escape import message_of
 from relaionet.manifests.files import digest_of, file_sha256
 from relaionet.pipeline.factories import call_factory, find_factory, is_factory
 from relaionet.pipeline.tensors import read_weights
@@ -29,6 +30,7 @@ BUILT_IN = ("miniature", "inception", "dinov2")
 MINIATURE = "relaionet.evaluators.miniature.classifier:load_miniature"
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_SHA256_START = "6726825d"
+DINO_MODEL = "facebook/dinov2-large"
 
 
 @runtime_checkable
@@ -81,7 +83,7 @@ class InceptionExtractor:
                 "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(path)
             )
         except (RuntimeError, KeyError, AttributeError) as error:
-            text = " ".join(str(error).split())[:200]
+            text = message_of(error)
             raise BadInput(f"{path} holds no torch-fidelity Inception: {text}. Use {INCEPTION_FILE}.") from None
         self._network, self._device = network.to(device), device
         self.fingerprint = f"torch-fidelity-0.4:{file_sha256(path)}:spatial"
@@ -128,7 +130,6 @@ class DinoExtractor:
     """
 
     name = "dinov2"
-    MODEL = "facebook/dinov2-large"
     SIDE_PX = 224
 
     def __init__(self, weights: Path | None = None, device: str = "cpu") -> None:
@@ -139,13 +140,13 @@ class DinoExtractor:
         try:
             if weights is not None:
                 check_model_folder(weights)
-            model = Dinov2Model.from_pretrained(str(weights or self.MODEL), use_safetensors=True)
+            model = Dinov2Model.from_pretrained(str(weights or DINO_MODEL), use_safetensors=True)
         except (OSError, ValueError, KeyError) as error:
-            text = " ".join(str(error).split())[:200]
+            text = message_of(error)
             if weights:
                 raise BadInput(f"{weights} holds no DINOv2 model: {text}.") from None
             raise Unavailable(
-                f"DINOv2 is not on this machine and could not be fetched: {text}. Put the files of {self.MODEL} into a "
+                f"DINOv2 is not on this machine and could not be fetched: {text}. Put the files of {DINO_MODEL} into a "
                 "folder and name it in the recipe as the weights of 'dinov2'."
             ) from None
         self._model, self._device = model.eval().to(device), device
@@ -202,16 +203,31 @@ def load_extractor(name: str, device: str = "cpu", **options: Any) -> Extractor:
         from relaionet.pipeline.embeddings.encoders import load_encoder
 
         return EncoderExtractor(load_encoder(name.removeprefix("encoder:"), device, **options))
-    if is_factory(name, GROUP):
-        made = call_factory(name, find_factory(name, GROUP), options, {"device": device})
-        missing = [part for part in ("name", "dim", "fingerprint", "extract") if not hasattr(made, part)]
-        if missing:
-            raise BadInput(
-                f"extractor '{name}' has no {', '.join(missing)}; see relaionet.evaluators.features.extractors."
-            )
-        return made
-    forms = "'encoder:<name>' and 'package.module:factory' work too."
-    raise BadInput(f"there is no extractor '{name}'.{nearest_name(name, BUILT_IN)} Besides, {forms}")
+    check_extractor_name(name)
+    return _call_own(name, device, options)
+
+
+def check_extractor_name(name: str) -> None:
+    """Refuse a name that no extractor can have.
+
+    Args:
+        name: as for `load_extractor`.
+
+    Raises:
+        BadInput: it is none; the message names the nearest.
+    """
+    if name not in BUILT_IN and not name.startswith("encoder:") and not is_factory(name, GROUP):
+        forms = "'encoder:<name>' and 'package.module:factory' work too."
+        raise BadInput(f"there is no extractor '{name}'.{nearest_name(name, BUILT_IN)} Besides, {forms}")
+
+
+def _call_own(name: str, device: str, options: Mapping[str, Any]) -> Extractor:
+    """An extractor of a package, or of the user's own."""
+    made = call_factory(name, find_factory(name, GROUP), options, {"device": device})
+    missing = [part for part in ("name", "dim", "fingerprint", "extract") if not hasattr(made, part)]
+    if missing:
+        raise BadInput(f"extractor '{name}' has no {', '.join(missing)}; see relaionet.evaluators.features.extractors.")
+    return made
 
 
 def weights_fingerprint(weights: Mapping[str, torch.Tensor]) -> str:

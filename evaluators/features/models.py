@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from relaionet.evaluators.features.extractors import Extractor, load_extractor
+from relaionet.evaluators.features.outlook import check_weights
 from relaionet.evaluators.features.raters import Rater
 from relaionet.evaluators.metrics.lookup import Extra, find_extra
 from relaionet.evaluators.protocols import Protocol
-from relaionet.manifests.errors import BadInput, nearest_name
 from relaionet.manifests.files import digest_of
 
 if TYPE_CHECKING:
@@ -79,11 +79,8 @@ def load_models(
     from relaionet.pipeline.embeddings.encoders import load_encoder
 
     wanted = [find_extra(name) for name in dict.fromkeys([*protocol.extras, *extras])]
-    known = {protocol.fd_extractor, protocol.classifier, "inception", "pickscore", "dinov2"}
     weights = weights or {}
-    for name in weights:
-        if name not in known:
-            raise BadInput(f"weights: '{name}' is no model of protocol {protocol.name}.{nearest_name(name, known)}")
+    check_weights(protocol, weights)
     loaded: dict[str, Extractor] = {}
 
     def extractor(name: str) -> Extractor:

@@ -12,6 +12,7 @@ import numpy as np
 
 from relaionet.evaluators.features.feature_sets import FeatureSet
 from relaionet.evaluators.metrics.frechet import Gaussian, fit_gaussian
+from relaionet.evaluators.protocols import Protocol, check_made_alike
 from relaionet.manifests.containers.limits import NUMBERS, Refused
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import digest_of, file_sha256, write_atomic
@@ -22,6 +23,9 @@ OURS = "relaionet-statistics-1"
 WANTED = ("mu", "sigma", "mu_s", "sigma_s", "format", "n", "digest", "made_with", "about_keys", "about_values")
 # Inception's 2048 pooled and 2023 spatial features in float64, with room for twice as many of one kind
 LIMITS = replace(NUMBERS, max_bytes=160 << 20)
+
+NEGATIVE_FRAC = 1e-4
+"""How far below 0 an eigenvalue may be, as a part of the largest: what float32 makes of a true 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +131,9 @@ def read_statistics(path: Path, array: str = "") -> Statistics:
     if not np.allclose(covariance, covariance.T, rtol=1e-4, atol=1e-6 * max(float(np.abs(covariance).max()), 1e-30)):
         raise Corrupt(f"{path}: the covariance is not symmetric.")
     covariance = (covariance + covariance.T) / 2
+    values = np.linalg.eigvalsh(covariance)
+    if values[0] < -NEGATIVE_FRAC * np.abs(values).max():
+        raise Corrupt(f"{path}: the covariance is none: it has a variance of {values[0]:.3g}, which is below 0.")
     if str(found.get("format", "")) != OURS:
         about = {"file": path.name, "array": array or "pooled features"}
         return Statistics(mean, covariance, 0, file_sha256(path), "", about)
@@ -135,6 +142,37 @@ def read_statistics(path: Path, array: str = "") -> Statistics:
         return Statistics(mean, covariance, int(found["n"]), str(found["digest"]), str(found["made_with"]), about)
     except (LookupError, ValueError, TypeError, OverflowError):
         raise Corrupt(f"{path} does not say how many images it was made of, or of which; make it again.") from None
+
+
+def check_statistics(one: Statistics, name: str, protocol: Protocol, made_with: str = "", dim: int = 0) -> None:
+    """Refuse statistics that are not of the features a protocol compares.
+
+    A stranger's file (ADM's, clean-fid's) says nothing of its features but their number, so that they are those of the
+    protocol is the user's to know.
+
+    Args:
+        one: from `read_statistics`.
+        name: by which a recipe calls them.
+        protocol: whose distance is taken to them.
+        made_with: digest of protocol and models of the features; empty where no model is loaded yet.
+        dim: length of the features; 0 where that is not known yet.
+
+    Raises:
+        BadInput: they are of another protocol, other features, another model, or another number of dimensions.
+    """
+    where = f"references.{name}"
+    theirs = {key: one.about.get(key) for key in ("protocol", "array")}
+    ours = {"protocol": protocol.name, "array": protocol.fd_name}
+    if (one.made_with or theirs["protocol"]) and theirs != ours:
+        told = ", ".join(f"{key} {value}" for key, value in one.about.items()) or "what they do not say"
+        raise BadInput(
+            f"{where} are statistics of {told}; expected {ours['array']} under protocol {ours['protocol']}: take those "
+            "an evaluation under this protocol kept in its folder `statistics`."
+        )
+    if dim and len(one.mean) != dim:
+        raise BadInput(f"{where} have {len(one.mean):,} dimensions; {protocol.fd_name} compares {dim:,}.")
+    if one.made_with and made_with:
+        check_made_alike([one.made_with, made_with], f"{where} and the features of this evaluation")
 
 
 def _write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

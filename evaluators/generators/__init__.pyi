@@ -3,13 +3,14 @@ from .ask import ask_generator, check_image
 from .catalogue import About, catalogue_names, find_entry
 from .check import check_generator
 from .dry_run import DryRun
-from .protocol import Generated, Generator, GeneratorDied, Info, Request, Settings, check_settings, make_info
+from .protocol import Foreseen, Generated, Generator, GeneratorDied, Info, Request, Settings, check_settings, make_info
 from .registry import list_generators, load_generator
 from .requests import check_classes, make_requests, make_seed
 
 __all__ = [
     "About",
     "DryRun",
+    "Foreseen",
     "Generated",
     "Generator",
     "GeneratorDied",

@@ -23,6 +23,7 @@ from relaionet.evaluators.generators.protocol import (
 )
 from relaionet.evaluators.generators.requests import check_classes
 from relaionet.manifests.errors import BadInput, ReLAIONetError
+from relaionet.manifests.escape import drop_codes
 
 REASON_LIMIT = 200
 NFE_LIMIT = 2**31 - 1  # what the table SAMPLES holds
@@ -46,10 +47,10 @@ class Sample:
 
 def failed(reason: str) -> Sample:
     """No image, and why, in one line of bounded length."""
-    return Sample(None, None, " ".join(reason.split())[:REASON_LIMIT])
+    return Sample(None, None, " ".join(drop_codes(reason).split())[:REASON_LIMIT])
 
 
-def take_image(given: Any, nfe: Any, info: Info) -> Sample:
+def check_image(given: Any, nfe: Any, info: Info) -> Sample:
     """Copy one image and its count of calls, or say what is wrong with them.
 
     Args:
@@ -102,7 +103,7 @@ def ask_whole(generator: Generator, batch: Sequence[Request], settings: Settings
     if twice is not None:
         message = f"images {twice[0]} and {twice[1]} of the batch are the same memory; give each an array of its own"
         raise ValueError(message)
-    return [take_image(image, count, generator.info) for image, count in zip(given, nfe, strict=True)]
+    return [check_image(image, count, generator.info) for image, count in zip(given, nfe, strict=True)]
 
 
 def ask_generator(generator: Generator, batch: Sequence[Request], settings: Settings) -> list[Sample]:

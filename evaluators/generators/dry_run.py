@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from relaionet.evaluators.generators.catalogue import About
 from relaionet.evaluators.generators.definition import Definition
-from relaionet.evaluators.generators.protocol import Info, Settings
+from relaionet.evaluators.generators.protocol import Foreseen, Info, Request, Settings
 from relaionet.pipeline.hub import REPO_ID, HubAddress, is_fetched
 
 COUNTED = "counted"
@@ -30,6 +30,8 @@ class DryRun:
         to_fetch: weights that the first run fetches from the Hub.
         missing: what must be done before it can run, in words.
         calls: settings -> forward calls for one image, or why they are not known yet.
+        check: requests -> what it foresees of its images, raising what it cannot serve; None where it is not made, and
+            its classes are all that is known.
     """
 
     info: Info | None
@@ -39,6 +41,7 @@ class DryRun:
     to_fetch: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     calls: Callable[[Settings], str] = lambda _settings: COUNTED
+    check: Callable[[Sequence[Request]], Foreseen] | None = None
 
 
 def has_model(model: str, revision: str, name: str, base: Path) -> bool:

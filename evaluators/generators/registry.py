@@ -8,13 +8,14 @@ from __future__ import annotations
 import pkgutil
 import sys
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import import_module, metadata
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
 from relaionet.evaluators.generators.adapter import GeneratorAdapter
+from relaionet.evaluators.generators.ask import check_requests
 from relaionet.evaluators.generators.catalogue import About, about_of, catalogue_names, find_entry
 from relaionet.evaluators.generators.definition import Definition
 from relaionet.evaluators.generators.dry_run import DryRun
@@ -208,9 +209,10 @@ def look_ahead(name: str, options: Mapping[str, Any] | None = None) -> DryRun:
     about = About() if found is None else found.about
     kind = "" if found is None else found.kind
     try:
-        info = load_generator(name, **(options or {})).info
+        generator = load_generator(name, **(options or {}))
     except BadInput as error:
         if found is None:
             raise
         return DryRun(info=None, kind=kind, about=about, missing=(str(error),))
-    return DryRun(info=info, kind=kind, about=about, here=(info.weights,))
+    info, check = generator.info, partial(check_requests, generator)
+    return DryRun(info=info, kind=kind, about=about, here=(info.weights,), check=check)

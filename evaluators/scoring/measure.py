@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from relaionet.evaluators.features.feature_sets import FeatureSet
 from relaionet.evaluators.metrics.estimate import Estimate
@@ -14,7 +14,7 @@ from relaionet.evaluators.metrics.metric import RELATIVE, Metric, Sides, face
 from relaionet.evaluators.metrics.precision_recall import Neighbours
 from relaionet.evaluators.metrics.values import NEIGHBOURS, rating
 from relaionet.evaluators.protocols import check_comparable, check_made_alike
-from relaionet.manifests.errors import BadInput
+from relaionet.manifests.errors import BadInput, ReLAIONetError
 
 VERSION = "2"
 
@@ -28,16 +28,18 @@ class Measured:
         samples: the images scored.
         reference: the split's own images they were scored against.
         neighbours: nearest distances, where the extra `neighbours` was asked for.
+        lacking: metric that could not be computed of these images -> why.
     """
 
     estimates: dict[str, Estimate]
     samples: FeatureSet
     reference: FeatureSet
     neighbours: Neighbours | None = None
+    lacking: Mapping[str, str] = field(default_factory=dict)
 
 
 def measure_set(
-    samples: FeatureSet, reference: FeatureSet, *, others: Mapping[str, Gaussian] | None = None
+    samples: FeatureSet, reference: FeatureSet, *, others: Mapping[str, Gaussian] | None = None, in_part: bool = False
 ) -> Measured:
     """Every metric of the protocol for one set of generated images.
 
@@ -46,9 +48,12 @@ def measure_set(
         reference: features of the split's own images. Where the two differ in number (samples that failed), only the
             requests both have are scored, since the Fréchet distance depends on the number.
         others: name -> statistics of other images in the protocol's features; each gives "FID to <name>".
+        in_part: leave out the metrics that cannot be computed of these images (a distance of one image), and say why
+            in `lacking`; else the first of them is raised.
 
     Raises:
-        BadInput: the sets are of different protocols or models, or differ in number and share no request.
+        BadInput: the sets are of different protocols or models, or differ in number and share no request; or no metric
+            at all can be computed.
     """
     check_comparable([samples.protocol, reference.protocol], "features")
     for name in {*samples.made_with, *reference.made_with}:
@@ -56,14 +61,17 @@ def measure_set(
     if len(samples) != len(reference):
         samples, reference = match_rows(samples, reference)
     sides = face(samples, reference)
+    lacking: dict[str, str] | None = {} if in_part else None
     early, late = list_asked(samples)
-    _measure(early, sides)
+    _measure(early, sides, lacking)
     for name, gaussian in (others or {}).items():
         metric = find_metric(f"{samples.protocol.fd_name} to {name}")
         if metric is not None:
-            _measure([metric], replace(sides, gaussian=gaussian))
-    _measure(late, sides)
-    return Measured(sides.found, samples, reference, sides.kept.get(NEIGHBOURS))
+            _measure([metric], replace(sides, gaussian=gaussian), lacking)
+    _measure(late, sides, lacking)
+    if not sides.found:
+        raise BadInput(f"no metric can be computed of {len(samples):,} images: {'; '.join((lacking or {}).values())}")
+    return Measured(sides.found, samples, reference, sides.kept.get(NEIGHBOURS), lacking or {})
 
 
 def measure_alone(images: FeatureSet) -> Measured:
@@ -121,13 +129,28 @@ def _rater(name: str) -> Metric:
     )  # fmt: skip
 
 
-def _measure(metrics: Iterable[Metric], sides: Sides) -> None:
-    """Add the values of some metrics to what is found; relative forms follow the metrics that have them."""
+def _measure(metrics: Iterable[Metric], sides: Sides, lacking: dict[str, str] | None = None) -> None:
+    """Add the values of some metrics to what is found; relative forms follow the metrics that have them.
+
+    Args:
+        metrics: in order.
+        sides: what they are computed from.
+        lacking: takes metric -> why for those that cannot be computed; None raises what the first of them raises.
+    """
     for _, alike in itertools.groupby(metrics, lambda metric: metric.relative is not None):
         some = list(alike)
         forms = [(one, one.name, one.compute) for one in some]
         for metric, name, compute in forms + [(one, one.name + RELATIVE, one.relative) for one in some]:
-            estimate = None if compute is None else compute(look_at(metric, sides))
+            if compute is None:
+                continue
+            try:
+                estimate = compute(look_at(metric, sides))
+            except Exception as error:  # a metric may be another package's, and raise anything
+                if lacking is None:
+                    raise
+                is_said = isinstance(error, ReLAIONetError)
+                lacking[name] = str(error) if is_said else f"{type(error).__name__}: {error}"
+                continue
             if estimate is not None:
                 sides.found[name] = estimate
 

@@ -1,13 +1,16 @@
-"""Warnings about a scored set: too few images, uneven classes, copies of each other, copies of real images."""
+"""Warnings about a scored set: images missing or left over, too few images, uneven classes, copies of each other."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
+import polars as pl
 
 from relaionet.evaluators.features.feature_sets import FeatureSet
 from relaionet.evaluators.lazy_rows import view_rows
+from relaionet.manifests.tables import ALIVE
 
 VERSION = "1"
 LOOKED_AT = 2_000
@@ -15,6 +18,8 @@ LOOKED_AT = 2_000
 COMPARED_WITH = 10_000
 """Images each of them is compared with, at most."""
 CHUNK_ROWS = 512
+REASONS_SHOWN = 3
+"""Reasons for missing images that are told, most frequent first."""
 FEW = 4
 """Nearest in float32 whose distances are then taken exactly."""
 COPY_FRAC = 0.1
@@ -36,9 +41,49 @@ def find_warnings(samples: FeatureSet, reference: FeatureSet) -> list[str]:
     return [*reference.notes, *_doubt_number(samples), *_doubt_balance(samples), *_doubt_copies(samples, reference)]
 
 
+def say_losses(samples: pl.DataFrame, unused: int = 0) -> list[str]:
+    """What a reader of the scores should know about images that are not among those scored.
+
+    Args:
+        samples: SAMPLES of a set, failed ones with their reasons.
+        unused: images that were there and that no request got.
+
+    Returns:
+        Plain sentences; none where every request has its image and none is left over.
+    """
+    lost = samples.filter(pl.col("status") != ALIVE)
+    said = []
+    if lost.height:
+        reasons = lost["reason"].value_counts(sort=True).sort("count", "reason", descending=[True, False])
+        told = [f"{count:,} × {reason}" for reason, count in reasons.head(REASONS_SHOWN).iter_rows()]
+        more = reasons["count"][REASONS_SHOWN:].sum()
+        told += [f"{more:,} for other reasons"] * bool(more)
+        said.append(
+            f"{lost.height:,} of {samples.height:,} images are missing ({'; '.join(told)}): numbers of fewer images "
+            "are not those of the whole set, and say nothing of those that are missing."
+        )
+    if unused:
+        said.append(
+            f"images left over (unused): {unused:,}, which no request of this split asks for; of a class with more "
+            "images than requests the first by name are taken."
+        )
+    return said
+
+
+def say_lacking(lacking: Mapping[str, str]) -> list[str]:
+    """Metrics that a set has not, and why, in a sentence for each reason.
+
+    Args:
+        lacking: metric -> why.
+    """
+    reasons = dict.fromkeys(lacking.values())
+    names = {reason: ", ".join(name for name, why in lacking.items() if why == reason) for reason in reasons}
+    return [f"without {names[reason]}: {reason.rstrip('.')}." for reason in reasons]
+
+
 def _doubt_number(samples: FeatureSet) -> list[str]:
     n, dim, name = len(samples), samples.features.shape[1], samples.protocol.fd_name
-    if n >= 2 * dim:
+    if n < 2 or n >= 2 * dim:
         return []
     text = (
         f"{n:,} images in {dim:,} dimensions: most of {name} is the bias of few images. Compare it only with sets of "

@@ -10,6 +10,7 @@ import click
 
 from relaionet.flows.cli.options import FOLDER, LocalPath, on_option, start
 from relaionet.flows.runs.console import echo
+from relaionet.manifests.words import say_count
 
 
 @click.command()
@@ -47,20 +48,23 @@ def evaluate(
     if plan:
         from relaionet.flows.terminal.evaluation_plan import plan_lines
 
-        for line in plan_lines(settings):
+        for line in plan_lines(settings, on):
             echo(line)
         return
     if requests is not None:
         from relaionet.flows.evaluation.plan import write_requests
 
         count = write_requests(settings, requests)
-        echo(f"{requests}: {count:,} requests. Name each image <sample_id>.png (docs/guides/generators.md).")
+        echo(f"{requests}: {say_count(count, 'request')}. Name each image <sample_id>.png (docs/guides/generators.md).")
         return
     if out is None:
         raise BadInput("name the folder to write to: --out DIR; --plan says what would run without one.")
-    from relaionet.flows.evaluate import run_evaluate
+    from relaionet.flows.terminal.finished import show_finished_evaluate
 
-    run_evaluate(settings, out, on=on)
+    if show_finished_evaluate(settings, out, on=on) is None:
+        from relaionet.flows.evaluate import run_evaluate
+
+        run_evaluate(settings, out, on=on)
 
 
 @click.command()
@@ -87,10 +91,12 @@ def report(
     relaionet report runs/a --print latex --metrics "FID,csFID,CLIP Score"
     """  # noqa: D301  (\b keeps click from wrapping the lines)
     start(ctx)
-    from relaionet.flows.evaluation.report import print_leaderboards, write_evaluation_report
+    from relaionet.flows.evaluation.report import print_leaderboards, say_unscored, write_evaluation_report
 
     if form:
         echo(print_leaderboards(folders, form, metrics.split(",") if metrics else ()), nl=False)
+        for line in say_unscored(folders):
+            echo(line, err=True)
         return
     if metrics:
         raise click.UsageError("--metrics chooses columns of what --print prints; the page has all of them.")

@@ -18,7 +18,7 @@ from relaionet.evaluators.features.feature_sets import FeatureSet
 from relaionet.evaluators.features.stored import read_feature_set
 from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.evaluators.scoring.by_class import score_classes
-from relaionet.evaluators.scoring.compare import Influences, keep_influences
+from relaionet.evaluators.scoring.influences import Influences, keep_influences
 from relaionet.evaluators.scoring.measure import measure_alone, measure_set
 from relaionet.evaluators.scoring.score import REAL, Setting, list_scores
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation, StoredSet
@@ -26,6 +26,7 @@ from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.release.sentences import DIGEST_SHOWN
 from relaionet.manifests.tables import ALIVE, CLASS_SCORES, SCORES
+from relaionet.manifests.words import say_count
 
 
 class Apart(NamedTuple):
@@ -67,11 +68,13 @@ class CommonEvaluation(StoredEvaluation):
         scores, classes, influences = [SCORES.empty(), real], [CLASS_SCORES.empty()], []
         for one in self.sets:
             samples = _take(read_feature_set(one.folder, self.choices), self.ids or frozenset())
+            if not len(samples):  # none of its images answers a row that all have
+                continue
             setting = Setting(
                 generator=one.name, split=self.split_name, steps=one.asked.steps, guidance=one.asked.guidance,
                 nfe=_count_calls(one, samples),
             )  # fmt: skip
-            measured = measure_set(samples, reference)
+            measured = measure_set(samples, reference, in_part=True)
             scores.append(list_scores(measured, setting))
             classes.append(score_classes(measured, setting))
             influences.append(keep_influences(measured, one.label))
@@ -157,7 +160,7 @@ def _find_common(some: Sequence[StoredEvaluation]) -> tuple[list[StoredEvaluatio
     name, digest = some[0].split_name, common_digest(some[0].release_digest, ids)[:DIGEST_SHOWN]
     if not ids:
         return [], f"{name}: the rebuilds compared here ({counts} rows) have no row in common."
-    split = f"{name}, {len(ids):,} common rows {digest}"
+    split = f"{name}, {say_count(len(ids), 'common row')} {digest}"
     fields = [dict(vars(one)) for one in some]
     common = [
         CommonEvaluation(**{**own, "split_name": split, "ids": ids, "sets": _name_sets(one, some)})
@@ -165,7 +168,7 @@ def _find_common(some: Sequence[StoredEvaluation]) -> tuple[list[StoredEvaluatio
     ]
     note = (
         f"{name}: {len(some)} evaluations of rebuilds with {counts} rows. Each has a table of its own rows; only in "
-        f"that of the {len(ids):,} rows all have can they be compared. Digest of these rows: {digest}."
+        f"that of the {say_count(len(ids), 'row')} all have can they be compared. Digest of these rows: {digest}."
     )
     return list(common), note
 

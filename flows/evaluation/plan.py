@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import polars as pl
 
-from relaionet.evaluators.generators.protocol import Info, Settings, check_settings
+from relaionet.evaluators.generators.ask import check_requests
+from relaionet.evaluators.generators.protocol import Info, Request, Settings, check_settings
 from relaionet.evaluators.generators.requests import make_requests
 from relaionet.evaluators.metrics.lookup import find_extra
 from relaionet.evaluators.set_labels import count_steps, set_label
+from relaionet.flows.evaluation.checks import check_names, check_set_name
 from relaionet.flows.evaluation.inputs import read_inputs
 from relaionet.flows.evaluation.loaded_generator import LoadedGenerator, device_of
 from relaionet.flows.evaluation.recipe import EvaluateRecipe, GeneratorEntry, read_protocol
@@ -66,32 +69,52 @@ class ScoredSet:
         return set_label(self.name, self.asked.steps, self.asked.guidance)
 
 
-def plan_sets(recipe: EvaluateRecipe, out: Path, loaded: LoadedGenerator | None = None) -> list[ScoredSet]:
+def plan_sets(
+    recipe: EvaluateRecipe, out: Path, loaded: LoadedGenerator | None = None, requests: Sequence[Request] = ()
+) -> list[ScoredSet]:
     """Load every generator, one after the other, and check every setting before anything is made.
 
     Args:
         recipe: what to do.
         out: folder of the evaluation.
         loaded: holds the last one loaded afterwards.
+        requests: what every generator will be asked for, where that is known.
 
     Raises:
-        BadInput: a generator is unknown or cannot honour a setting, or two sets would have one name.
+        BadInput: a generator is unknown, cannot honour a setting or serve the requests, or two sets would have one
+            name.
     """
     check_recipe(recipe)
     loaded = loaded or LoadedGenerator(device_of(recipe.device))
-    sets = [one for entry in recipe.generators for one in sets_of(entry, loaded.load(entry).info, recipe, out)]
-    slugs = [one.slug for one in sets]
-    twice = sorted({slug for slug in slugs if slugs.count(slug) > 1})
-    if twice:
-        raise BadInput(f"the recipe asks for '{twice[0]}' twice; give one of the two generators another name.")
+    sets = []
+    for entry in recipe.generators:
+        generator = loaded.load(entry)
+        sets += sets_of(entry, generator.info, recipe, out)
+        check_requests(generator, requests)  # said now, not after hours of another generator
+    check_sets(sets)
     return sets
+
+
+def check_sets(sets: Sequence[ScoredSet]) -> None:
+    """Refuse sets that tables could not tell apart, from each other or from the split's own images.
+
+    Raises:
+        BadInput: two have one name, or one has a name that is reserved.
+    """
+    for one in sets:
+        check_set_name(one.name)
+    for names in ([one.slug for one in sets], [one.label for one in sets]):
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise BadInput(f"the recipe asks for '{twice}' twice; give one of the two generators another name.")
 
 
 def check_recipe(recipe: EvaluateRecipe) -> None:
     """What can be wrong with a recipe whatever its generators are.
 
     Raises:
-        BadInput: no generators, a number that makes no sense, or an unknown protocol, metric or file.
+        BadInput: no generators, a number that makes no sense, a name that is taken, or an unknown protocol, metric or
+            file.
     """
     if not recipe.generators:
         raise BadInput("the recipe names no generators; add at least one [[generators]] table.")
@@ -100,6 +123,7 @@ def check_recipe(recipe: EvaluateRecipe) -> None:
     read_protocol(recipe.protocol)
     for name in recipe.extras:
         find_extra(name)
+    check_names(recipe)
     read_inputs(recipe)
 
 
@@ -115,9 +139,9 @@ def sets_of(entry: GeneratorEntry, info: Info, recipe: EvaluateRecipe, out: Path
     Raises:
         BadInput: it cannot honour a setting, and the recipe wants to be told.
     """
-    scales = [info.natural_guidance if scale == "natural" else scale for scale in entry.guidance]
     sets = []
     for steps in entry.steps:
+        scales = [info.natural_at(steps) if scale == "natural" else scale for scale in entry.guidance]
         for guidance in dict.fromkeys(scales):
             asked = Settings(steps=steps, guidance=guidance)
             settings = honour(info, asked, is_strict=recipe.unhonoured == "error")
@@ -162,6 +186,34 @@ def read_rows(recipe: EvaluateRecipe) -> tuple[pl.DataFrame, str]:
     if recipe.core:
         rows = keep_core(rows, recipe.split)
     return limit_rows(rows, recipe.limit), recipe.split_name or str(info["release"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitAhead:
+    """A split as an evaluation will ask for it.
+
+    Attributes:
+        rows: kept, cut to the recipe's limit.
+        name: which the samples' seeds are made of.
+        shown: the name as it stands in tables.
+        requests: one for each row.
+    """
+
+    rows: pl.DataFrame
+    name: str
+    shown: str
+    requests: list[Request]
+
+
+def look_at_split(recipe: EvaluateRecipe) -> SplitAhead:
+    """The split and what will be asked for.
+
+    Raises:
+        BadInput: it is not there, keeps no image, has no core where that is asked for, or a label of it is none.
+    """
+    rows, name = read_rows(recipe)
+    requests = make_requests(rows, base_seed=recipe.base_seed, split_name=name, prompt=recipe.prompt)
+    return SplitAhead(rows=rows, name=name, shown=shown_name(recipe, name), requests=requests)
 
 
 def shown_name(recipe: EvaluateRecipe, split_name: str) -> str:
@@ -217,7 +269,6 @@ def write_requests(recipe: EvaluateRecipe, path: Path) -> int:
     Raises:
         BadInput: the split is not there.
     """
-    rows, split_name = read_rows(recipe)
-    requests = make_requests(rows, base_seed=recipe.base_seed, split_name=split_name, prompt=recipe.prompt)
+    requests = look_at_split(recipe).requests
     write_atomic(path, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in requests).encode())
     return len(requests)

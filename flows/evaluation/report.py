@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from relaionet.flows.evaluation.checks import REAL_COLUMN
 from relaionet.flows.evaluation.common_rows import set_apart
 from relaionet.flows.evaluation.joined import Joined, join_evaluations
 from relaionet.flows.evaluation.pictures import EvaluationPictures, PictureFinder
@@ -21,7 +22,6 @@ from relaionet.flows.runs.run import Run
 from relaionet.manifests.files import read_json
 from relaionet.manifests.labels import find_label
 
-REAL_COLUMN = "real image"
 ROWS_SHOWN = 20
 
 
@@ -42,7 +42,7 @@ def write_evaluation_report(folders: Sequence[Path], path: Path | None = None, *
     """
     evaluations, notes = set_apart([read_sets(folder) for folder in folders])
     joined = join_evaluations(evaluations)
-    more["notes"] = [*more.get("notes", ()), *notes]
+    more["notes"] = [*more.get("notes", ()), *notes, *say_unscored(folders)]
     path = path or evaluations[0].root / "report.html"
     shown = [EvaluationPictures(one) for one in evaluations]
     for evaluation in shown:
@@ -101,6 +101,16 @@ def print_leaderboards(folders: Sequence[Path], form: str, metrics: Sequence[str
         board = make_leaderboard(rows, find_roles(evaluations), apart)
         texts.append(format_board(choose_columns(board, metrics) if metrics else board, rows, form))
     return "\n".join(texts)
+
+
+def say_unscored(folders: Sequence[Path]) -> list[str]:
+    """A sentence for each set that is on no leaderboard, because it could not be scored.
+
+    Args:
+        folders: of evaluations.
+    """
+    failures = [failure for folder in folders for failure in read_sets(folder).unscored]
+    return [f"Not scored: {failure.label}: {failure.why}." for failure in failures]
 
 
 def find_roles(evaluations: Sequence[StoredEvaluation]) -> dict[str, str]:

@@ -1,8 +1,10 @@
-"""`sets.json` of an evaluation: what was scored, so that its report can be made again without any generator."""
+"""`sets.json` of an evaluation: what was scored, what could not be and why; its report needs no generator."""
 
 from __future__ import annotations
 
+import errno
 import os
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,22 +12,41 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from relaionet.evaluators.generators.protocol import Settings
+from relaionet.evaluators.generators.protocol import GeneratorDied, Settings
 from relaionet.evaluators.protocols import Protocol, find_protocol
 from relaionet.evaluators.sampling.sample import read_record
-from relaionet.evaluators.scoring.compare import Influences, read_influences
+from relaionet.evaluators.scoring.influences import Influences, read_influences
+from relaionet.evaluators.scoring.warnings import say_lacking
 from relaionet.evaluators.set_labels import set_label
 from relaionet.flows.evaluation.recipe import EvaluateRecipe, read_protocol
 from relaionet.flows.runs.recipes import build
 from relaionet.manifests.containers.parquet_table import read_guarded
-from relaionet.manifests.errors import BadInput, Corrupt
-from relaionet.manifests.files import read_json, write_json
+from relaionet.manifests.errors import BadInput, Corrupt, ReLAIONetError
+from relaionet.manifests.files import read_json, write_atomic, write_json
+from relaionet.manifests.words import say_count
 from relaionet.pipeline.splits.plan import INFO_FILE
 
 if TYPE_CHECKING:
     from relaionet.flows.evaluation.plan import ScoredSet
 
 FILE = "sets.json"
+LACKING, LOG = "lacking.json", "failure.log"
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A set that could not be scored.
+
+    Attributes:
+        slug: file-safe name of the set.
+        label: how tables and pages name it.
+        why: in a sentence, without full stop.
+    """
+
+    slug: str
+    label: str
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +100,11 @@ class StoredEvaluation:
         split_name: as it stands in tables.
         split_digest: of the split's kept rows.
         protocol: name of the protocol.
-        own_choices: choices of a protocol that the recipe's own file gave; None for those known by name.
+        own_choices: choices of the protocol; None in evaluations of earlier versions, of one known by name.
         limit: requests at most; 0 is all.
         sets: what was scored.
         release_digest: of the release the split was rebuilt from; empty where nothing says so.
+        unscored: sets that could not be scored.
         core: scored on the release's core alone.
         ids: rows the evaluation is looked at on; None is all it scored.
     """
@@ -97,6 +119,7 @@ class StoredEvaluation:
     sets: tuple[StoredSet, ...]
     own_choices: Mapping[str, Any] | None = None
     release_digest: str = ""
+    unscored: tuple[Failure, ...] = ()
     core: bool = False
     ids: frozenset[str] | None = None
 
@@ -131,9 +154,10 @@ class StoredEvaluation:
 
 
 def write_sets(
-    root: Path, recipe: EvaluateRecipe, split_name: str, split_digest: str, sets: Sequence[ScoredSet]
-) -> None:
-    """Write `sets.json` into the folder of an evaluation."""
+    root: Path, recipe: EvaluateRecipe, split_name: str, split_digest: str, sets: Sequence[ScoredSet],
+    unscored: Sequence[Failure] = (),
+) -> None:  # fmt: skip
+    """Write `sets.json` into the folder of an evaluation: what was scored, and what could not be and why."""
     protocol = read_protocol(recipe.protocol)
     kept = [
         {
@@ -146,11 +170,13 @@ def write_sets(
         "title": recipe.name, "split": os.path.relpath(recipe.split, root), "split_name": split_name,
         "split_digest": split_digest, "protocol": protocol.name, "limit": recipe.limit, "sets": kept,
         "release_digest": _read_release_digest(recipe.split),
+        # its file may be gone, or a later version choose otherwise, when the report is made
+        "protocol_choices": asdict(protocol),
     }  # fmt: skip
     if recipe.core:
         value["core"] = True
-    if protocol.name != recipe.protocol:  # of a file, which may be gone when the report is made
-        value["protocol_choices"] = asdict(protocol)
+    if unscored:
+        value["unscored"] = [asdict(one) for one in unscored]
     write_json(root / FILE, value)
 
 
@@ -184,7 +210,62 @@ def read_sets(root: Path) -> StoredEvaluation:
             split_digest=value["split_digest"], protocol=value["protocol"], limit=int(value["limit"]), sets=sets,
             own_choices=value.get("protocol_choices"),
             core=bool(value.get("core", False)),
+            unscored=tuple(Failure(**one) for one in value.get("unscored", ())),
             release_digest=str(value.get("release_digest") or _read_release_digest(root / value["split"])),
         )  # fmt: skip
     except (TypeError, KeyError, ValueError) as error:
         raise Corrupt(f"{path} is not what an evaluation writes ({error!r}); run the evaluation again.") from None
+
+
+def explain_failure(error: Exception, folder: Path) -> str:
+    """Why a set could not be scored, without full stop.
+
+    Args:
+        error: what was raised while it was made or scored. What is none of the project's own errors is written with
+            its traceback into the folder, so that it can be looked at.
+        folder: of the set.
+
+    Raises:
+        OSError: the disk is full or cannot be written to, which is no set's own.
+    """
+    if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+        raise error
+    if isinstance(error, ReLAIONetError | GeneratorDied):
+        return str(error).rstrip(".")
+    log = folder / LOG
+    write_atomic(log, "".join(traceback.format_exception(error)).encode())
+    return f"{type(error).__name__}: {error} (all of it in {log})"
+
+
+def keep_lacking(folder: Path, lacking: Mapping[str, str]) -> None:
+    """Keep which metrics a set has not, and why; nothing is written where it has all.
+
+    Args:
+        folder: of the set.
+        lacking: metric -> why.
+    """
+    if lacking:
+        write_json(folder / LACKING, dict(lacking))
+    else:
+        (folder / LACKING).unlink(missing_ok=True)
+
+
+def read_lacking(folder: Path) -> dict[str, str]:
+    """Metric that a scored set has not -> why; empty where it has all."""
+    path = folder / LACKING
+    return {str(name): str(why) for name, why in read_json(path).items()} if path.is_file() else {}
+
+
+def say_failures(count: int, dead: Sequence[Failure], partial: Mapping[str, Mapping[str, str]]) -> str:
+    """What came of an evaluation that is not whole, for who reads only its last line.
+
+    Args:
+        count: sets of the recipe.
+        dead: those that could not be scored.
+        partial: slug of a set that was scored in part -> metric it has not -> why.
+    """
+    what = [f"{len(dead)} of {say_count(count, 'set')} could not be made or scored"] * bool(dead)
+    what += [f"{len(partial)} of {say_count(count, 'set')} could be scored only in part"] * bool(partial)
+    told = [f"{one.slug}: {one.why}" for one in dead]
+    told += [f"{slug}: {' '.join(say_lacking(lacking)).rstrip('.')}" for slug, lacking in partial.items()]
+    return f"{', '.join(what)}; the others are scored. {'. '.join(told)}. Run again to try what failed once more."

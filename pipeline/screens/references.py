@@ -29,6 +29,7 @@ from relaionet.pipeline.embeddings.batches import usable_cores
 from relaionet.pipeline.embeddings.embed import EmbedConfig, embed_images
 from relaionet.pipeline.embeddings.encoders import Encoder
 from relaionet.pipeline.images.decode import FORMATS, BrokenImage
+from relaionet.pipeline.images.files import is_systems_own
 from relaionet.pipeline.images.picture import read_picture
 from relaionet.pipeline.screens import pixel_measures as picture_measures
 from relaionet.pipeline.screens.registration import PRINT_BYTES, take_print
@@ -188,9 +189,11 @@ def list_pictures(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise BadInput(f"{folder} is no folder of pictures.")
     found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    if not found:
+    names = sorted(path.relative_to(folder).as_posix() for path in found)
+    names = [name for name in names if not is_systems_own(name)]
+    if not names:
         raise BadInput(f"{folder} holds no pictures; expected files such as .jpeg or .png at any depth.")
-    return sorted(path.relative_to(folder).as_posix() for path in found)
+    return names
 
 
 def add_reference(
