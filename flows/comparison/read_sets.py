@@ -87,7 +87,9 @@ def read_set(source: PictureSource, folder: Path, reporter: Reporter) -> ReadSet
     broken = prints.filter(pl.col("status") != ALIVE)
     kept = prints.filter(status=ALIVE).sort("path")
     if kept.is_empty():
-        raise BadInput(f"{source.folder}: none of {prints.height:,} files is a picture; first: {broken['reason'][0]}.")
+        raise BadInput(
+            f"{source.folder}: none of {say_count(prints.height, 'file')} is a picture; first: {broken['reason'][0]}."
+        )
     lacks = list(source.notes)
     if broken.height:
         some = broken.group_by("reason", maintain_order=True).agg(pl.len(), pl.col("path").first())

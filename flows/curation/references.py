@@ -10,7 +10,7 @@ from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import read_json_object
-from relaionet.manifests.words import say_count
+from relaionet.manifests.words import name_counted, say_count
 from relaionet.pipeline.embeddings.embed import EmbedConfig
 from relaionet.pipeline.embeddings.encoders import Encoder
 from relaionet.pipeline.machine import find_home
@@ -132,8 +132,8 @@ def describe_store(root: Path | None = None) -> list[str]:
             about = read_json_object(folder / SET_FILE)
             not_read = about["files_count"] - about["pictures_count"]
             lines.append(
-                f"{about['name']:<24} {about['pictures_count']:>10,} pictures, "
-                f"{say_count(not_read, 'file')} that are none   "
+                f"{about['name']:<24} {about['pictures_count']:>10,} "
+                f"{name_counted(about['pictures_count'], 'picture')}, {say_count(not_read, 'file')} that are none   "
                 f"{about['encoder']} ({folder.name})"
             )
         else:

@@ -14,6 +14,7 @@ from relaionet.flows.runs.run import Run, input_digest
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.labels import read_labels
 from relaionet.manifests.tables import EMBEDDINGS, HITS
+from relaionet.manifests.words import name_counted
 from relaionet.pipeline.embeddings import class_texts
 from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder
 from relaionet.pipeline.embeddings.store import embedding_shards, embeddings_digest, read_embeddings
@@ -104,7 +105,9 @@ def search_labels(run: Run, models: RunModels, config: retrieve.RetrieveConfig) 
     run.make(HITS, digest, make)
     receipt = run.store.receipt(HITS.name)
     hits_count = receipt.rows_count if receipt else 0
-    run.reporter.say(f"  {HITS.name:<12}{hits_count:>7,} nearest images of 1,000 labels searched")
+    run.reporter.say(
+        f"  {HITS.name:<12}{hits_count:>7,} {name_counted(hits_count, 'nearest image')} of 1,000 labels searched"
+    )
 
 
 def vectors_digest(run: Run, shard: str) -> str:

@@ -11,6 +11,7 @@ import polars as pl
 
 from relaionet.flows.pages.charts.class_counts import compare_counts, draw_class_ranks
 from relaionet.flows.pages.class_counts import FOUND, LOSSES, ONWARD, count_classes, read_published_counts
+from relaionet.flows.pages.frame import count_card
 from relaionet.flows.pages.stages import make_stages
 from relaionet.flows.pages.thumbnails import embed_file
 from relaionet.flows.pages.write import write_page
@@ -123,17 +124,19 @@ def _cards(classes: pl.DataFrame, stages: Sequence[StageCount], *, compared: boo
     by_name = {stage.stage: stage for stage in stages}
     shown = []
     # without a text encoder no caption is compared with anything, and every candidate goes on
-    tables = [(CANDIDATES, "rows in the source"), (TEXT_MATCHES, "candidates")]
-    for table, what in [*tables, (CHOSEN, "with a fitting text")] if compared else tables:
+    tables = [(CANDIDATES, "row in the source", "rows in the source"), (TEXT_MATCHES, "candidate", "candidates")]
+    fitting = (CHOSEN, "with a fitting text", "with a fitting text")
+    for table, one, many in [*tables, fitting] if compared else tables:
         if table.name in by_name:
-            shown.append((format_count(by_name[table.name].rows_in), what, ""))
+            shown.append(count_card(by_name[table.name].rows_in, one, many))
     if CHOSEN.name in by_name:
         chosen = by_name[CHOSEN.name].statuses.get("ok", 0)
         shown.append((format_count(chosen), "to be fetched", f"{classes['chosen'].sum():,} of a known class"))
     filled = classes.filter(pl.col("chosen") + pl.col("left_to_picture") > 0)
     median = filled.select(pl.col("chosen").cast(pl.Float64).median().fill_null(0)).item()
-    shown.append((format_count(filled.height), "classes have some", f"median {median:g} chosen for the class"))
-    shown.append((format_count(classes.height - filled.height), "classes have none", ""))
+    told = f"median {median:g} chosen for the class"
+    shown.append(count_card(filled.height, "class has some", "classes have some", told))
+    shown.append(count_card(classes.height - filled.height, "class has none", "classes have none"))
     return shown
 
 

@@ -23,9 +23,9 @@ from relaionet.evaluators.comparison.pictures import Overlap
 from relaionet.evaluators.comparison.rows import find_sizes
 from relaionet.flows.pages.charts.chart import format_number
 from relaionet.flows.pages.charts.spread import SpreadChart, draw_spread, name_part
+from relaionet.flows.pages.frame import count_card
 from relaionet.flows.pages.thumbnails import show_stored
 from relaionet.flows.pages.write import write_page
-from relaionet.manifests.words import format_count
 
 PAGE = "comparison.html"
 THUMB_PX = 112
@@ -95,12 +95,13 @@ def make_cards(rows: pl.DataFrame, overlap: Overlap | None) -> list[tuple[str, s
         found = rows.filter(mix=mix, part="", about="both")
         if found.height:
             draws = found["draws"][0]
-            detail = f"{words.lower()}, {draws} draw{'' if draws == 1 else 's'}"
-            cards.append((format_count(found["n"][0]), "pictures of each set", detail))
+            detail = f"{words.lower()}, {say_count(draws, 'draw')}"
+            cards.append(count_card(found["n"][0], "picture of each set", "pictures of each set", detail))
     classes = rows.filter(metric=CLASS_KD.name).filter(pl.col("part") != "")["part"].n_unique()
-    cards.append((format_count(classes), "classes compared", "with two pictures on each side"))
+    cards.append(count_card(classes, "class compared", "classes compared", "with two pictures on each side"))
     if overlap is not None:
-        cards.append((format_count(int(overlap.same_picture[0].sum())), "pictures of A are in B too", ""))
+        both = int(overlap.same_picture[0].sum())
+        cards.append(count_card(both, "picture of A is in B too", "pictures of A are in B too"))
     return cards
 
 

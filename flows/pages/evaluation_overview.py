@@ -12,6 +12,7 @@ from urllib.parse import quote
 import polars as pl
 
 from relaionet.evaluators.set_labels import set_label
+from relaionet.flows.pages.frame import count_card
 from relaionet.flows.pages.overview import Entry, Overview, Part, list_entries, list_files, read_record, say_time
 from relaionet.manifests.containers.parquet_table import read_guarded
 from relaionet.manifests.errors import BadInput, Corrupt
@@ -53,8 +54,8 @@ def describe_evaluation(folder: Path) -> Overview:
         title=title,
         said=f"Split {split} under protocol {protocol}, last written {when}.",
         cards=[
-            (format_count(len(rows)), "scored sets", f"of {say_count(generators, 'generator')}"),
-            (format_count(numbers), "numbers", f"protocol {protocol}"),
+            count_card(len(rows), "scored set", detail=f"of {say_count(generators, 'generator')}"),
+            count_card(numbers, "number", detail=f"protocol {protocol}"),
         ],
         parts=[part for part in parts if part.entries],
         columns=COLUMNS,

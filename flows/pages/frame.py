@@ -14,7 +14,7 @@ from relaionet.flows.pages.charts.chart import format_number
 from relaionet.manifests.escape import show_text
 from relaionet.manifests.files import digest_of
 from relaionet.manifests.urls import hide_secrets
-from relaionet.manifests.words import format_count, say_count, say_seconds
+from relaionet.manifests.words import format_count, name_counted, say_count, say_seconds
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -78,6 +78,18 @@ def _show(value: Any) -> Any:
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
     return show_text(hide_secrets(value), lines=True)
+
+
+def count_card(value: int, noun: str, plural: str = "", detail: str = "") -> tuple[str, str, str]:
+    """A figure at the top of a page whose words go with its number: (value, what it is, detail).
+
+    Args:
+        value: the count.
+        noun: what one is.
+        plural: what any other number is; the noun's regular plural where empty.
+        detail: what stands beneath.
+    """
+    return format_count(value), name_counted(value, noun, plural), detail
 
 
 def page_link(address: str) -> str:

@@ -11,6 +11,7 @@ import polars as pl
 
 from relaionet.flows.curation.calibration import load_calibration, say_unfitted
 from relaionet.flows.pages.charts.reliability import draw_reliability
+from relaionet.flows.pages.frame import count_card
 from relaionet.flows.pages.thumbnails import embed_bytes, show_stored
 from relaionet.flows.pages.write import write_page
 from relaionet.flows.runs.run import Run
@@ -104,16 +105,12 @@ def join_verdicts(run: Run, proposals: pl.DataFrame) -> pl.DataFrame:
 
 def _cards(proposals: pl.DataFrame, routed: pl.DataFrame, judged: pl.DataFrame) -> list[tuple[str, str, str]]:
     counts = dict(proposals["status"].value_counts().iter_rows())
-    agree = proposals.filter(tier="agree").height
+    agree, answers = proposals.filter(tier="agree").height, int(routed["answers_wanted_count"].sum())
     shown = [
-        (format_count(proposals.height), "pictures", ""),
+        count_card(proposals.height, "picture"),
         (format_count(counts.get("ok", 0)), "with a proposal", f"{agree / max(proposals.height, 1):.0%} of all agree"),
         (format_count(counts.get("unclear", 0)), "unclear", ""),
-        (
-            format_count(int(routed["answers_wanted_count"].sum())),
-            "answers asked for",
-            say_count(routed.height, "row") + " routed",
-        ),
+        count_card(answers, "answer asked for", "answers asked for", f"{say_count(routed.height, 'row')} routed"),
     ]
     if judged.height:
         right = judged.filter("is_right").height / judged.height

@@ -19,6 +19,7 @@ from relaionet.annotations.agreement.status import (
 )
 from relaionet.flows.curation.recipe import read_run_recipe
 from relaionet.flows.pages.charts.agreement import draw_histogram, draw_time
+from relaionet.flows.pages.frame import count_card
 from relaionet.flows.pages.proposals import write_proposals_report
 from relaionet.flows.pages.thumbnails import show_stored
 from relaionet.flows.pages.write import write_page
@@ -91,23 +92,19 @@ def say_vote(vote: str) -> str:
 
 def make_cards(status: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(value, what it is, detail) of the numbers at the top."""
-    left, found = status["left"], status["agreement"]
+    left, found, rounds = status["left"], status["agreement"], say_count(status["rounds"], "round")
     cards = [
-        (
-            format_count(status["candidates"]),
-            "pictures asked about",
-            say_count(status["rounds"], "round"),
-        ),
+        count_card(status["candidates"], "picture asked about", "pictures asked about", rounds),
         (format_count(status["accept"]), "accepted", ""),
         (format_count(status["reject"]), "rejected", ""),
         (format_count(status["again"]), "undecided", f"{status['unanswered']:,} without an answer"),
-        (format_count(status["answers"]), "answers", say_count(len(status["reviewers"]), "reviewer")),
+        count_card(status["answers"], "answer", detail=say_count(len(status["reviewers"]), "reviewer")),
     ]
     if found["alpha"] is not None:
         interval = f"{found['low']:.2f} to {found['high']:.2f}" if found["low"] is not None else ""
         cards.append((f"{found['alpha']:.2f}", "Krippendorff's α", interval))
     hours = f"about {left['hours']:.1f} h at the present speed" if left["hours"] else ""
-    return [*cards, (format_count(left["answers"]), "answers left", hours)]
+    return [*cards, count_card(left["answers"], "answer left", "answers left", hours)]
 
 
 def list_undecided(

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import polars as pl
 
+from relaionet.flows.pages.frame import count_card
 from relaionet.flows.pages.links import INDEX, find_folders
 from relaionet.flows.pages.overview import Entry, Overview, Part, list_entries, list_files, read_record, say_time
 from relaionet.flows.pages.stages import make_stages
@@ -134,7 +135,7 @@ def say_counts(stage: Mapping[str, Any]) -> str:
 def _cards(folder: Path, stages: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str]]:
     cards = []
     if CANDIDATES.name in stages:
-        cards.append((format_count(stages[CANDIDATES.name]["rows_in"]), "rows in the source", ""))
+        cards.append(count_card(stages[CANDIDATES.name]["rows_in"], "row in the source", "rows in the source"))
     for table, status, what in (
         (CHOSEN, ALIVE, "chosen to fetch"),
         (DOWNLOADS, ALIVE, "fetched"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from relaionet.flows.pages.frame import count_card
 from relaionet.flows.pages.thumbnails import show_stored
 from relaionet.flows.pages.write import write_page
 from relaionet.flows.runs.run import Run
@@ -85,11 +86,11 @@ def make_context(
 
 
 def _cards(counts: Mapping[str, int], rows_count: int) -> list[tuple[str, str, str]]:
-    adds_up = sum(counts.values()) == rows_count
+    told = "each has one status" if sum(counts.values()) == rows_count else "the counts do not add up"
     passed = counts.get("ok", 0)
     return [
-        (format_count(rows_count), "rows screened", "each has one status" if adds_up else "the counts do not add up"),
-        (format_count(passed), "go to review", ""),
+        count_card(rows_count, "row screened", "rows screened", told),
+        count_card(passed, "goes to review", "go to review"),
         (format_count(rows_count - passed), "ruled out", "none is deleted"),
     ]
 

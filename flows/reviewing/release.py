@@ -30,7 +30,7 @@ from relaionet.manifests.tables import (
     fill_later,
     shape_table,
 )  # fmt: skip
-from relaionet.manifests.words import say_count
+from relaionet.manifests.words import name_counted, say_count
 
 if TYPE_CHECKING:
     from relaionet.flows.reviewing.settings import ReviewSettings
@@ -70,9 +70,8 @@ def release_run(run: Run, settings: ReviewSettings, *, vectors: bool = False, **
         run.reporter.say(f"  {path.name} was released before, without embeddings; a release is never changed")
     with replacing(run.root / "release") as part:
         part.symlink_to(path.relative_to(run.root), target_is_directory=True)
-    run.reporter.say(
-        f"  released    {manifest.height:>7,} rows of {say_count(manifest['wnid'].n_unique(), 'class')}: {path}"
-    )
+    rows, classes = name_counted(manifest.height, "row"), say_count(manifest["wnid"].n_unique(), "class")
+    run.reporter.say(f"  released    {manifest.height:>7,} {rows} of {classes}: {path}")
     return path
 
 

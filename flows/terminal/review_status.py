@@ -97,11 +97,13 @@ def _pull(run: Run, settings: ReviewSettings, client: StudioClient) -> dict[int,
 
 def round_lines(status: dict[str, Any], projects: dict[int, str]) -> list[str]:
     """One line per round: tasks = finished + left, and the answers there are."""
-    return [
-        f"  round {row['round']:<6}{row['tasks']:>7,} tasks = {row['finished']:,} finished + {row['left']:,} left "
-        f"({row['answers']:,} answers)  {projects.get(row['round'], '')}".rstrip()
-        for row in status["by_round"]
-    ]
+    lines = []
+    for row in status["by_round"]:
+        tasks, answers = name_counted(row["tasks"], "task"), say_count(row["answers"], "answer")
+        parts = f"{row['finished']:,} finished + {row['left']:,} left ({answers})"
+        line = f"  round {row['round']:<6}{row['tasks']:>7,} {tasks} = {parts}  {projects.get(row['round'], '')}"
+        lines.append(line.rstrip())
+    return lines
 
 
 def status_lines(status: dict[str, Any], root: Path) -> list[str]:

@@ -15,6 +15,7 @@ from relaionet.manifests.release.manifest_check import MAX_WNIDS, PSEUDONYM
 from relaionet.manifests.release.rules import check_rows
 from relaionet.manifests.tables import TASKS
 from relaionet.manifests.tables.schema import Table, columns, fill_later, shape_table
+from relaionet.manifests.words import say_count
 
 DECISIONS_FILE = "decisions.parquet"
 CHOICES = r"^[a-z_]{1,20}$"
@@ -132,7 +133,7 @@ def check_votes(manifest: pl.DataFrame, decisions: pl.DataFrame) -> None:
             row = wrong.row(0, named=True)
             raise Corrupt(
                 f"manifest: {column} of {row['candidate_id'][:12]}… is {row[column]}, but {DECISIONS_FILE} holds "
-                f"{row[there] or 0} ({wrong.height} such rows)."
+                f"{row[there] or 0} ({say_count(wrong.height, 'such row')})."
             )
     for row in joined.select("candidate_id", "reviewers", "reviewers_found").iter_rows(named=True):
         if sorted(row["reviewers"] or []) != (row["reviewers_found"] or []):

@@ -17,6 +17,7 @@ from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.release.release import Release
 from relaionet.manifests.tables import MANIFEST
 from relaionet.manifests.tables.schema import Column, Table, shape_table
+from relaionet.manifests.words import say_count
 
 VOTES = ("votes_count", "yes_count", "selection_frac", "confidence", "reviewers")
 CHANGES = {
@@ -172,7 +173,8 @@ def apply_rows(old: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     wrong = set(rows.filter(pl.col("change") != "added")["candidate_id"]) - set(old["candidate_id"])
     twice = set(rows.filter(pl.col("change") == "added")["candidate_id"]) & set(old["candidate_id"])
     if wrong or twice:
-        raise BadInput(f"the differences are of another release: {len(wrong)} rows are missing, {len(twice)} not new.")
+        missing = say_count(len(wrong), "row is", "rows are")
+        raise BadInput(f"the differences are of another release: {missing} missing, {len(twice):,} not new.")
     kept = old.join(rows.select("candidate_id"), on="candidate_id", how="anti")
     now = rows.filter(pl.col("change") != "removed")
     now = now.select("candidate_id", *(f"new_{name}" for name in MANIFEST.columns if name != "candidate_id"))

@@ -24,6 +24,7 @@ from typing import Any
 from relaionet.manifests.containers.texts import parse_json
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.files import HEX_64
+from relaionet.manifests.words import say_count
 
 FORMAT = 3
 # the first version of this package that reads FORMAT
@@ -141,7 +142,7 @@ def _check_format(told: Mapping[str, Any], path: Path) -> None:
 
 def _check_files(files: Mapping[str, Any], path: Path) -> None:
     if len(files) > MAX_FILES:
-        raise Corrupt(f"{path}: {len(files)} files; expected at most {MAX_FILES}.")
+        raise Corrupt(f"{path}: {say_count(len(files), 'file')}; expected at most {MAX_FILES:,}.")
     for name, sha256 in files.items():
         if not FILE_NAME.fullmatch(name) or name == INFO_FILE:
             raise Corrupt(f"{path}: files names {name!r:.80}, which is no file name inside the release.")

@@ -11,6 +11,7 @@ from relaionet.manifests.files import HEX_64
 from relaionet.manifests.labels import labels_by_wnid, labels_table
 from relaionet.manifests.tables import MANIFEST, check_table, shape_table
 from relaionet.manifests.tables.releases import FINGERPRINT_VERSIONS
+from relaionet.manifests.words import say_count
 
 MAX_URL_CHARS = 8192
 MAX_PATH_CHARS = 1024
@@ -79,7 +80,9 @@ def _expected_id(url: str | None, path: str | None, image_sha256: str) -> str:
 def _refuse(wrong: pl.DataFrame, rule: str, rows_count: int) -> None:
     if not wrong.is_empty():
         shown = repr(wrong["candidate_id"][0])[:80]
-        raise BadInput(f"manifest: {rule} in {wrong.height} of {rows_count} rows, first candidate_id {shown}.")
+        raise BadInput(
+            f"manifest: {rule} in {wrong.height:,} of {say_count(rows_count, 'row')}, first candidate_id {shown}."
+        )
 
 
 def _rules_of_ids() -> dict[str, pl.Expr]:

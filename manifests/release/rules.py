@@ -8,6 +8,7 @@ import polars as pl
 
 from relaionet.manifests.errors import BadInput, Corrupt
 from relaionet.manifests.tables.schema import Table, check_table, shape_table
+from relaionet.manifests.words import say_count
 
 
 def check_rows(rows: pl.DataFrame, table: Table, rules: Mapping[str, pl.Expr]) -> pl.DataFrame:
@@ -30,5 +31,5 @@ def check_rows(rows: pl.DataFrame, table: Table, rules: Mapping[str, pl.Expr]) -
     for rule, holds in rules.items():
         wrong = rows.filter(~holds.fill_null(value=False)).height
         if wrong:
-            raise BadInput(f"{table.name}: {rule} in {wrong} of {rows.height} rows.")
+            raise BadInput(f"{table.name}: {rule} in {wrong:,} of {say_count(rows.height, 'row')}.")
     return rows
