@@ -26,6 +26,7 @@ from relaionet.flows.pages.charts.spread import SpreadChart, draw_spread, name_p
 from relaionet.flows.pages.frame import count_card
 from relaionet.flows.pages.thumbnails import show_stored
 from relaionet.flows.pages.write import write_page
+from relaionet.manifests.words import say_count
 
 PAGE = "comparison.html"
 THUMB_PX = 112
