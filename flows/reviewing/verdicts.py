@@ -99,8 +99,8 @@ def make_next_round(run: Run, settings: ReviewSettings, *, budget: int | None = 
     finished = answered_tasks(tasks, decisions, settings.overlap, settings.overlap_again)
     rows = undecided.select("candidate_id").join(finished, on="candidate_id", maintain_order="left")
     if rows.is_empty():
-        waiting = say_count(undecided.height, "undecided picture still waits", "undecided pictures still wait")
-        raise BadInput(f"{run.root}: {waiting} for answers of the rounds there are; finish those and pull first.")
+        told = say_count(undecided.height, "undecided picture still waits", "undecided pictures still wait")
+        raise BadInput(f"{run.root}: {told} for answers of the rounds there are; finish those and pull first.")
     rows = rows.rename({"proposed_wnid": "wnid", "runner_up_wnids": "top_wnids", "image_path": "path"})
     rows = rows.drop("answers_wanted_count")
     waiting = undecided.height - rows.height
