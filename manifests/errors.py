@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from relaionet.manifests.escape import show_text
+from relaionet.manifests.escape import drop_codes, show_text
 from relaionet.manifests.urls import hide_secrets
 
 
@@ -21,11 +21,16 @@ class ReLAIONetError(Exception):
     """Any error this project raises on purpose; the command line shows its text without a traceback.
 
     Passwords and tokens of the URLs in the text are hidden when it is made, so that no message carries one, and every
-    character in it shows: names and answers of strangers move nothing on a terminal or in a log.
+    character in it shows: names and answers of strangers move nothing on a terminal or in a log. Libraries' bold and
+    colours are left out whole.
     """
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(show_text(hide_secrets(one), lines=True) if isinstance(one, str) else one for one in args))
+        super().__init__(*(_clean(one) if isinstance(one, str) else one for one in args))
+
+
+def _clean(text: str) -> str:
+    return show_text(hide_secrets(drop_codes(text)), lines=True)
 
 
 class BadInput(ReLAIONetError):

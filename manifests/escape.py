@@ -55,6 +55,34 @@ def show_text(text: str, *, lines: bool = False) -> str:
     return "".join(shown)
 
 
+# of ECMA-48: control sequences (one that was cut off ends with the text), strings up to their end (titles, links, the
+# clipboard), and the short ones. A string without an end near by would take the rest of a message with it.
+_CODES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*(?:[@-~]|$)"
+    r"|(?:\x1b[P\]X^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]{0,200}(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]*[0-~]"
+)
+
+
+def drop_codes(text: str) -> str:
+    """A message of a program without the codes by which it is bold, coloured or linked on a terminal.
+
+    Args:
+        text: anything; what is left of broken codes is for `show_text`.
+    """
+    return _CODES.sub("", text) if not text.isprintable() else text
+
+
+def message_of(error: BaseException, most_chars: int = 200) -> str:
+    """What an exception of a library says, on one line without terminal codes; its kind where it says nothing.
+
+    Args:
+        error: of any kind.
+        most_chars: characters kept.
+    """
+    return " ".join(drop_codes(str(error)).split())[:most_chars] or type(error).__name__
+
+
 def _is_joined(text: str, place: int) -> bool:
     """Whether a joiner stands between signs of scripts and emoji that joiners are made for."""
     before = text[:place].rstrip("\ufe0f")[-1:]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
+from relaionet.manifests.escape import message_of
 from relaionet.manifests.files import HEX_64, file_sha256
 
 Kind = Literal["model", "dataset"]
@@ -294,4 +295,4 @@ def _is_passing(error: BaseException) -> bool:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".")
+    return message_of(error).rstrip(".")

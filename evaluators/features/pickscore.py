@@ -10,6 +10,7 @@ import numpy as np
 
 from relaionet.manifests.containers.checkpoints import check_model_folder
 from relaionet.manifests.errors import BadInput, Unavailable
+from relaionet.manifests.escape import message_of
 from relaionet.manifests.files import digest_of, file_sha256
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def load_pickscore(folder: str | None = None, device: str = "cpu") -> PickScoreE
         processor = CLIPImageProcessorPil.from_pretrained(beside)
         tokenizer = AutoTokenizer.from_pretrained(beside)
     except (OSError, ValueError, KeyError) as error:
-        text = " ".join(str(error).split())[:200]
+        text = message_of(error)
         if folder:
             raise BadInput(f"{folder} holds no PickScore model with processor and tokenizer: {text}.") from None
         raise Unavailable(

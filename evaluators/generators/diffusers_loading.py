@@ -10,6 +10,7 @@ from typing import Any
 from relaionet.evaluators.generators.weights import read_tensors
 from relaionet.manifests.containers.checkpoints import check_model_folder
 from relaionet.manifests.errors import BadInput, Unavailable, nearest_name
+from relaionet.manifests.escape import message_of
 from relaionet.manifests.files import digest_of, file_sha256, read_json
 from relaionet.pipeline.hub import REPO_ID, HubAddress, fetch_snapshot, list_files
 
@@ -167,7 +168,7 @@ def _load(kind: Any, place: Path, where: str, **options: Any) -> Any:
         check_model_folder(place)
         return kind.from_pretrained(place, use_safetensors=True, local_files_only=True, **options)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-        text = " ".join(str(error).split())[:300]
+        text = message_of(error, 300)
         raise BadInput(f"{where}: {place.name} could not be loaded as {kind.__name__}: {text}") from error
 
 
@@ -228,7 +229,7 @@ def _replace(pipeline: Any, name: str, about: Mapping[str, str], parts: Parts, d
         try:
             current.load_state_dict({key: value.to(dtype) for key, value in read_tensors(path, where).items()})
         except (RuntimeError, AttributeError) as error:
-            raise BadInput(f"{where}: {path.name} does not fit: {' '.join(str(error).split())[:200]}.") from None
+            raise BadInput(f"{where}: {path.name} does not fit: {message_of(error)}.") from None
         return f"{name}: {said}"
     inside = about.get("subfolder", "")
     place, said = find_model(model, revision, parts.base, where, inside)
@@ -252,7 +253,7 @@ def _add_lora(pipeline: Any, about: Mapping[str, Any], parts: Parts) -> str:
     except ImportError as error:
         raise BadInput(f"{where}: {error}; pip install peft.") from None
     except (ValueError, KeyError, RuntimeError) as error:
-        raise BadInput(f"{where}: {file} does not fit: {' '.join(str(error).split())[:200]}.") from None
+        raise BadInput(f"{where}: {file} does not fit: {message_of(error)}.") from None
     return f"LoRA {said} x {float(about.get('scale', 1.0)):g}"
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from relaionet.flows.runs.environment import has_module, prepare_environment, server_address
 from relaionet.manifests.errors import BadInput, Unavailable, nearest_name
+from relaionet.manifests.escape import message_of
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import TaskRun
@@ -93,7 +94,7 @@ def connected(on: str) -> Iterator[None]:
             yield
     except ConnectionError as error:
         if on.startswith(RAY):
-            why = " ".join(str(error).split())[:200]
+            why = message_of(error)
             raise Unavailable(
                 f"no Ray cluster answers at {on} ({why}). Start one with `ray start --head`; if it asks for a token, "
                 "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or put the token where `ray get-auth-token` does."

@@ -17,7 +17,7 @@ from relaionet.flows.runs.reporter import Advance, by_shard
 from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.runners import THREADS, asking_for, connected, make_runner
 from relaionet.manifests.errors import Unavailable
-from relaionet.manifests.escape import escape_markdown
+from relaionet.manifests.escape import escape_markdown, message_of
 from relaionet.manifests.tables import Table
 
 ShardWork = Callable[..., bool]
@@ -120,7 +120,7 @@ def _run_on_workers(
     try:
         return [future.result() for future in futures]
     except CrashedRun as error:
-        why = " ".join(str(error).split())[:300]
+        why = message_of(error, 300)
         raise Unavailable(f"{table.name}: a worker ended before its shard was done ({why}); run again.") from error
 
 

@@ -9,6 +9,7 @@ import zlib
 from typing import Any
 
 from relaionet.manifests.containers.limits import PACKED, Limits, Refused
+from relaionet.manifests.escape import message_of
 
 PIECE_BYTES = 1 << 18
 # what unpacking alone may hold; xz writes up to 64 MiB for its strongest level
@@ -91,7 +92,7 @@ class _Unpacked(io.RawIOBase):
         except Refused:
             raise
         except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, MemoryError) as error:
-            raise Refused(f"damaged ({' '.join(str(error).split())[:120] or type(error).__name__})") from None
+            raise Refused(f"damaged ({message_of(error, 120)})") from None
         self._given += len(data)
         if self._given > self._most:
             raise Refused(f"it unpacks to more than {self._most:,} bytes")

@@ -7,6 +7,7 @@ from typing import Any
 
 from relaionet.manifests.containers.limits import MIB, ParquetLimits, Refused
 from relaionet.manifests.containers.thrift import Incomplete, read_struct
+from relaionet.manifests.escape import message_of
 
 TAIL_BYTES = 8
 MAX_FOOTER_BYTES = 8 * MIB
@@ -114,4 +115,4 @@ def footer_fault(about: Any, limits: ParquetLimits, size: int) -> str | None:
 
 def one_line(error: BaseException) -> str:
     """What went wrong, in one short line without a full stop."""
-    return (" ".join(str(error).split())[:200] or type(error).__name__).rstrip(".")
+    return message_of(error).rstrip(".")

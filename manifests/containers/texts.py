@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from relaionet.manifests.containers.limits import JSON, TOML, Limits, Refused
+from relaionet.manifests.escape import message_of
 
 # what is never closed reaches to the end, so that no part of it is looked at twice
 STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)', re.DOTALL)
@@ -68,7 +69,7 @@ def parse_json(data: bytes | str, limits: Limits = JSON) -> Any:
     except Refused:
         raise
     except (ValueError, RecursionError) as error:
-        raise Refused(" ".join(str(error).split())[:200] or type(error).__name__) from None
+        raise Refused(message_of(error)) from None
 
 
 def parse_toml(text: str, limits: Limits = TOML) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def parse_toml(text: str, limits: Limits = TOML) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Refused(" ".join(str(error).split())[:200] or type(error).__name__) from None
+        raise Refused(message_of(error)) from None
 
 
 def _stand_in(found: re.Match[str]) -> str:

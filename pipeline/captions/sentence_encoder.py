@@ -19,6 +19,7 @@ from relaionet.manifests.containers.checkpoints import check_model_folder
 from relaionet.manifests.containers.limits import JSON, Refused
 from relaionet.manifests.containers.texts import parse_json, read_bounded
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.escape import message_of
 from relaionet.manifests.files import file_sha256
 from relaionet.pipeline.hub import HubAddress, check_name, fetch_snapshot
 
@@ -211,7 +212,7 @@ def _load_sentence_transformer(folder: Path, name: str, device: str) -> Any:
     try:
         model = SentenceTransformer(str(folder), device=device, local_files_only=True, trust_remote_code=False)
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        why = " ".join(str(error).split())[:300]
+        why = message_of(error, 300)
         raise BadInput(f"text encoder '{name}' could not be loaded from {folder}: {why}.") from error
     if not callable(getattr(model.tokenizer, "pad", None)):
         raise BadInput(f"text encoder '{name}' has no tokeniser of transformers' kind; name another.")

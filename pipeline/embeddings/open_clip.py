@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from relaionet.manifests.containers.checkpoints import check_model_folder, check_weights
 from relaionet.manifests.containers.limits import Refused
 from relaionet.manifests.errors import BadInput, ReLAIONetError, Unavailable, nearest_name
+from relaionet.manifests.escape import message_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -240,7 +241,7 @@ def _is_file(weights: str | None) -> bool:
 
 def _explain(error: BaseException, name: str, *, is_local: bool) -> ReLAIONetError:
     """Why a model could not be loaded: wrong on this side, or something that may work later."""
-    text = " ".join(str(error).split())[:300]
+    text = message_of(error, 300)
     if is_local:
         return BadInput(f"encoder '{name}' could not be loaded: {text}. Check the folder's config and weights.")
     if NOT_THERE & {type(cause).__name__ for cause in _causes(error)}:

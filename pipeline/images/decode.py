@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from relaionet.manifests.escape import message_of
 from relaionet.pipeline.images.colour import MAX_PROFILE_BYTES, PROFILE_NOTE
 from relaionet.pipeline.images.png_chunks import SIGNATURE, trim_chunks
 
@@ -273,4 +274,4 @@ def _looks_like(data: bytes) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return message_of(error)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from relaionet.manifests.containers.limits import MSGPACK, ZIP
 from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.escape import message_of
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -118,7 +119,7 @@ def _read_msgpack(path: Path, tree: str) -> tuple[dict[str, Any], set[str]]:
                 else:
                     unpacker.skip()
     except (ValueError, TypeError, LookupError, RecursionError, OverflowError, msgpack.UnpackException) as error:
-        why = " ".join(str(error).split())[:200] or type(error).__name__
+        why = message_of(error)
         raise Corrupt(f"checkpoint {path} is no msgpack of flax, or is cut short: {why}.") from None
     return found, trees
 
@@ -186,7 +187,7 @@ def _read_stores(path: Path, tree: str) -> tuple[dict[str, Any], set[str]]:
             },
         )
     except (ValueError, UnicodeDecodeError) as error:  # tensorstore's own errors are of this kind
-        why = " ".join(str(error).split())[:200]
+        why = message_of(error)
         raise Corrupt(f"checkpoint {path} cannot be read: {why}.") from None
     return arrays, {name.partition(".")[0] for name in kinds}
 

@@ -21,6 +21,7 @@ from typing import Any
 from relaionet.manifests.containers.limits import PICTURES
 from relaionet.manifests.containers.parquet import GuardedParquet
 from relaionet.manifests.errors import BadInput, Unavailable
+from relaionet.manifests.escape import message_of
 from relaionet.pipeline.adoption.rows.columns import Columns, pick_columns
 from relaionet.pipeline.sources.servers import file_system
 
@@ -198,7 +199,7 @@ def _explain(error: Exception) -> dict[str, Any]:
     import datasets
     import fsspec
 
-    text = " ".join(str(error).split())[:600] or type(error).__name__
+    text = message_of(error, 600)
     cause, passing = error, isinstance(error, Unavailable | TimeoutError | ConnectionError)
     while cause is not None:
         status = getattr(getattr(cause, "response", None), "status_code", None)

@@ -17,16 +17,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from relaionet.manifests.errors import BadInput
+from relaionet.manifests.errors import BadInput, Corrupt, Unavailable
 from relaionet.manifests.escape import (
     REPLACED,
     chart_text,
+    drop_codes,
     escape_csv,
     escape_latex,
     escape_markdown,
     escape_yaml,
     markdown_code,
     markdown_link,
+    message_of,
     one_line,
     safe_link,
     script_json,
@@ -252,3 +254,34 @@ def test_a_chart_sets_no_formula(text: str) -> None:
     words, is_formula = Text()._preprocess_math(chart_text(text))
     assert not is_formula
     assert words == one_line(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("\x1b[1mbold\x1b[0m and \x1b[38;5;9mred\x1b[39m", "bold and red"), ("\x1b[2Ja\x1b[1;1Hb", "ab"),
+        ("\x1b]8;;http://evil.test/\x1b\\click\x1b]8;;\x1b\\", "click"),
+        ("\x1b]0;title\x07a", "a"), ("\x1bcx\x1b(0q", "xq"),
+        ("a\x9b31mb", "ab"), ("cut off \x1b[3", "cut off "), ("\x1bP$qm\x1b\\a", "a"),
+        ("plain [1m text é\n", "plain [1m text é\n"),
+        ("\x1b]0;no end, and what to do", "0;no end, and what to do"),
+    ],
+)  # fmt: skip
+def test_a_message_carries_no_terminal_codes(text: str, plain: str) -> None:
+    """Nor their remains; a code without an end takes nothing of the message with it."""
+    assert drop_codes(text) == plain
+    for kind in (BadInput, Unavailable, Corrupt):
+        assert str(kind(text)) == plain
+    assert message_of(ValueError(text)) == " ".join(plain.split())
+
+
+def test_a_message_is_cut_behind_its_codes() -> None:
+    assert message_of(ValueError("\x1b[1m" * 50 + "x" * 300), 10) == "x" * 10
+    assert message_of(KeyError()) == "KeyError"
+
+
+@given(st.text(alphabet="\x1b[]m;0\x07\\P?A \x9b\n", max_size=400))
+def test_messages_of_any_codes_are_plain(text: str) -> None:
+    assert "\x1b" not in str(BadInput(text))
+    assert "\x9b" not in str(BadInput(text))
+    assert set(drop_codes(text)) <= set(text)
