@@ -82,7 +82,8 @@ def make_trial_requests(info: Info, prompt: str = "a photo of a {class}") -> lis
 
 def default_settings(info: Info) -> Settings:
     """The fewest steps it takes, at its natural guidance."""
-    return Settings(steps=min(info.steps) if info.steps else 1, guidance=info.natural_guidance)
+    steps = min(info.steps) if info.steps else 1
+    return Settings(steps=steps, guidance=info.natural_at(steps))
 
 
 def check_generator(
@@ -176,8 +177,13 @@ def _count_calls(whole: Sequence[Sample], settings: Settings) -> Finding:
             about="forward calls", verdict="note", found="not counted",
             to_do="count the network's forward calls per image, so that its cost can be compared",
         )  # fmt: skip
-    told = ", ".join(map(str, counts))
-    return Finding(about="forward calls", verdict="ok", found=f"{told} per image at {count_steps(settings.steps)}")
+    told = f"{', '.join(map(str, counts))} per image at {count_steps(settings.steps)}"
+    if not settings.steps or set(counts) <= {settings.steps, 2 * settings.steps}:
+        return Finding(about="forward calls", verdict="ok", found=told)
+    return Finding(
+        about="forward calls", verdict="note", found=told,
+        to_do="make n calls at n steps, 2n with guidance: n steps lie between n + 1 points of a grid",
+    )  # fmt: skip
 
 
 def _weigh(seconds: float) -> Finding:

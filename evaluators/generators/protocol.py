@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relaionet.manifests.errors import BadInput, nearest_name
+from relaionet.manifests.files import LATER
 
 MAX_SIDE_PX = 4096
+Held = TypeVar("Held")
 GuidanceKind = Literal["none", "baked", "conditioning", "two_pass", "embedded", "autoguidance"]
 
 
@@ -61,6 +63,7 @@ class Info:
         guidance: how guidance enters; with `none` and `baked` only the scale 1 can be asked for.
         guidance_range: smallest and largest scale it can honour.
         natural_guidance: the scale its authors report with, which a recipe may call "natural".
+        natural_by_steps: (number of steps, scale) where they report with another at that number.
         steps: numbers of steps it can take; None is any from 1.
         class_indices: classes it knows; None is all 1000.
         deterministic: the same request gives the same bytes whatever it is batched with.
@@ -73,11 +76,16 @@ class Info:
     guidance: GuidanceKind = "none"
     guidance_range: tuple[float, float] = (0.0, math.inf)
     natural_guidance: float = 1.0
+    natural_by_steps: tuple[tuple[int, float], ...] = field(default=(), metadata=LATER)
     steps: tuple[int, ...] | None = None
     class_indices: tuple[int, ...] | None = None
     deterministic: bool = True
     licence: str = "unknown"
     weights: str = "none"
+
+    def natural_at(self, steps: int) -> float:
+        """The scale its authors report with at a number of steps."""
+        return dict(self.natural_by_steps).get(steps, self.natural_guidance)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +152,8 @@ def make_info(values: Mapping[str, Any], **given: Any) -> Info:
     }
     if "guidance_range" in made:
         made["guidance_range"] = tuple(map(float, made["guidance_range"]))
+    if "natural_by_steps" in made:
+        made["natural_by_steps"] = by_steps(made["natural_by_steps"], float, f"{where}: natural_by_steps")
     return check_info(Info(**made))
 
 
@@ -166,6 +176,11 @@ def check_info(info: Info) -> Info:
     scales = info.guidance_range
     if not isinstance(scales, Sequence) or len(scales) != 2 or not _are_numbers([*scales, info.natural_guidance]):
         raise BadInput(f"{where}: guidance_range must be two numbers, and natural_guidance one; got {scales!r:.60}.")
+    own = info.natural_by_steps
+    if not isinstance(own, Sequence) or not all(isinstance(one, tuple) and len(one) == 2 for one in own):
+        raise BadInput(f"{where}: natural_by_steps is {own!r:.60}; expected pairs of a number of steps and a scale.")
+    if not _are_whole([steps for steps, _ in own], 1, 2**31 - 1) or not _are_numbers([scale for _, scale in own]):
+        raise BadInput(f"{where}: natural_by_steps is {own!r:.60}; expected numbers of steps, 1 or more, and scales.")
     for name, high, what in (("steps", 2**31 - 1, "numbers of steps"), ("class_indices", 999, "class indices")):
         value = getattr(info, name)
         if value is not None and (not isinstance(value, Sequence) or not value or not _are_whole(value, 0, high)):
@@ -199,6 +214,26 @@ def check_foreseen(told: Any, asked: Set[str]) -> Foreseen:
         raise BadInput(f"`foresee` returned {told!r:.60}; expected a {Foreseen.__module__}.Foreseen.")
     missing = {str(name): str(why) for name, why in told.missing.items() if name in asked}
     return Foreseen(missing=missing, unused=int(told.unused))
+
+
+def by_steps(table: Any, read: Callable[[Any], Held], where: str) -> tuple[tuple[int, Held], ...]:
+    """A table by number of steps, as TOML has it: its keys are texts.
+
+    Args:
+        table: number of steps -> anything.
+        read: makes what is held of a value; raises TypeError or ValueError where it cannot.
+        where: names the table in errors.
+
+    Raises:
+        BadInput: it is no such table.
+    """
+    try:
+        found = {int(steps): read(value) for steps, value in dict(table).items()}
+    except (TypeError, ValueError):
+        raise BadInput(f"{where} is no table by number of steps, such as {{ 2 = … }}.") from None
+    if min(found, default=1) < 1:
+        raise BadInput(f"{where} names {min(found)} steps; expected 1 or more.")
+    return tuple((steps, found[steps]) for steps in sorted(found))
 
 
 class GeneratorDied(RuntimeError):

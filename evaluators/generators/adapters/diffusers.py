@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,18 @@ from relaionet.evaluators.generators.adapter import GeneratorAdapter, Need
 from relaionet.evaluators.generators.definition import Definition
 from relaionet.evaluators.generators.diffusers_loading import Parts, load_pipeline, precision_of
 from relaionet.evaluators.generators.dry_run import DryRun, has_model, info_fields, lacking
-from relaionet.evaluators.generators.protocol import Generated, Info, Request, Settings, check_settings, make_info
+from relaionet.evaluators.generators.protocol import (
+    Generated,
+    Info,
+    Request,
+    Settings,
+    by_steps,
+    check_settings,
+    make_info,
+)
 from relaionet.manifests.errors import BadInput, nearest_name
 
+Table = Mapping[str, Any] | None
 CONDITIONS = ("prompt", "class")
 OURS = (
     "prompt",
@@ -41,6 +51,7 @@ class DiffusersGenerator:
         condition: what a request becomes: `prompt` or `class`.
         guidance_argument: the pipeline's argument that guidance goes to.
         call: further arguments of every call.
+        call_by_steps: number of steps -> arguments that go before those.
         timesteps: number of steps -> explicit timesteps.
         sigmas: number of steps -> explicit noise levels.
         chunk_size: images of every call, whatever the caller's batch; the last call is filled up.
@@ -54,6 +65,7 @@ class DiffusersGenerator:
     condition: str
     guidance_argument: str
     call: Mapping[str, Any]
+    call_by_steps: Mapping[int, Mapping[str, Any]]
     timesteps: Mapping[int, Sequence[float]]
     sigmas: Mapping[int, Sequence[float]]
     chunk_size: int
@@ -95,7 +107,7 @@ class DiffusersGenerator:
         torch.manual_seed(batch[0].seed)
         given: dict[str, Any] = {
             "generator": [torch.Generator().manual_seed(request.seed) for request in batch], "output_type": "np",
-            "num_inference_steps": settings.steps, **self.call,
+            "num_inference_steps": settings.steps, **self.call, **self.call_by_steps.get(settings.steps, {}),
         }  # fmt: skip
         if self.condition == "prompt":
             given["prompt"] = [request.prompt for request in batch]
@@ -152,21 +164,24 @@ def _plans(values: Mapping[str, Sequence[float]], name: str, key: str) -> dict[i
         ) from None
 
 
-def _check_call(
-    pipeline: Any, condition: str, guidance: str, argument: str, call: Mapping[str, Any], name: str
-) -> None:
+def _read_call(table: Any) -> dict[str, Any]:
+    """Arguments of a call; TOML has no None, so "none" stands for it."""
+    return {key: None if value == "none" else value for key, value in dict(table).items()}
+
+
+def _check_call(pipeline: Any, condition: str, guidance: str, argument: str, given: Iterable[str], name: str) -> None:
     known = inspect.signature(type(pipeline).__call__).parameters
+    given = list(given)
+    if ours := [key for key in given if key in OURS]:
+        raise BadInput(f"generator '{name}': [call] sets '{ours[0]}', which follows from the requests and settings.")
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
         return
     needed = ["prompt" if condition == "prompt" else "class_labels"]
     needed += [argument] if guidance not in ("none", "baked") else []
-    for key in [*needed, *call]:
+    for key in [*needed, *given]:
         if key not in known:
             kind = type(pipeline).__name__
             raise BadInput(f"generator '{name}': {kind} takes no argument '{key}'.{nearest_name(key, known)}")
-    ours = [key for key in call if key in OURS]
-    if ours:
-        raise BadInput(f"generator '{name}': [call] sets '{ours[0]}', which follows from the requests and settings.")
 
 
 def _check_asked(condition: str, chunk_size: int, name: str) -> None:
@@ -186,11 +201,10 @@ def _network_of(pipeline: Any, name: str) -> str:
 
 def make_diffusers(
     *, name: str, model: str, pipeline: str = "DiffusionPipeline", revision: str = "", condition: str = "prompt",
-    precision: str = "auto", scheduler: Mapping[str, Any] | None = None,
-    components: Mapping[str, Mapping[str, str]] | None = None, loras: Sequence[Mapping[str, Any]] = (),
-    guidance_argument: str = "guidance_scale", call: Mapping[str, Any] | None = None,
-    timesteps: Mapping[str, Sequence[float]] | None = None, sigmas: Mapping[str, Sequence[float]] | None = None,
-    chunk_size: int = 1, offload: bool = False, device: str = "cpu", base: Path | None = None, **about: Any,
+    precision: str = "auto", scheduler: Table = None, components: Mapping[str, Mapping[str, str]] | None = None,
+    loras: Sequence[Mapping[str, Any]] = (), guidance_argument: str = "guidance_scale", call: Table = None,
+    call_by_steps: Table = None, timesteps: Table = None, sigmas: Table = None, chunk_size: int = 1,
+    offload: bool = False, device: str = "cpu", base: Path | None = None, **about: Any,
 ) -> DiffusersGenerator:  # fmt: skip
     """A generator from a diffusers pipeline.
 
@@ -205,7 +219,8 @@ def make_diffusers(
         components: component -> `model` (and `subfolder`) to take it from, or `file` with weights for the one there.
         loras: each `model`, `file`, `scale`; fused in this order.
         guidance_argument: the pipeline's argument that guidance goes to.
-        call: further arguments of every call, such as height and width.
+        call: further arguments of every call, such as height and width; "none" is Python's None.
+        call_by_steps: number of steps -> arguments that go before those of `call`.
         timesteps: number of steps -> explicit timesteps.
         sigmas: number of steps -> explicit noise levels.
         chunk_size: images of every call; belongs to the generator, as it can change bytes.
@@ -219,6 +234,7 @@ def make_diffusers(
         Unavailable: the Hub does not answer.
     """
     _check_asked(condition, chunk_size, name)
+    own = dict(by_steps(call_by_steps or {}, _read_call, f"generator '{name}': call_by_steps"))
     parts = Parts(
         name=name, model=model, revision=revision, pipeline=pipeline, precision=precision_of(precision, device, name),
         scheduler=dict(scheduler or {}), components=dict(components or {}), loras=tuple(loras), offload=offload,
@@ -226,9 +242,10 @@ def make_diffusers(
     )  # fmt: skip
     loaded, weights = load_pipeline(parts)
     info = make_info(about, name=name, weights=weights)
-    _check_call(loaded, condition, info.guidance, guidance_argument, call or {}, name)
+    _check_call(loaded, condition, info.guidance, guidance_argument, chain(call or {}, *own.values()), name)
     return DiffusersGenerator(
-        info=info, pipeline=loaded, condition=condition, guidance_argument=guidance_argument, call=dict(call or {}),
+        info=info, pipeline=loaded, condition=condition, guidance_argument=guidance_argument,
+        call=_read_call(call or {}), call_by_steps=own,
         timesteps=_plans(timesteps or {}, name, "timesteps"), sigmas=_plans(sigmas or {}, name, "sigmas"),
         chunk_size=chunk_size, network=_network_of(loaded, name), precision=parts.precision,
     )  # fmt: skip

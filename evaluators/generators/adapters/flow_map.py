@@ -14,9 +14,11 @@ from relaionet.evaluators.generators.protocol import Settings
 from relaionet.pipeline.hub import HubAddress, is_fetched
 
 if TYPE_CHECKING:
-    from relaionet.evaluators.generators.flow_maps.generator import FlowMapGenerator
+    from relaionet.evaluators.generators.flow_maps.generator import FlowMapGenerator, FlowMapPlan
 
 CHUNK_SIZE = 16
+LOADED = ("weights", "guide", "chunk_size")
+"""Keys of a file that matter only once weights are read."""
 
 
 def make_flow_map(
@@ -25,6 +27,7 @@ def make_flow_map(
     weights: str,
     network: Mapping[str, Any],
     sampler: Mapping[str, Any],
+    sampler_by_steps: Mapping[str, Any] | None = None,
     backbone: str = "dit",
     checkpoint: Mapping[str, Any] | None = None,
     codec: Mapping[str, Any] | None = None,
@@ -42,6 +45,7 @@ def make_flow_map(
         weights: file relative to the TOML file, or `hf://owner/name/path[@revision]`.
         network: fields of the backbone's config.
         sampler: fields of `FlowMapSpec`.
+        sampler_by_steps: number of steps -> fields of it that are others there.
         backbone: name of the backbone.
         checkpoint: fields of `CheckpointConfig`.
         codec: fields of `CodecConfig`; pixels where None.
@@ -62,21 +66,31 @@ def make_flow_map(
     from relaionet.evaluators.generators.flow_maps.generator import load_flow_map, plan_flow_map
 
     plan = plan_flow_map(
-        name=name, network=network, sampler=sampler, backbone=backbone, checkpoint=checkpoint, codec=codec,
-        class_indices=class_indices, **about,
+        name=name, network=network, sampler=sampler, sampler_by_steps=sampler_by_steps, backbone=backbone,
+        checkpoint=checkpoint, codec=codec, class_indices=class_indices, **about,
     )  # fmt: skip
     return load_flow_map(plan, weights, guide, chunk_size=chunk_size, device=device, base=base or Path())
 
 
-def _look_at_flow_map(found: Definition) -> DryRun:
-    """A backbone of ours: its file says all but the weights; its calls are counted with a network that does nothing."""
+def plan_of(found: Definition) -> FlowMapPlan:
+    """All of a generator's file that can be read without its weights.
+
+    Args:
+        found: the file.
+
+    Raises:
+        BadInput: an unknown key or name, or fields that contradict each other.
+    """
     from relaionet.evaluators.generators.flow_maps.generator import plan_flow_map
 
-    options = dict(found.options)
-    places = [str(options.pop("weights")), str((options.pop("guide", None) or {}).get("weights", ""))]
-    for key in ("chunk_size",):
-        options.pop(key, None)
-    plan = plan_flow_map(**options)
+    return plan_flow_map(**{key: value for key, value in found.options.items() if key not in LOADED})
+
+
+def _look_at_flow_map(found: Definition) -> DryRun:
+    """A backbone of ours: its file says all but the weights; its calls are counted with a network that does nothing."""
+    options = found.options
+    places = [str(options["weights"]), str((options.get("guide") or {}).get("weights", ""))]
+    plan = plan_of(found)
     here: list[str] = []
     to_fetch: list[str] = []
     missing: list[str] = []
@@ -96,7 +110,7 @@ def _look_at_flow_map(found: Definition) -> DryRun:
         missing += lacking("diffusers", "diffusers")
     return DryRun(
         info=plan.info, kind=found.kind, about=found.about, here=tuple(here), to_fetch=tuple(to_fetch),
-        missing=tuple(missing), calls=lambda settings: _count_calls(plan.spec, settings),
+        missing=tuple(missing), calls=lambda settings: _count_calls(plan.spec_at(settings.steps), settings),
     )  # fmt: skip
 
 

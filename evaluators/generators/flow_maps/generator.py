@@ -18,7 +18,15 @@ from relaionet.evaluators.generators.flow_maps.codecs import Codec, CodecConfig,
 from relaionet.evaluators.generators.flow_maps.networks import BACKBONES, Config, _fill, fill_network
 from relaionet.evaluators.generators.flow_maps.sampler import sample_padded
 from relaionet.evaluators.generators.flow_maps.spec import FlowMapSpec, make_grid
-from relaionet.evaluators.generators.protocol import Generated, Info, Request, Settings, check_settings, make_info
+from relaionet.evaluators.generators.protocol import (
+    Generated,
+    Info,
+    Request,
+    Settings,
+    by_steps,
+    check_settings,
+    make_info,
+)
 from relaionet.manifests.errors import BadInput
 
 
@@ -30,6 +38,7 @@ class FlowMapGenerator:
         info: what it is.
         network: backbone in evaluation mode, called as `flow_map.Network`.
         spec: sampler.
+        spec_by_steps: number of steps -> sampler, where it is another one.
         codec: makes pixels of what is sampled.
         weak: the weaker network of autoguidance.
         state_shape: (C, H, W) of what is sampled.
@@ -49,6 +58,11 @@ class FlowMapGenerator:
     null_label: int
     chunk_size: int
     device: str
+    spec_by_steps: Mapping[int, FlowMapSpec] = dataclasses.field(default_factory=dict)
+
+    def spec_at(self, steps: int) -> FlowMapSpec:
+        """The sampler at a number of steps."""
+        return self.spec_by_steps.get(steps, self.spec)
 
     @torch.inference_mode()
     def generate(self, batch: Sequence[Request], settings: Settings) -> Generated:
@@ -62,28 +76,30 @@ class FlowMapGenerator:
         unknown = [request.class_index for request in batch if request.class_index not in self.label_of]
         if unknown:
             raise BadInput(f"generator '{self.info.name}' has no class {unknown[0]}.")
+        spec = self.spec_at(settings.steps)
         states, nfe = sample_padded(
-            self.network, self.spec, labels=[self.label_of[request.class_index] for request in batch],
+            self.network, spec, labels=[self.label_of[request.class_index] for request in batch],
             seeds=[request.seed for request in batch], chunk_size=self.chunk_size, shape=self.state_shape,
             null_label=self.null_label, steps=settings.steps, guidance=settings.guidance, device=self.device,
             weak=self.weak,
         )  # fmt: skip
-        return Generated(images=self._decode(states), nfe=nfe)
+        return Generated(images=self._decode(states, spec), nfe=nfe)
 
-    def _decode(self, states: torch.Tensor) -> NDArray[np.uint8]:
+    def _decode(self, states: torch.Tensor, spec: FlowMapSpec) -> NDArray[np.uint8]:
         """Chunk by chunk, filled up, as the network is run: the autoencoder's bytes depend on no batch either."""
         images = []
         for start in range(0, len(states), self.chunk_size):
             part = states[start : start + self.chunk_size]
             full = torch.cat([part, part[-1:].expand(self.chunk_size - len(part), *part.shape[1:])])
-            images.append(quantise(self.codec.decode(full)[: len(part)].cpu(), self.spec.quantise).numpy())
+            images.append(quantise(self.codec.decode(full)[: len(part)].cpu(), spec.quantise).numpy())
         return np.concatenate(images)
 
     def describe(self, settings: Settings) -> dict[str, Any]:
         """The realised grid, the sampler, precision and size, for the record."""
+        spec = self.spec_at(settings.steps)
         return {
-            "noise_levels": make_grid(self.spec, settings.steps),
-            "sampler": dataclasses.asdict(self.spec),
+            "noise_levels": make_grid(spec, settings.steps),
+            "sampler": dataclasses.asdict(spec),
             "codec": dataclasses.asdict(self.codec.config) | {"source": self.codec.source},
             "precision": "float32",
             "chunk_size": self.chunk_size,
@@ -109,6 +125,7 @@ class FlowMapPlan:
         where: names the generator in errors.
         backbone: name of the backbone.
         spec: sampler.
+        spec_by_steps: number of steps -> sampler, where it is another one.
         checkpoint: how weights are read.
         config: the backbone's size.
         codec: how states become pixels.
@@ -124,6 +141,25 @@ class FlowMapPlan:
     codec: CodecConfig
     indices: tuple[int, ...]
     info: Info
+    spec_by_steps: Mapping[int, FlowMapSpec]
+
+    def spec_at(self, steps: int) -> FlowMapSpec:
+        """The sampler at a number of steps."""
+        return self.spec_by_steps.get(steps, self.spec)
+
+
+def _read_samplers(
+    sampler: Mapping[str, Any], changes: Mapping[str, Any], where: str
+) -> tuple[FlowMapSpec, dict[int, FlowMapSpec]]:
+    """The sampler, and those of the numbers of steps where some of its fields are others."""
+    spec: FlowMapSpec = _fill(FlowMapSpec, sampler, f"{where}, [sampler]")
+    others: dict[int, FlowMapSpec] = {}
+    for steps, own in by_steps(changes, dict, f"{where}, [sampler_by_steps]"):
+        place = f"{where}, [sampler_by_steps.{steps}]"
+        others[steps] = _fill(FlowMapSpec, {**sampler, **own}, place)
+        if others[steps].guidance != spec.guidance:
+            raise BadInput(f"{place}: guidance cannot be of another kind than at other steps.")
+    return spec, others
 
 
 def plan_flow_map(
@@ -131,6 +167,7 @@ def plan_flow_map(
     name: str,
     network: Mapping[str, Any],
     sampler: Mapping[str, Any],
+    sampler_by_steps: Mapping[str, Any] | None = None,
     backbone: str = "dit",
     checkpoint: Mapping[str, Any] | None = None,
     codec: Mapping[str, Any] | None = None,
@@ -143,6 +180,7 @@ def plan_flow_map(
         name: as it stands in tables.
         network: fields of the backbone's config.
         sampler: fields of `FlowMapSpec`.
+        sampler_by_steps: number of steps -> fields of it that are others there.
         backbone: name of the backbone.
         checkpoint: fields of `CheckpointConfig`.
         codec: fields of `CodecConfig`; pixels where None.
@@ -156,7 +194,7 @@ def plan_flow_map(
         BadInput: an unknown key or name, or fields that contradict each other.
     """
     where = f"generator '{name}'"
-    spec: FlowMapSpec = _fill(FlowMapSpec, sampler, f"{where}, [sampler]")
+    spec, others = _read_samplers(sampler, sampler_by_steps or {}, where)
     read: CheckpointConfig = _fill(CheckpointConfig, checkpoint or {}, f"{where}, [checkpoint]")
     config = fill_network(backbone, network, where)
     indices = tuple(range(config.num_classes) if class_indices is None else class_indices)
@@ -170,7 +208,7 @@ def plan_flow_map(
     )  # fmt: skip
     return FlowMapPlan(
         where=where, backbone=backbone, spec=spec, checkpoint=read, config=config, codec=pixels, indices=indices,
-        info=info,
+        info=info, spec_by_steps=others,
     )  # fmt: skip
 
 
@@ -200,7 +238,7 @@ def load_flow_map(
         info=info, network=model, spec=plan.spec, codec=decoder, weak=weak,
         state_shape=(config.in_channels, config.input_size, config.input_size),
         label_of={index: label for label, index in enumerate(plan.indices)}, null_label=config.num_classes,
-        chunk_size=chunk_size, device=device,
+        chunk_size=chunk_size, device=device, spec_by_steps=plan.spec_by_steps,
     )  # fmt: skip
 
 

@@ -73,6 +73,20 @@ def make_dit_pipeline(folder: Path) -> None:
     DiTPipeline(transformer, vae, DDIMScheduler(num_train_timesteps=10)).save_pretrained(folder)
 
 
+def make_consistency_pipeline(folder: Path) -> None:
+    """A consistency model (UNet and scheduler) of 1000 classes, 8 x 8: `ConsistencyModelPipeline.from_pretrained`."""
+    import torch
+    from diffusers import CMStochasticIterativeScheduler, ConsistencyModelPipeline, UNet2DModel
+
+    torch.manual_seed(0)
+    unet = UNet2DModel(
+        sample_size=8, in_channels=3, out_channels=3, layers_per_block=1, block_out_channels=(8, 8), norm_num_groups=4,
+        down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2, attention_head_dim=8,
+        num_class_embeds=1000,
+    )  # fmt: skip
+    ConsistencyModelPipeline(unet, CMStochasticIterativeScheduler()).save_pretrained(folder)
+
+
 def make_prompt_pipeline(folder: Path) -> None:
     """A Stable Diffusion pipeline (UNet, VAE, CLIP text tower) of 8 x 8 images: `DiffusionPipeline.from_pretrained`."""
     import torch

@@ -27,12 +27,14 @@ with open(os.environ["RELAIONET_WEIGHTS"], "rb") as file:
 encoder = dnnlib.util.construct_class_by_name(**config["encoder"])
 counter = Counter(net.model)
 shape = (config["channels"], config["resolution"], config["resolution"])
+# at scale 1 the unconditional half would be thrown away
+scale = job.guidance if job.guidance != 1 else None
 for batch in job.batches(16):
     latents = (net.sigma_data * job.noise(batch, shape, torch)).to(job.device)
     labels = torch.tensor([request["class_index"] for request in batch], device=job.device)
     classes = torch.nn.functional.one_hot(labels, num_classes=config["label_dim"])
     made = pushforward_generator_fn(
-        net, latents, classes, discretization="uniform", num_steps=job.steps, cfg_scale=job.guidance
+        net, latents, classes, discretization="uniform", num_steps=job.steps, cfg_scale=scale
     )
     images = encoder.decode(made.to(job.device)).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     job.save(batch, images, counter.take(len(batch)))
