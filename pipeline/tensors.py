@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from relaionet.manifests.containers.checkpoints import SAFETENSORS_SUFFIX, check_weights
 from relaionet.manifests.containers.limits import Limits, Refused
 from relaionet.manifests.containers.safetensors import check_safetensors
+from relaionet.manifests.escape import message_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,7 @@ def read_weights(path: Path, device: str = "cpu") -> dict[str, Any]:
         Refused: it is damaged, or would become more than it is; the message has no file's name and no full stop.
         OSError: it cannot be read.
     """
+    from argparse import Namespace
     from pickle import UnpicklingError
 
     import torch
@@ -35,12 +37,14 @@ def read_weights(path: Path, device: str = "cpu") -> dict[str, Any]:
     try:
         if path.suffix == SAFETENSORS_SUFFIX:
             return dict(load_file(path, device=device))
-        state: Any = torch.load(path, map_location=device, weights_only=True)
+        # beside what torch knows, the settings that training scripts store with their weights
+        with torch.serialization.safe_globals([Namespace]):
+            state: Any = torch.load(path, map_location=device, weights_only=True)
     except (
         SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError,
         AssertionError,
     ) as error:  # fmt: skip
-        raise Refused(" ".join(str(error).split())[:200] or type(error).__name__) from None
+        raise Refused(message_of(error)) from None
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise Refused(f"{type(state).__name__} where tensors by name are expected")
     return dict(state)
@@ -64,4 +68,4 @@ def read_tensors(path: Path, limits: Limits) -> dict[str, np.ndarray]:
     try:
         return dict(load_file(path))
     except (SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Refused(" ".join(str(error).split())[:200] or type(error).__name__) from None
+        raise Refused(message_of(error)) from None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from relaionet.manifests.containers.limits import MIB, PICKLE, Limits, Refused
+from relaionet.manifests.escape import message_of
 
 REBUILDS = {f"torch._utils {name}" for name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")}
 PARAMETERS = {"torch._utils _rebuild_parameter", "torch.nn.parameter Parameter"}
@@ -21,6 +22,8 @@ PLAIN = {
     "collections OrderedDict", "collections Counter", "torch Size", "torch device", "_codecs encode", "builtins set",
     "builtins complex", "__builtin__ set", "__builtin__ complex", "torch.serialization _get_layout",
 }  # fmt: skip
+# what training scripts keep their settings in; it runs nothing, and is made without arguments and filled afterwards
+NAMESPACES = {"argparse Namespace"}
 ITEM_BYTES = {
     "Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4, "Short": 2, "Char": 1, "Byte": 1, "Bool": 1,
     "ComplexDouble": 16, "ComplexFloat": 8, "Untyped": 1,
@@ -89,7 +92,7 @@ def check_pickle(stream: Any, file_bytes: int, limits: Limits = PICKLE) -> Asked
     except Refused:
         raise
     except (ValueError, IndexError, TypeError, KeyError, OverflowError, AttributeError, MemoryError) as error:
-        raise Refused(f"a damaged pickle ({' '.join(str(error).split())[:100] or type(error).__name__})") from None
+        raise Refused(f"a damaged pickle ({message_of(error, 100)})") from None
     if walk.asked.views_bytes > VIEWS_FLOOR + VIEWS_RATIO * file_bytes:
         raise Refused(f"tensors of {walk.asked.views_bytes:,} bytes in a file of {file_bytes:,}")
     _check_shape(walk.asked.top, limits.max_depth)
@@ -182,7 +185,7 @@ class _Walk:
             raise Refused("a damaged pickle")
         if name in REBUILDS:
             return self._tensor(arguments)
-        if name in PARAMETERS | PLAIN:
+        if name in PARAMETERS | PLAIN or (name in NAMESPACES and not arguments):
             return _Node([arguments])
         raise Refused(f"it calls {name.replace(' ', '.')[:80] or 'something'}, which tensors do not need")
 

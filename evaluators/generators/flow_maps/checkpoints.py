@@ -25,8 +25,8 @@ class CheckpointConfig:
     """How a published checkpoint is read.
 
     Attributes:
-        key: of the file's own table that holds the weights, such as `ema` or `ema_model`; empty where it is the table,
-            tried first where the file has both.
+        key: of the file's own table that holds the weights, such as `ema` or `ema_model`; a file that is such a table
+            itself, of tensors alone, needs none.
         prefix: what every key begins with.
         drop: beginnings of keys that are not loaded: parts for training alone, and what is computed.
         rename: pieces of keys -> what stands in their place.
@@ -82,10 +82,11 @@ def pick_state(state: Mapping[str, Any], config: CheckpointConfig, where: str) -
     """
     import torch
 
-    if config.key:
-        if config.key not in state:
+    if config.key and not all(isinstance(value, torch.Tensor) for value in state.values()):
+        held = state.get(config.key)
+        if not isinstance(held, Mapping):
             raise BadInput(f"{where}: the checkpoint has no '{config.key}'; it has {', '.join(list(state)[:8])}.")
-        state = state[config.key]
+        state = held
     picked = {}
     for name, value in state.items():
         if not isinstance(value, torch.Tensor) or not name.startswith(config.prefix):
