@@ -18,7 +18,9 @@ from relaionet.manifests.words import say_count
 @click.option("--out", type=FOLDER, help="Folder of the evaluation; run again to continue.")
 @click.option("--split", type=FOLDER, help="Folder of a rebuilt split, in place of the recipe's.")
 @click.option("--core", is_flag=True, help="Score on the rows of the release's core alone.")
-@click.option("--plan", is_flag=True, help="Say what would run, and what is missing; nothing is loaded or fetched.")
+@click.option(
+    "--plan", is_flag=True, help="Say what would run and what is missing, by the run's own checks; nothing is fetched."
+)
 @click.option("--show", is_flag=True, help="Print the recipe, to start one of your own from.")
 @click.option(
     "--requests",

@@ -1,4 +1,4 @@
-"""`relaionet evaluate --plan`: what a recipe will run, and what is missing, before anything is loaded or fetched."""
+"""`relaionet evaluate --plan`: what a recipe will run, and what is missing, before anything is made or fetched."""
 
 from __future__ import annotations
 
