@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from relaionet.annotations.label_studio.projects import ReviewProject, iterate_tasks, list_projects, page_trouble
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.words import say_count
 
 if TYPE_CHECKING:
     from relaionet.annotations.label_studio.client import StudioClient
@@ -97,8 +98,8 @@ class AnswerPull:
         for key in set(self._before) - there:
             self.seen[key] = self._before[key]
             self.notes.append(
-                f"project {key.partition('@')[0]} with {self._before[key].count:,} answers is gone: deleted, its mark "
-                "removed from its description, or hidden from this user. The answers pulled before are kept."
+                f"project {key.partition('@')[0]} with {say_count(self._before[key].count, 'answer')} is gone: deleted, "
+                "its mark removed from its description, or hidden from this user. The answers pulled before are kept."
             )
 
     def _changed(self, project: ReviewProject) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -131,9 +132,10 @@ class AnswerPull:
             if complete or now.count == self._count(project):
                 break
         if gone:
+            answers = say_count(len(gone), "answer pulled before is", "answers pulled before are")
             self.notes.append(
-                f"{len(gone):,} answers pulled before are gone from project {project.id} (deleted there, or their "
-                "tasks were). They are kept and still count."
+                f"{answers} gone from project {project.id} (deleted there, or the tasks were). What was pulled is kept "
+                "and still counts."
             )
         self.seen[project.key] = now
 

@@ -115,9 +115,7 @@ def say_adopted(reporter: Reporter, adopted: pl.DataFrame) -> None:
     again = adopted.filter(pl.col("same_bytes_as").is_not_null())
     across = again.filter(pl.col("same_bytes_wnid").is_not_null())
     if not again.is_empty():
-        reporter.say(
-            f"  same bytes  {say_count(again.height, 'file')} repeat another, {across.height:,} of them "
-            f"in another class"
-        )
+        repeat = say_count(again.height, "file repeats another", "files repeat another")
+        reporter.say(f"  same bytes  {repeat}, {across.height:,} of them in another class")
     for row in across.head(SHOWN).iter_rows(named=True):
         reporter.say(f"              {row['path']} = {row['same_bytes_as']}")

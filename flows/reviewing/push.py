@@ -86,7 +86,8 @@ def push(
     if result.pictures:
         run.reporter.say(f"  pictures are {result.pictures}")
     if result.doubles_count:
-        run.reporter.say(f"  {say_count(result.doubles_count, 'task')} stood twice and were taken out")
+        twice = say_count(result.doubles_count, "task stood twice and was", "tasks stood twice and were")
+        run.reporter.say(f"  {twice} taken out")
     for number, project in result.projects.items():
         run.reporter.say(f"  round {number}: {studio.client.url}/projects/{project}")
     return result

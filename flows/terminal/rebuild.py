@@ -58,7 +58,8 @@ def say_split(reporter: Reporter, told: dict[str, Any], out: Path) -> None:
     reporter.say(f"\nImages   {images}", f"Numbers  {out / 'split.json'}; every row: {out / 'split'}")
     aside = told["verdicts"]["changed"] + told["verdicts"]["same_picture"] * (told["policy"] == "exact")
     if aside:
-        reporter.say(f"Aside    {out / 'aside'}: {say_count(aside, 'picture')} that were fetched but are not kept")
+        one, many = "picture that was fetched but is not kept", "pictures that were fetched but are not kept"
+        reporter.say(f"Aside    {out / 'aside'}: {say_count(aside, one, many)}")
     passing = told["may_come_back_count"]
     if passing:
         reporter.say(f"Retry    {passing:,} of the rows that are gone may come back: run again with --retry")

@@ -156,12 +156,12 @@ def test_only_what_changed_is_read_again(studio, client, photos, monkeypatch):
     assert later[:12].equals(decisions)
     assert later[12:]["choice"].sort().to_list() == ["broken", "yes"]
     assert len(third.notes) == 1
-    assert third.notes[0].startswith("1 answers pulled before are gone")
+    assert third.notes[0].startswith("1 answer pulled before is gone")
     # a task deleted with its answer is found by the count, and its answer is kept
     client.request("DELETE", f"/api/tasks/{ids[2]}/")
     fourth, last = again(third, later)
     assert last.equals(later)
-    assert "1 answers pulled before are gone" in fourth.notes[0]
+    assert "1 answer pulled before is gone" in fourth.notes[0]
     fifth, _ = again(fourth, last)
     assert fifth.notes == []
 
@@ -213,7 +213,7 @@ def test_a_project_that_is_gone_is_told_and_its_answers_kept(studio, client, pho
     client.request("DELETE", f"/api/projects/{first.id}/")
     after = AnswerPull(client, "gone", pull.seen)
     assert read_decisions(after, tasks, known).equals(known)
-    assert f"project {first.id} with 1 answers is gone" in after.notes[0]
+    assert f"project {first.id} with 1 answer is gone" in after.notes[0]
     # its mark removed: nobody can say whose it is, so nothing is asked twice
     client.request("PATCH", f"/api/projects/{second.id}/", json={"description": "my notes"})
     with pytest.raises(BadInput, match="Put back 'reLAIONet review: gone"):

@@ -210,7 +210,7 @@ def test_broken_files_are_left_out_and_said(sets: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     (empty / "n01440764_0.png").write_bytes(b"no picture")
-    with pytest.raises(BadInput, match="none of 1 files is a picture"):
+    with pytest.raises(BadInput, match="none of 1 file is a picture"):
         compare(empty, sets / "far", tmp_path / "out2")
 
 

@@ -27,7 +27,7 @@ def look(*arguments: str | Path) -> dict[str, int]:
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     stated = re.search(r"([\d,]+) rows? ?(\(|$)", done.output.splitlines()[0])
-    shown = re.search(r"^first ([\d,]+) rows:$", done.output, re.MULTILINE)
+    shown = re.search(r"^first ([\d,]+) rows?:$", done.output, re.MULTILINE)
     assert stated, done.output
     assert shown, done.output
     counts = {name: int(count.replace(",", "")) for count, name in re.findall(

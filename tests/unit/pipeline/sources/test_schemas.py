@@ -51,7 +51,7 @@ def test_a_schema_of_the_users_own_is_a_file_named_in_the_recipe(
     Path("recipe.toml").write_text('source = "rows.parquet"\n[candidates]\nschema = "mine.toml"\n')
     recipe = read_curate_recipe("recipe.toml")
     opened = open_source(recipe.source, recipe.candidates.schema)
-    assert opened.describe().startswith("1 file, Mine schema, 1 rows")
+    assert opened.describe().startswith("1 file, Mine schema, 1 row")
     assert rows_of("rows.parquet", schema="mine.toml")["caption"].to_list() == ["a crane"]
     told = CliRunner().invoke(main, ["source", "rows.parquet", "--schema", "mine.toml"])
     assert "1 file, Mine schema" in told.output
@@ -103,7 +103,7 @@ def test_a_package_declares_a_schema_and_nothing_else_is_changed(tmp_path: Path)
         assert [schema.name for schema in list_schemas()] == [*BUILT_IN[:-1], "Open-Gallery", "plain"]
         assert read_curate_recipe(str(tmp_path / "recipe.toml")).candidates.schema == "open-gallery"
         told = CliRunner().invoke(main, ["source", str(tmp_path / "rows.parquet")]).output
-        assert "1 file, Open-Gallery schema, 1 rows" in told
+        assert "1 file, Open-Gallery schema, 1 row" in told
         assert "Open-Gallery" in "".join(CliRunner().invoke(main, ["source", "--help"]).output.split())
         assert "| `Open-Gallery` | an open gallery's catalogue | `picture` | `title` |" in source_schemas_table()
         assert rows_of(tmp_path / "rows.parquet")["height_px"].to_list() == [200]
