@@ -99,7 +99,8 @@ class AnswerPull:
             self.seen[key] = self._before[key]
             self.notes.append(
                 f"project {key.partition('@')[0]} with {say_count(self._before[key].count, 'answer')} is gone: "
-                "deleted, its mark removed from its description, or hidden from this user. The answers pulled before are kept."
+                "deleted, its mark removed from its description, or hidden from this user. The answers pulled before "
+                "are kept."
             )
 
     def _changed(self, project: ReviewProject) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
