@@ -1,18 +1,24 @@
 """Proposals on real photos: how right each tier is, and whether the probabilities come true.
 
     python -m tests.measure.proposals [--plot docs/pictures/proposals-reliability.png] [--seed 0]
+    python -m tests.measure.proposals --reviewed 200 [--draws 20]
 
 1,058 photos of ../shared/real with captions made from class names: right, wrong, none, two classes. The photos are cut
 into two halves; what is fitted on one is measured on the other, and the other way round, among all 1,000 classes.
 What is fitted without labels uses the captions of the half that is measured, as a run does. Copies of one picture stay
 in one half. The truth is read for scoring and, by `labelled`, as the labels of the half that is fitted on.
+
+`--reviewed` is a run whose recipe says nothing of calibration and whose rows have no captions: so many of its tasks are
+drawn and settled, its probabilities are fitted on them as `review pull` does, and measured on the photos nobody looked
+at. Its templates are a recipe's own, and of pictures that stand twice one is kept, as the screens do. The mean over
+draws, since a sample of 200 is right or wrong by a few hundredths of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -20,13 +26,14 @@ import numpy as np
 import polars as pl
 
 from relaionet.flows.curation.calibration import group_name
+from relaionet.flows.curation.recipe import CurateRecipe
 from relaionet.flows.pages.charts.reliability import draw_reliability
 from relaionet.manifests.labels import read_labels
 from relaionet.pipeline.captions.lemma_match import name_classes
 from relaionet.pipeline.embeddings.class_texts import embed_labels
-from relaionet.pipeline.embeddings.encoders import load_encoder, logit_scale_of
+from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder, logit_scale_of
 from relaionet.pipeline.proposals.calibration import Calibration, uncalibrated
-from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig, Examples, fit_calibration
+from relaionet.pipeline.proposals.calibration_fit import CalibrateConfig, Examples, fit_calibration, fit_on_review
 from relaionet.pipeline.proposals.caption_errors import Captions
 from relaionet.pipeline.proposals.caption_evidence import read_words
 from relaionet.pipeline.proposals.propose import ProposeConfig, propose_labels
@@ -56,13 +63,18 @@ class Photos:
 
 
 @cache
-def read_photos(seed: int = 0) -> Photos:
-    """Read and embed the photos."""
+def _read_encoder() -> Encoder:
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    return load_encoder(ENCODER, device="cpu")
+
+
+@cache
+def _embed_photos() -> tuple[pl.DataFrame, np.ndarray]:
+    """The rows of the photos, and their unit rows [N, D]."""
     import torch
     from PIL import Image
 
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    encoder = load_encoder(ENCODER, device="cpu")
+    encoder = _read_encoder()
     captions = pl.read_parquet(REAL / "rows.parquet").select(url="URL", caption="TEXT").unique("url", keep="first")
     rows = pl.read_parquet(REAL / "truth.parquet").select("url", "file", "caption_kind", truth="wnid")
     rows = rows.join(captions, on="url", how="left", maintain_order="left")
@@ -70,11 +82,17 @@ def read_photos(seed: int = 0) -> Photos:
     for start in range(0, rows.height, 16):
         pictures = [Image.open(REAL / "photos" / file) for file in rows["file"][start : start + 16]]
         parts.append(encoder.encode_images(torch.stack([encoder.preprocess(picture) for picture in pictures])))
-    vectors = np.concatenate(parts)
+    return rows, np.concatenate(parts)
+
+
+@cache
+def read_photos(seed: int = 0, templates: tuple[str, ...] = ("a photo of a {name}",)) -> Photos:
+    """Read and embed the photos, and the class texts that these templates make."""
+    encoder, (rows, vectors) = _read_encoder(), _embed_photos()
     # a picture and its copy are the same row of the encoder, or nearly
     first = (vectors @ vectors.T > 0.999).argmax(axis=1)
     half = np.random.default_rng(seed).integers(2, size=rows.height)[first]
-    label_vectors = embed_labels(encoder, read_labels(), ("a photo of a {name}",))
+    label_vectors = embed_labels(encoder, read_labels(), templates)
     own = uncalibrated(
         encoder=encoder.name, fingerprint=encoder.fingerprint, label_vectors=label_vectors,
         logit_scale=logit_scale_of(encoder),
@@ -111,7 +129,11 @@ def measure_halves(basis: str, seed: int = 0, *, use_captions: bool = True) -> p
         here = (photos.rows["half"] == half).to_numpy()
         table = propose_labels(
             photos.rows.filter(here), photos.vectors[here], photos.label_vectors, read_labels(),
-            ProposeConfig(use_captions=use_captions), fit_half(photos, half, basis),
+            # what nothing was fitted on is measured as it would be if it were taken for a probability
+            ProposeConfig(
+                use_captions=use_captions, logit_scale=photos.own.logit_scale if basis == "encoder" else 0.0
+            ),
+            fit_half(photos, half, basis),
         )  # fmt: skip
         parts.append(table.with_columns(photos.rows.filter(here)["truth"], photos.rows.filter(here)["caption_kind"]))
     rows = pl.concat(parts)
@@ -119,6 +141,65 @@ def measure_halves(basis: str, seed: int = 0, *, use_captions: bool = True) -> p
         right=(pl.col("wnid") == pl.col("truth")).fill_null(value=False),
         nearest_right=pl.col("top_wnids").list.first() == pl.col("truth"),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reviewed:
+    """What some reviewed tasks make of the probabilities of the photos nobody looked at.
+
+    Attributes:
+        before: of the encoder's own scores, were they taken for probabilities.
+        after: of what was fitted.
+        shown_before: scores that the proposals had before.
+    """
+
+    before: Reliability
+    after: Reliability
+    shown_before: int
+
+
+@cache
+def measure_reviewed(count: int, draw: int) -> Reviewed:
+    """Settle so many tasks of a run without captions, drawn by seed, fit on them, and measure on the others."""
+    photos = read_photos(templates=CurateRecipe(source="").templates)
+    rows = photos.rows.with_row_index("row").with_columns(wnid=pl.lit(None, pl.String))
+    # the copies are files of their own
+    order = np.random.default_rng(draw).permutation(rows.filter(~pl.col("file").str.starts_with("again/"))["row"])
+    seen, unseen = order[:count], order[count:]
+    examples = Examples(vectors=photos.vectors[seen], wnids=rows[seen]["truth"].to_list())
+    nothing = Captions(vectors=photos.vectors[:0], named=[], words=[])
+    fitting = (nothing, photos.label_vectors, read_labels(), CalibrateConfig(), photos.own)
+    first = fit_calibration(Examples(vectors=photos.vectors[:0], wnids=[]), *fitting, group_of=group_name)
+    fitted = fit_on_review(examples, *fitting, group_of=group_name)
+
+    def judge(found: Calibration, config: ProposeConfig) -> pl.DataFrame:
+        about = rows[unseen].select("candidate_id", "wnid")
+        return propose_labels(about, photos.vectors[unseen], photos.label_vectors, read_labels(), config, found)
+
+    own, none = ProposeConfig(logit_scale=photos.own.logit_scale), judge(first, ProposeConfig())
+    truth = [group_name(wnid) for wnid in rows[unseen]["truth"]]
+    before, after = (
+        measure_reliability(
+            table["label_score"].to_numpy().clip(0, 1),
+            np.array([group_name(wnid) == true for wnid, true in zip(table["wnid"], truth, strict=True)]),
+        )
+        for table in (judge(replace(first, basis="review"), own), judge(fitted, ProposeConfig()))
+    )
+    return Reviewed(before=before, after=after, shown_before=none.drop_nulls("label_score").height)
+
+
+def print_reviewed(count: int, draws: int) -> None:
+    """Print the calibration error before and after so many reviewed tasks."""
+    found = [measure_reviewed(count, draw) for draw in range(draws)]
+    print(f"{count} reviewed tasks, {found[0].after.count} photos nobody looked at, no captions; mean of {draws} draws")
+    for name, parts in (("the encoder's own", [one.before for one in found]), ("fitted", [one.after for one in found])):
+        errors = np.array([one.ece for one in parts])
+        print(f"  {name:<20} mean score {np.mean([one.mean_score for one in parts]):.3f}, "
+              f"right {np.mean([one.right_frac for one in parts]):.3f}, error {errors.mean():.3f} "
+              f"({errors.min():.3f} to {errors.max():.3f}; by chance up to "
+              f"{np.mean([one.ece_if_true_high for one in parts]):.3f}), rms without bias "
+              f"{np.mean([one.rms_debiased for one in parts]):.3f}")  # fmt: skip
+    print(f"  scores shown before the review: {found[0].shown_before}")
 
 
 def by_tier(rows: pl.DataFrame) -> pl.DataFrame:
@@ -146,7 +227,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How right proposals are on real photos.")
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--reviewed", type=int, metavar="TASKS")
+    parser.add_argument("--draws", type=int, default=20)
     chosen = parser.parse_args()
+    if chosen.reviewed:
+        print_reviewed(chosen.reviewed, chosen.draws)
+        return
     for basis in BASES:
         rows = measure_halves(basis, chosen.seed)
         print(f"\n{basis}: {rows.filter(status='ok').height} of {rows.height} photos proposed, "

@@ -5,12 +5,13 @@ Fitted on one half, measured on the other; see `tests.measure.proposals`, which 
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import pytest
 
 from relaionet.manifests.class_groups import read_class_groups
 from tests.measure.groups import VOTES, count_group, measure_pairs, read_yes
-from tests.measure.proposals import REAL, by_tier, measure_halves, reliability
+from tests.measure.proposals import REAL, by_tier, measure_halves, measure_reviewed, reliability
 
 pytestmark = [
     pytest.mark.real,
@@ -54,3 +55,15 @@ def test_the_groups_say_what_the_votes_show() -> None:
     # of all pairs that raters say yes to together, the first is a group
     first = measure_pairs(yes).row(0, named=True)
     assert any({first["one"], first["two"]} <= set(group.wnids) for group in read_class_groups())
+
+
+def test_a_run_with_nothing_to_fit_on_is_calibrated_by_its_first_reviewed_tasks() -> None:
+    """Without captions or labels: no score is shown before; after 200 tasks the probabilities come true."""
+    found = [measure_reviewed(200, draw) for draw in range(20)]
+    assert all(one.shown_before == 0 for one in found)
+    before, after = (np.mean([getattr(one, name).ece for one in found]) for name in ("before", "after"))
+    print(f"calibration error {before:.3f} -> {after:.3f}")
+    assert before > 0.2
+    assert after <= 0.05
+    # a draw of 200 may be off by its own chance, none as the encoder is
+    assert max(one.after.ece for one in found) < 0.4 * before

@@ -7,6 +7,7 @@ encoder says 100.
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from relaionet.manifests.tables import CANDIDATES, DOWNLOADS, EMBEDDINGS, SCREEN
 from relaionet.pipeline.embeddings.store import write_embeddings
 from relaionet.pipeline.proposals.review_budget import RouteConfig
 
-DIM, TRUE_SCALE, SHARD = 48, 14.0, "00000"
+DIM, TRUE_SCALE, SHARD, PICTURES = 48, 14.0, "00000", 6
 ENCODER = f'''
 import numpy as np
 
@@ -48,30 +49,35 @@ def make_run(root: Path, count: int, seed: int = 0, **recipe: object) -> tuple[R
     (root / "sure.py").write_text(ENCODER)
     made = CurateRecipe(source="x", encoder=f"{root / 'sure.py'}:Sure", templates=("{name} {gloss}",), **recipe)
     write_run_record(root, made, screens={})
-    ids, vectors, truth = draw_pictures(models_of(made).label_vectors, count, seed)
-    write_table(run, CANDIDATES, ids, url=[f"http://x.invalid/{one}" for one in ids])
+    vectors, truth = draw_pictures(models_of(made).label_vectors, count, seed)
+    urls = [f"http://x.invalid/{seed}/{place}.png" for place in range(count)]
+    ids = [hashlib.sha256(url.encode()).hexdigest() for url in urls]
+    write_table(run, CANDIDATES, ids, url=urls, source=["rows.parquet"] * count)
     write_table(run, TEXT_MATCHES, ids)
     write_table(run, SCREENED, ids, shard="all")
-    write_table(run, DOWNLOADS, ids, path=[f"{one}.png" for one in ids])
-    write_table(run, EMBEDDINGS, ids)
+    write_table(
+        run, DOWNLOADS, ids, path=[f"{one}.png" for one in ids], image_sha256=ids, bytes_count=[99] * count,
+        width_px=[20] * count, height_px=[20] * count, format=["png"] * count,
+        fetched_at=[datetime(2026, 1, 1, tzinfo=UTC)] * count,
+    )  # fmt: skip
+    write_table(run, EMBEDDINGS, ids, phash=[one[:16] for one in ids])
     empty = pl.Series([None] * count, dtype=pl.String)
     write_embeddings(run.embeddings, 0, vectors, pl.DataFrame({"candidate_id": ids, "caption": empty, "url": empty}))
-    for one in ids[:3]:
-        run.images.mkdir(exist_ok=True)
-        Image.new("RGB", (20, 20)).save(run.images / f"{one}.png")
+    run.images.mkdir()
+    for place, one in enumerate(ids[:PICTURES]):
+        Image.new("RGB", (20, 20), (40 * place, 90, 60)).save(run.images / f"{one}.png")
     return run, made, dict(zip(ids, truth, strict=True))
 
 
-def draw_pictures(label_vectors: np.ndarray, count: int, seed: int) -> tuple[list[str], np.ndarray, list[str]]:
-    """ids, unit rows, true wnids: the class is drawn by the softmax of `TRUE_SCALE`."""
+def draw_pictures(label_vectors: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, list[str]]:
+    """Unit rows and true wnids: the class is drawn by the softmax of `TRUE_SCALE`."""
     rng = np.random.default_rng(seed)
     near = label_vectors[rng.integers(1000, size=count)]
     rows = near + 0.11 * rng.normal(size=near.shape)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     chance = np.exp(TRUE_SCALE * rows @ label_vectors.T)
     true = [rng.choice(1000, p=one / one.sum()) for one in chance]
-    ids = [hashlib.sha256(f"{seed} {place}".encode()).hexdigest() for place in range(count)]
-    return ids, rows.astype(np.float32), [read_labels()[place].wnid for place in true]
+    return rows.astype(np.float32), [read_labels()[place].wnid for place in true]
 
 
 def write_table(run: Run, table: Table, ids: list[str], *, shard: str = SHARD, **given: list[object]) -> None:
