@@ -8,7 +8,7 @@ more than the interval is wide.
 
 A jackknife counts the part of the variance that comes from pairs of images twice. That part matters where a distance is
 close to its floor. Taking it off in full leaves intervals that are too short there, since value and error rise
-together; part of it is taken off (`find_excess`), and `python -m tests.measure.intervals` shows what that covers.
+together; part of it is taken off (`pairs.Pairs`), and `python -m tests.measure.intervals` shows what that covers.
 
 Source: Jaeckel 1972, "The infinitesimal jackknife"; Efron 1982, "The Jackknife, the Bootstrap and Other Resampling
 Plans", chapter 6; Efron and Stein 1981, "The jackknife estimate of variance", for what is counted twice.
@@ -19,17 +19,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
+
+from relaionet.evaluators.metrics.pairs import Pairs, group_rows, scale_pairs
 
 Z_95 = 1.959963984540054
 """Two-sided 95 % point of the normal distribution."""
 JACKKNIFE, WILSON = "infinitesimal jackknife", "Wilson"
-PAIRS_COUNT = 256
-"""Images whose pairs stand for all pairs."""
-PAIRS_SHARE = 0.75
-"""How much of what is counted twice is taken off; found by measuring what the intervals cover."""
+Scale = Literal["plain", "log", "reciprocal", "fraction"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,8 @@ class Estimate:
             `reciprocal` for such whose error grows faster than they do (a cubic kernel's), made on one over the value;
             `fraction` for shares of images, which get Wilson's interval at the number of images the error stands for;
             `plain` for all else, whose interval is corrected for the skewness of the influences (`straighten`).
-        excess: variance to take off what the influences give (`find_excess`).
+        excess: variance to take off what the influences give (`pairs.Pairs.excess`).
+        pairs: what the excess is made of, where a difference of two sets needs its own; None where it is not known.
         shared: variance from a new draw of the split's own images, where it counts; differences of sets have it not.
         offset: what is added to the value for that: the bias that makes it positive.
         method: how the error is found (`say_method` adds how the interval follows).
@@ -51,11 +52,12 @@ class Estimate:
 
     value: float
     influence: np.ndarray
-    scale: Literal["plain", "log", "reciprocal", "fraction"] = "plain"
+    scale: Scale = "plain"
     excess: float = 0.0
     offset: float = 0.0
     shared: float = 0.0
     method: str = JACKKNIFE
+    pairs: Pairs | None = None
 
     def standard_error(self, strata: Sequence[str] | None = None) -> float:
         """Standard deviation of the value over new draws of the images.
@@ -70,7 +72,7 @@ class Estimate:
         count = len(self.influence)
         if count < 2:
             return math.nan
-        places, sizes = _group(strata, count)
+        places, sizes = group_rows(strata, count)
         means = np.bincount(places, weights=self.influence) / sizes  # [C]
         squares = np.bincount(places, weights=np.square(self.influence - means[places]))  # [C]
         variance = float((squares * sizes / (sizes - 1)).sum()) / count**2
@@ -120,22 +122,26 @@ class Estimate:
         Args:
             strata: as in `standard_error`.
         """
-        error = self.standard_error(strata)
-        if error == 0 or math.isnan(error):
-            return 1.0 if self.value == 0 else 0.0
+        error, freedom = self.standard_error(strata), max(self._freedom(strata), 1)
+        if self.value == 0 or math.isnan(error):
+            return 1.0
+        # no exchange of signs among so many images gives less, however little they were seen to vary
+        least = 2.0 ** (1 - freedom)
+        if error == 0:
+            return least
         from scipy.special import stdtr
 
         away = straighten(self.value / error, self._skewness(error, strata))
-        return float(2 * stdtr(max(self._freedom(strata), 1), -abs(away)))
+        return max(float(2 * stdtr(freedom, -abs(away))), least)
 
     def _freedom(self, strata: Sequence[str] | None) -> int:
-        _, sizes = _group(strata, len(self.influence))
+        _, sizes = group_rows(strata, len(self.influence))
         return len(self.influence) - len(sizes)
 
     def _skewness(self, error: float, strata: Sequence[str] | None) -> float:
         """Skewness of the value over new draws, as far as single images make it."""
         count = len(self.influence)
-        places, sizes = _group(strata, count)
+        places, sizes = group_rows(strata, count)
         rest = self.influence - (np.bincount(places, weights=self.influence) / sizes)[places]
         return float((rest**3).sum()) / count**3 / error**3 if error > 0 else 0.0
 
@@ -174,65 +180,16 @@ def find_wilson(share: float, count: float) -> tuple[float, float]:
     return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
 
 
-def find_excess(
-    pairs: np.ndarray, count: int, strata: Sequence[str] | None = None, *, share: float = PAIRS_SHARE
-) -> float:
-    """Variance that a jackknife counts too much, a share of it.
-
-    Args:
-        pairs: [m, m] second-order influence of pairs of images, m of the set's images.
-        count: images in the set.
-        strata: [m] requested class of each.
-        share: how much of it.
-
-    Returns:
-        A variance in the metric's unit squared.
-    """
-    m = len(pairs)
-    if m < 3:
-        return 0.0
-    places, sizes = _group(strata, m)
-    means = np.zeros((m, len(sizes)))
-    means[np.arange(m), places] = 1 / np.sqrt(sizes[places])  # [m, C] orthonormal columns
-    pairs = pairs - means @ (means.T @ pairs)
-    pairs = pairs - (pairs @ means) @ means.T
-    squares = np.square(pairs)
-    freedom = (m - len(sizes)) ** 2 - (m - len(sizes))
-    return float((squares.sum() - np.diag(squares).sum()) / max(freedom, 1) / 2 / count**2) * share
-
-
-def _group(strata: Sequence[str] | None, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Class of each image and images in each class; one class where a class would have one image."""
-    if strata is not None:
-        (places,) = number_classes(strata)
-        sizes = np.bincount(places)
-        if sizes.min() >= 2:
-            return places, sizes
-    return np.zeros(count, np.int64), np.array([count])
-
-
-def number_classes(*sides: Sequence[str]) -> list[np.ndarray]:
-    """Classes as numbers from 0, the same in every list, in the order they are met.
-
-    Args:
-        sides: lists of class names.
-
-    Returns:
-        For each an [N] int64 array.
-    """
-    place: dict[str, int] = {}
-    return [np.fromiter((place.setdefault(name, len(place)) for name in side), np.int64, len(side)) for side in sides]
-
-
 def divide(top: Estimate, bottom: Estimate) -> Estimate:
     """Quotient of two metrics of the same images, by the chain rule."""
     value = top.value / bottom.value
     influence = (top.influence - value * bottom.influence) / bottom.value
-    return Estimate(value, influence, top.scale, top.excess / bottom.value**2, top.offset / bottom.value)
+    excess, pairs = top.excess / bottom.value**2, scale_pairs(top.pairs, 1 / bottom.value)
+    return Estimate(value, influence, top.scale, excess, top.offset / bottom.value, pairs=pairs)
 
 
 def multiply(one: Estimate, two: Estimate) -> Estimate:
-    """Product of two metrics of the same images, by the chain rule."""
+    """Product of two metrics of the same images, by the chain rule; `two` has no pairs."""
     influence = one.influence * two.value + two.influence * one.value
-    excess = one.excess * two.value**2 + two.excess * one.value**2
-    return Estimate(one.value * two.value, influence, one.scale, excess, one.offset * two.value)
+    excess, pairs = one.excess * two.value**2 + two.excess * one.value**2, scale_pairs(one.pairs, two.value)
+    return Estimate(one.value * two.value, influence, one.scale, excess, one.offset * two.value, pairs=pairs)

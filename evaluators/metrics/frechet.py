@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relaionet.evaluators.metrics.estimate import PAIRS_COUNT, Estimate, find_excess
+from relaionet.evaluators.metrics.estimate import Estimate
+from relaionet.evaluators.metrics.pairs import choose_rows, make_pairs
 from relaionet.manifests.errors import BadInput
 
 VERSION = "2"
@@ -106,12 +107,12 @@ def score_frechet(features: np.ndarray, reference: Gaussian, *, classes: Sequenc
         centred = np.asarray(features[start : start + CHUNK_ROWS], dtype=np.float64) - own.mean  # [n, D]
         spread = np.square(centred).sum(axis=1) - np.square(centred @ transport).sum(axis=1)
         influence[start : start + CHUNK_ROWS] = 2 * centred @ (own.mean - reference.mean) + spread
-    some = np.linspace(0, len(features) - 1, min(PAIRS_COUNT, len(features))).astype(np.int64)
-    pairs = _pair_influence((np.asarray(features[some], dtype=np.float64) - own.mean) @ transport, singular[kept])
-    labels = [classes[row] for row in some] if classes is not None else None
+    some = choose_rows(len(features))
+    weights = _pair_influence((np.asarray(features[some], dtype=np.float64) - own.mean) @ transport, singular[kept])
+    pairs = make_pairs(some, weights, classes)
     return Estimate(
         _distance(own, reference, singular.sum()), influence - influence.mean(), "log",
-        excess=find_excess(pairs, len(features), labels),
+        excess=0.0 if pairs is None else pairs.excess(len(features)), pairs=pairs,
     )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def score_infinity(
             )
     value = 2 * whole.value - float(np.mean(halves))
     shared = back.standard_error(theirs) ** 2
-    return Estimate(value, whole.influence, excess=whole.excess, shared=shared, method=METHOD)
+    return Estimate(value, whole.influence, excess=whole.excess, shared=shared, method=METHOD, pairs=whole.pairs)
 
 
 def _cut_half(count: int, classes: Sequence[str] | None, seed: int) -> np.ndarray:

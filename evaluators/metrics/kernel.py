@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relaionet.evaluators.metrics.estimate import PAIRS_COUNT, Estimate, find_excess, number_classes
+from relaionet.evaluators.metrics.estimate import Estimate
+from relaionet.evaluators.metrics.pairs import choose_rows, make_pairs, number_classes
 from relaionet.manifests.errors import BadInput
 
 VERSION = "2"
@@ -57,12 +58,11 @@ def score_kernel(
         labels = (None, None) if strata_of is None else (strata_of[0][own], strata_of[1][other])
         part, bias, influence[own] = _score_block(_Rows(features, own), _Rows(reference, other), *labels)
         value, offset = value + part * len(own) / n, offset + bias * len(own) / n
-    some = np.linspace(0, n - 1, min(PAIRS_COUNT, n)).astype(np.int64)
+    some = choose_rows(n)
     rows = _Rows(features, some).read(0, len(some))
-    pairs = 2 * (rows @ rows.T / rows.shape[1] + 1) ** 3
-    names = [strata[row] for row in some] if strata is not None else None
-    excess = find_excess(pairs, n, names, share=CUBE_SHARE) * blocks
-    return Estimate(value, influence - influence.mean(), "reciprocal", excess, offset)
+    pairs = make_pairs(some, 2 * (rows @ rows.T / rows.shape[1] + 1) ** 3, strata, blocks=blocks)
+    excess = 0.0 if pairs is None else pairs.excess(n, CUBE_SHARE)
+    return Estimate(value, influence - influence.mean(), "reciprocal", excess, offset, pairs=pairs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,13 +155,12 @@ def score_cmmd(
     near, across = _mean_gaussian(own, own, sigma), _mean_gaussian(own, other, sigma)  # [n], [n]
     rest = _mean_gaussian(other, other, sigma).mean()
     influence = 2000 * (near - across)
-    some = np.linspace(0, n - 1, min(PAIRS_COUNT, n)).astype(np.int64)
+    some = choose_rows(n)
     few = own.pick(some).read(0, len(some))
-    pairs = 2000 * _gaussian(few, few, sigma)
-    names = [strata[row] for row in some] if strata is not None else None
-    excess = find_excess(pairs, n, names, share=GAUSSIAN_SHARE)
+    pairs = make_pairs(some, 2000 * _gaussian(few, few, sigma), strata)
     value = 1000 * float(near.mean() + rest - 2 * across.mean())
-    return Estimate(value, influence - influence.mean(), "log", excess)
+    excess = 0.0 if pairs is None else pairs.excess(n, GAUSSIAN_SHARE)
+    return Estimate(value, influence - influence.mean(), "log", excess, pairs=pairs)
 
 
 def _mean_gaussian(one: _Rows, two: _Rows, sigma: float) -> np.ndarray:

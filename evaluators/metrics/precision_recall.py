@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from relaionet.evaluators.metrics.estimate import Estimate
+from relaionet.evaluators.metrics.estimate import Estimate, Scale
 from relaionet.manifests.errors import BadInput
 
 VERSION = "1"
@@ -98,7 +97,7 @@ def score_neighbours(
 
 
 def _mean(values: np.ndarray) -> Estimate:
-    scale: Literal["fraction", "plain"] = "fraction" if values.dtype == bool else "plain"
+    scale: Scale = "fraction" if values.dtype == bool else "plain"
     values = values.astype(np.float64)
     return Estimate(float(values.mean()), values - values.mean(), scale)
 

@@ -1,5 +1,6 @@
 from .by_class import score_classes
-from .compare import Influences, compare_sets, keep_influences, read_influences, write_influences
+from .compare import compare_sets
+from .influences import Influences, keep_influences, read_influences, write_influences
 from .measure import Measured, match_rows, measure_alone, measure_set
 from .missing import count_missing
 from .score import REAL, Setting, list_scores, score_generator, score_real

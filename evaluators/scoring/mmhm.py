@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -12,46 +12,12 @@ import polars as pl
 from relaionet.evaluators.metrics.catalogue import DISTANCES, INGREDIENTS
 from relaionet.evaluators.metrics.lookup import is_lower_better
 from relaionet.evaluators.protocols import Protocol, check_comparable, check_made_alike
+from relaionet.evaluators.scoring.bounds import SAME_SET, Bounds, check_bounds, find_bounds
+from relaionet.evaluators.scoring.compare import Rescore, compare_sets, correct_differences
+from relaionet.evaluators.scoring.influences import Influences
+from relaionet.evaluators.scoring.mmhm_draws import Drawn, draw_scores, gather_ingredients
+from relaionet.evaluators.set_labels import set_label
 from relaionet.manifests.errors import BadInput
-from relaionet.manifests.files import read_json, write_json
-
-DRAWS = 400
-SAME_SET = ("generator", "steps", "guidance")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bounds:
-    """Worst and best value of each metric over the rows an MMHM compares; keep them to score later rows alike.
-
-    Attributes:
-        ends: metric -> (lowest, highest).
-        split: of the rows they come from; empty for any.
-        made_with: digest of protocol and models of those rows; empty for any.
-    """
-
-    ends: Mapping[str, tuple[float, float]]
-    split: str = ""
-    made_with: str = ""
-
-
-def write_bounds(path: Path, bounds: Bounds) -> None:
-    """Write bounds as JSON."""
-    write_json(path, {**asdict(bounds), "ends": {name: list(ends) for name, ends in bounds.ends.items()}})
-
-
-def read_bounds(path: Path) -> Bounds:
-    """Read bounds that `write_bounds` wrote.
-
-    Raises:
-        BadInput: the file does not exist or holds no bounds.
-        Corrupt: it is no JSON.
-    """
-    value = read_json(path)
-    try:
-        ends = {str(name): (float(low), float(high)) for name, (low, high) in value["ends"].items()}
-        return Bounds(ends=ends, split=str(value["split"]), made_with=str(value["made_with"]))
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise BadInput(f"{path} holds no bounds of an MMHM ({error}); take `bounds.json` of an evaluation.") from None
 
 
 def harmonic_mean(values: np.ndarray, metrics: Sequence[str], bounds: Bounds, eps: float, *, clip: bool) -> np.ndarray:
@@ -72,6 +38,13 @@ def harmonic_mean(values: np.ndarray, metrics: Sequence[str], bounds: Bounds, ep
     """
     low = np.array([bounds.ends[metric][0] for metric in metrics])
     high = np.array([bounds.ends[metric][1] for metric in metrics])
+    return _harmonic_mean(values, metrics, low, high, eps, clip=clip)
+
+
+def _harmonic_mean(
+    values: np.ndarray, metrics: Sequence[str], low: np.ndarray, high: np.ndarray, eps: float, *, clip: bool
+) -> np.ndarray:
+    """`harmonic_mean` between ends that may differ from draw to draw: [K], or [..., 1, K] for values [..., R, K]."""
     span = np.where(high > low, high - low, 1.0)
     scaled = np.where(high > low, (values - low) / span, 1.0)
     inverted = np.array([is_lower_better(metric) for metric in metrics]) & (high > low)
@@ -82,14 +55,72 @@ def harmonic_mean(values: np.ndarray, metrics: Sequence[str], bounds: Bounds, ep
     return result
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scored:
+    """An MMHM of every set that has all its ingredients.
+
+    Attributes:
+        wide: [R] rows, one per set, with value, low and high of each ingredient.
+        metrics: [K] ingredients.
+        values: [R] the MMHM.
+        drawn: the same of many draws.
+        bounds: it was scaled by.
+        clip: kept within the bounds.
+    """
+
+    wide: pl.DataFrame
+    metrics: Sequence[str]
+    values: np.ndarray
+    drawn: Drawn
+    bounds: Bounds
+    clip: bool
+
+    @property
+    def name(self) -> str:
+        """Of the metric."""
+        return "MMHM" if self.clip else "MMHM (raw)"
+
+    def labels(self) -> list[str]:
+        """Of the sets."""
+        return [set_label(*row) for row in self.wide.select(SAME_SET).iter_rows()]
+
+    def rows(self, columns: Sequence[str]) -> pl.DataFrame:
+        """SCORES rows."""
+        low, high = self.drawn.intervals()
+        together = self.wide.select(f"value:{metric}" for metric in self.metrics).to_numpy()
+        methods = [_say_method(row, self.metrics, self.bounds, clip=self.clip) for row in together]
+        ends = {"low": np.minimum(low, self.values), "high": np.maximum(high, self.values)}
+        return self.wide.select(
+            *SAME_SET[:1], "split", "protocol", *SAME_SET[1:], "nfe",
+            pl.lit(self.name).alias("metric"), pl.Series("value", self.values),
+            *(pl.Series(name, end) for name, end in ends.items()),
+            "n", pl.Series("method", methods), "made_with",
+        ).select(columns)  # fmt: skip
+
+    def differences(self) -> list[tuple[object, ...]]:
+        """What `correct_differences` takes, of every two sets that answered the same requests."""
+        labels, requests = self.labels(), self.drawn.ingredients.requests
+        pairs = [
+            (one, other) for one, other in itertools.combinations(range(len(labels)), 2)
+            if requests[one] == requests[other]
+        ]  # fmt: skip
+        found: list[tuple[object, ...]] = []
+        for one, other in pairs:
+            apart = float(self.values[one] - self.values[other])
+            ends = self.drawn.compare(one, other, apart)
+            found.append((self.name, labels[one], labels[other], apart, *ends, int(self.wide["n"][one])))
+        return found
+
+
 def score_mmhm(
-    scores: pl.DataFrame, *, bounds: Bounds | None = None, clip: bool = True, eps: float = 1e-3, seed: int = 0
-) -> pl.DataFrame:
+    scores: pl.DataFrame, *, bounds: Bounds | None = None, clip: bool = True, eps: float = 1e-3, seed: int = 0,
+    sets: Sequence[Influences] = (),
+) -> pl.DataFrame:  # fmt: skip
     """MMHM of every scored set, over its Fréchet distance, Inception Score, CLIP Score and PickScore where there.
 
     It says which row is best of these rows and nothing beyond them: adding a row moves the others. Rows that lack one
-    of the metrics (the real images have no distance to themselves) get none. The interval comes from drawing each
-    ingredient from its own interval as if they were independent, with the bounds held.
+    of the metrics (the real images have no distance to themselves) get none. The interval comes from drawing the
+    ingredients of all sets together (`mmhm_draws`); the bounds are drawn with them unless they are kept ones.
 
     Args:
         scores: SCORES rows of one split and one protocol.
@@ -97,6 +128,8 @@ def score_mmhm(
         clip: as in `harmonic_mean`; False is the raw formula.
         eps: the protocol's `mmhm_eps`.
         seed: of the draws.
+        sets: the sets with the influence of every image; without them the ingredients are drawn from their own
+            intervals, as if they were independent.
 
     Returns:
         SCORES rows with metric "MMHM" (or "MMHM (raw)").
@@ -104,6 +137,14 @@ def score_mmhm(
     Raises:
         BadInput: the rows are of different protocols, models or splits, or the bounds are.
     """
+    found = _score(scores, bounds, eps, sets, clip=clip, seed=seed)
+    return scores.clear() if found is None else found.rows(scores.columns)
+
+
+def _score(
+    scores: pl.DataFrame, bounds: Bounds | None, eps: float, sets: Sequence[Influences], *, clip: bool, seed: int = 0
+) -> Scored | None:
+    """None where no set has what an MMHM is made of."""
     check_comparable(scores["protocol"].to_list())
     check_made_alike(scores.filter(pl.col("metric").is_in(INGREDIENTS))["made_with"].to_list())
     if scores["split"].n_unique() > 1:
@@ -111,56 +152,60 @@ def score_mmhm(
     metrics = [name for name in INGREDIENTS if (scores["metric"] == name).any()]
     wide = _widen(scores, metrics)
     if wide.is_empty() or not set(DISTANCES) & set(metrics):
-        return scores.clear()
-    bounds = bounds or find_bounds(scores)
-    _check_bounds(bounds, metrics, scores)
-    values = wide.select(f"value:{name}" for name in metrics).to_numpy()  # [R, K]
-    spread = (
-        wide.select(f"high:{name}" for name in metrics) - wide.select(f"low:{name}" for name in metrics)
-    ).to_numpy()
-    normal = np.random.default_rng(seed).standard_normal((DRAWS, *values.shape))  # [B, R, K]
-    drawn = values + normal * np.nan_to_num(spread) / 3.92
-    low, high = np.quantile(harmonic_mean(drawn, metrics, bounds, eps, clip=True), [0.025, 0.975], axis=0)
-    value = harmonic_mean(values, metrics, bounds, eps, clip=clip)
-    methods = [_say_method(row, metrics, bounds, clip=clip) for row in values]
-    ends = [None, None] if not clip else [np.minimum(low, value), np.maximum(high, value)]
-    return wide.select(
-        *SAME_SET[:1], "split", "protocol", *SAME_SET[1:], "nfe",
-        pl.lit("MMHM" if clip else "MMHM (raw)").alias("metric"), pl.Series("value", value),
-        *(pl.lit(end, pl.Float64).alias(name) if end is None else pl.Series(name, end)
-          for name, end in zip(("low", "high"), ends, strict=True)),
-        "n", pl.Series("method", methods), "made_with",
-    ).select(scores.columns)  # fmt: skip
+        return None
+    used = bounds or find_bounds(scores)
+    check_bounds(used, metrics, scores)
+    values, low, high = (
+        wide.select(f"{end}:{name}" for name in metrics).to_numpy() for end in ("value", "low", "high")
+    )  # [R, K] each
+    labels = [set_label(*row) for row in wide.select(SAME_SET).iter_rows()]
+    ingredients = gather_ingredients(values, high - low, wide["n"].to_list(), labels, metrics, sets)
+    ends = np.array([used.ends[metric] for metric in metrics]).T  # [2, K]
+    fixed = _ends_beyond(ends, values) if bounds is None else None
+
+    def score(drawn: np.ndarray) -> np.ndarray:
+        if fixed is None:
+            return _harmonic_mean(drawn, metrics, ends[0], ends[1], eps, clip=clip)
+        least = np.minimum(drawn.min(axis=1, keepdims=True), fixed[0])
+        most = np.maximum(drawn.max(axis=1, keepdims=True), fixed[1])
+        return _harmonic_mean(drawn, metrics, least, most, eps, clip=clip)
+
+    count = len(labels) * (len(labels) - 1) // 2
+    return Scored(
+        wide=wide, metrics=metrics, values=harmonic_mean(values, metrics, used, eps, clip=clip), bounds=used, clip=clip,
+        drawn=draw_scores(ingredients, score, seed=seed, compared_count=count),
+    )  # fmt: skip
 
 
-def score_rows(scores: pl.DataFrame, protocol: Protocol, bounds: Bounds | None = None) -> list[pl.DataFrame]:
-    """Every form of the MMHM that a protocol gives.
+def _ends_beyond(ends: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Ends that rows without all the ingredients give, [2, K]; infinite where the rows themselves reach them."""
+    low = np.where(ends[0] < values.min(axis=0), ends[0], np.inf)
+    return np.array([low, np.where(ends[1] > values.max(axis=0), ends[1], -np.inf)])
+
+
+def score_board(
+    scores: pl.DataFrame, sets: Sequence[Influences], protocol: Protocol, *, split: str, bounds: Bounds | None = None,
+    rescore: Rescore | None = None,
+) -> tuple[pl.DataFrame, pl.DataFrame]:  # fmt: skip
+    """What compares all sets of one split under one protocol.
 
     Args:
-        scores: SCORES rows of one split and this protocol.
-        protocol: whose choices say which forms.
+        scores: SCORES rows.
+        sets: the same sets with the influence of every image.
+        protocol: whose choices say which forms of the MMHM there are.
+        split: name of the split.
         bounds: kept from an earlier comparison; None takes them from these rows.
+        rescore: as in `compare_sets`. An MMHM is compared between sets that answered the same requests.
 
     Returns:
-        SCORES rows, a table for each form.
+        SCORES rows of every form of the MMHM, and DIFFERENCES rows of every metric.
     """
     forms = [True, False] if protocol.mmhm_raw else [True]
-    return [score_mmhm(scores, bounds=bounds, clip=clip, eps=protocol.mmhm_eps) for clip in forms]
-
-
-def _check_bounds(bounds: Bounds, metrics: Sequence[str], scores: pl.DataFrame) -> None:
-    """Refuse bounds that lack a metric or come from another split, protocol or model."""
-    missing = [name for name in metrics if name not in bounds.ends]
-    if missing:
-        raise BadInput(f"the bounds know {', '.join(sorted(bounds.ends))} and not {missing[0]}; keep bounds of all.")
-    split = str(scores["split"][0])
-    if bounds.split and bounds.split != split:
-        raise BadInput(
-            f"the bounds come from split {bounds.split}, these scores from {split}; they cannot be compared."
-        )
-    if bounds.made_with:
-        own = scores.filter(pl.col("metric").is_in(INGREDIENTS))["made_with"].to_list()
-        check_made_alike([bounds.made_with, *own], "scores and bounds")
+    found = [_score(scores, bounds, protocol.mmhm_eps, sets, clip=clip) for clip in forms]
+    made = [one for one in found if one is not None]
+    parts = [compare_sets(sets, split, rescore)]
+    parts += [correct_differences(one.differences(), split, protocol.name) for one in made]
+    return pl.concat([scores.clear(), *(one.rows(scores.columns) for one in made)]), pl.concat(parts)
 
 
 def _say_method(values: np.ndarray, metrics: Sequence[str], bounds: Bounds, *, clip: bool) -> str:
@@ -170,23 +215,10 @@ def _say_method(values: np.ndarray, metrics: Sequence[str], bounds: Bounds, *, c
         for metric, value in zip(metrics, values, strict=True)
         if not bounds.ends[metric][0] <= value <= bounds.ends[metric][1]
     ]
-    method = "ingredients drawn from their intervals" if clip else "no interval"
+    method = "ingredients of all sets drawn together"
     if not outside:
         return method
     return f"{method}; outside the bounds{' and clipped' if clip else ''}: {', '.join(outside)}"
-
-
-def find_bounds(scores: pl.DataFrame) -> Bounds:
-    """Lowest and highest value of every metric over the rows that have a Fréchet distance."""
-    sets = scores.filter(pl.col("metric").is_in(DISTANCES)).select(SAME_SET)
-    ends = scores.join(sets, on=SAME_SET, how="semi").group_by("metric").agg(
-        pl.col("value").min().alias("low"), pl.col("value").max().alias("high")
-    )  # fmt: skip
-    own = scores.filter(pl.col("metric").is_in(DISTANCES))
-    return Bounds(
-        ends={metric: (low, high) for metric, low, high in ends.sort("metric").iter_rows()},
-        split=str(own["split"][0]) if own.height else "", made_with=str(own["made_with"][0]) if own.height else "",
-    )  # fmt: skip
 
 
 def _widen(scores: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from relaionet.evaluators.metrics.lookup import declared_elsewhere, find_metric
 from relaionet.evaluators.scoring.measure import Measured, measure_alone, measure_set
 from relaionet.manifests.tables import SCORES, shape_table
 
-VERSION = "4"
+VERSION = "5"
 REAL = "real images"
 
 

@@ -18,7 +18,7 @@ class _Listed(click.Command):
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """What the command does, and how metrics are asked for."""
-        from relaionet.evaluators.metrics.listing import asking
+        from relaionet.evaluators.listing import asking
 
         super().format_help_text(ctx, formatter)
         formatter.write_paragraph()
@@ -30,7 +30,7 @@ class _Listed(click.Command):
 @click.option("--protocols", is_flag=True, help="List the protocols and their choices instead.")
 def metrics(protocols: bool) -> None:
     """List every metric: direction, what has to be asked for, and what it says."""
-    from relaionet.evaluators.metrics.listing import metric_lines, protocol_lines
+    from relaionet.evaluators.listing import metric_lines, protocol_lines
 
     echo("\n".join(protocol_lines() if protocols else metric_lines()))
 

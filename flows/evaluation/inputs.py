@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relaionet.evaluators.features.statistics import Statistics, read_statistics
-from relaionet.evaluators.scoring.mmhm import Bounds, read_bounds
+from relaionet.evaluators.scoring.bounds import Bounds, read_bounds
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.labels import find_label
 

@@ -9,9 +9,9 @@ import polars as pl
 
 from relaionet.evaluators.metrics.catalogue import METRICS
 from relaionet.evaluators.protocols import check_made_alike
-from relaionet.evaluators.scoring.compare import compare_sets
-from relaionet.evaluators.scoring.mmhm import score_rows
+from relaionet.evaluators.scoring.mmhm import score_board
 from relaionet.evaluators.scoring.score import REAL
+from relaionet.flows.evaluation.rescoring import rescoring
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES
@@ -73,10 +73,16 @@ def _join_board(evaluations: Sequence[StoredEvaluation]) -> Joined:
     for metric, rows in scores.group_by("metric"):
         check_made_alike(rows["made_with"].to_list(), f"scores of {metric[0]}")
     influences = [one for evaluation in evaluations for one in evaluation.influences()]
+    folders = {
+        one.label: (one.folder, evaluation.root / "reference") for evaluation in evaluations for one in evaluation.sets
+    }
+    compared, differences = score_board(
+        scores, influences, first.choices, split=first.split_name, rescore=rescoring(folders, first.choices)
+    )
     return Joined(
-        scores=pl.concat([scores, *score_rows(scores, first.choices)]),
+        scores=pl.concat([scores, compared]),
         class_scores=pl.concat([evaluation.read("class_scores") for evaluation in evaluations]),
-        differences=compare_sets(influences, first.split_name),
+        differences=differences,
     )
 
 

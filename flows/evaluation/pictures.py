@@ -13,7 +13,7 @@ import polars as pl
 
 from relaionet.evaluators.metrics.catalogue import ALIGNMENTS
 from relaionet.evaluators.sampling.shards import read_samples
-from relaionet.evaluators.scoring.compare import read_influences
+from relaionet.evaluators.scoring.influences import read_influences
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.flows.evaluation.plan import keep_core, limit_rows
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation, StoredSet

@@ -9,7 +9,7 @@ import polars as pl
 
 from relaionet.evaluators.metrics.catalogue import METRICS
 from relaionet.evaluators.sampling.shards import read_samples
-from relaionet.evaluators.scoring.compare import read_influences
+from relaionet.evaluators.scoring.influences import read_influences
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation, StoredSet
 from relaionet.flows.tracing.places import row_of
 from relaionet.manifests.errors import ReLAIONetError

@@ -6,7 +6,7 @@ from functools import partial
 
 from relaionet.evaluators.comparison.measures import measures_table
 from relaionet.evaluators.generators.registry import generator_adapters_table
-from relaionet.evaluators.metrics.listing import metrics_table, protocols_table
+from relaionet.evaluators.listing import metrics_table, protocols_table
 from relaionet.evaluators.protocols import Protocol
 from relaionet.flows.curation.recipe import CurateRecipe
 from relaionet.flows.evaluation.recipe import EvaluateRecipe

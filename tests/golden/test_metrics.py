@@ -22,9 +22,10 @@ from relaionet.evaluators.metrics.kernel import score_cmmd, score_kernel
 from relaionet.evaluators.metrics.precision_recall import score_neighbours
 from relaionet.evaluators.metrics.scaled import score_scaled
 from relaionet.evaluators.protocols import find_protocol
+from relaionet.evaluators.scoring.bounds import Bounds
 from relaionet.evaluators.scoring.by_class import score_classes
 from relaionet.evaluators.scoring.measure import measure_set
-from relaionet.evaluators.scoring.mmhm import Bounds, harmonic_mean
+from relaionet.evaluators.scoring.mmhm import harmonic_mean
 from relaionet.evaluators.scoring.score import Setting
 
 

@@ -1,10 +1,12 @@
 """How often the intervals hold the value they are about: nominal 95 %, on made data whose answer is known.
 
     python -m tests.measure.intervals [--draws 2000] [--only KD …]
+    python -m tests.measure.intervals --pairs [--draws 2000] [--images 300 …]
 
 Prints a Markdown table for docs/reference/formulas.md: share of intervals that hold the answer, with its Monte-Carlo
 error. The answer is the mean of the metric over all draws, since metrics are stated at their number of images; for FD∞
-it is the Fréchet distance of the two Gaussians drawn from, a closed form.
+it is the Fréchet distance of the two Gaussians drawn from, a closed form. With `--pairs` the same of differences
+between two sets (`comparison/paired.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from relaionet.evaluators.metrics.inception_score import score_inception
 from relaionet.evaluators.metrics.kernel import score_cmmd, score_kernel
 from relaionet.evaluators.metrics.precision_recall import score_neighbours
 from relaionet.evaluators.metrics.scaled import score_scaled
+from tests.measure.comparison import paired
 
 CLASSES_COUNT = 5
 
@@ -150,5 +153,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--only", nargs="*", default=[], help="metrics to show; all are computed up to the last")
+    parser.add_argument("--pairs", action="store_true", help="of differences between two sets")
+    parser.add_argument("--images", nargs="*", type=int, default=[], help="with --pairs: only of so many images")
     options = parser.parse_args()
-    main(options.draws, options.only)
+    if options.pairs:
+        paired.main(options.draws, [one for one in paired.WORLDS if not options.images or one.n in options.images])
+    else:
+        main(options.draws, options.only)

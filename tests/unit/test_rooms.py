@@ -28,7 +28,7 @@ ORDER = {
     "images embeddings captions candidates retrieval neighbours downloads proposals detectors screens exports splits "
     "lookup adoption miniature",
     "annotations": "tasks label_studio agreement simulated_reviewers",
-    "evaluators": "set_labels lazy_rows protocols metrics features generators sampling scoring miniature comparison",
+    "evaluators": "set_labels lazy_rows protocols metrics listing features generators sampling scoring miniature comparison",
     "flows": "runs versions curation reviewing pages evaluation comparison drafts tracing terminal "
     "adoption adopt embed export search curate review rebuilding checking rebuild lookups lookup evaluate compare demo "
     "cli",

@@ -47,7 +47,7 @@ def make_board(rows: pl.DataFrame, report: Report, config: ReportConfig) -> dict
         config: how.
     """
     split, protocol, roles = rows["split"][0], rows["protocol"][0], report.roles
-    differences = _part(report.differences, split, protocol)
+    differences = part_of(report.differences, split, protocol)
     board = make_leaderboard(rows, roles, differences)
     main = [metric for metric in list_shown("main") if metric in board.metrics]
     found = {
@@ -66,14 +66,14 @@ def make_board(rows: pl.DataFrame, report: Report, config: ReportConfig) -> dict
         "trades": trades,
         "curves": [(along, draw_curves(rows, along, main, roles)) for along in found],
         "pairs": [] if differences is None else compare_pairs(differences, rows, roles, list_shown("pairs")),
-        "ranking": conclude_ranking(rows, roles),
+        "ranking": conclude_ranking(rows, roles, differences),
         "ranks": draw_ranks(widen_scores(rows, roles, list_shown("ranks"))),
         "agreement": measure_agreement(rows, roles, [metric for metric in board.metrics if is_ranked(metric)]),
-        "classes": _make_classes(_part(report.class_scores, split, protocol), board, report, config),
+        "classes": _make_classes(part_of(report.class_scores, split, protocol), board, report, config),
     }
 
 
-def _part(rows: pl.DataFrame | None, split: str, protocol: str) -> pl.DataFrame | None:
+def part_of(rows: pl.DataFrame | None, split: str, protocol: str) -> pl.DataFrame | None:
     """The rows of one split and protocol; None where there are none."""
     if rows is None:
         return None

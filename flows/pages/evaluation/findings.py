@@ -12,8 +12,9 @@ from relaionet.evaluators.metrics.lookup import is_lower_better
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import count_steps
 from relaionet.flows.pages.charts.chart import format_number
-from relaionet.flows.pages.evaluation.pairs import measure_agreement, widen_scores
-from relaionet.manifests.words import say_count
+from relaionet.flows.pages.evaluation.pairs import measure_agreement
+from relaionet.flows.pages.evaluation.ranks import rank_sets, say_rank
+from relaionet.manifests.words import format_count, say_count
 
 PAPER = "arXiv 2603.14186"
 COMPARED = {
@@ -154,12 +155,13 @@ def _show_example(found: Sequence[Comparison], pairs: Sequence[object], usual: o
     return f"{text} moves {' and '.join(moved)}." if one.along == "guidance" else f"{text} move {' and '.join(moved)}."
 
 
-def conclude_ranking(scores: pl.DataFrame, roles: Mapping[str, str]) -> str:
+def conclude_ranking(scores: pl.DataFrame, roles: Mapping[str, str], differences: pl.DataFrame | None = None) -> str:
     """How alike distance and alignment order the sets, in one sentence; empty where there is nothing to order.
 
     Args:
         scores: SCORES rows of one split and protocol.
         roles: generator -> its role; sets with one are left out.
+        differences: DIFFERENCES rows of the same, from which it is known what can be told apart.
     """
     names = [
         next((name for name in group if (scores["metric"] == name).any()), "") for group in (DISTANCES, ALIGNMENTS)
@@ -168,15 +170,18 @@ def conclude_ranking(scores: pl.DataFrame, roles: Mapping[str, str]) -> str:
     if agreement is None or agreement.taus[0][1] is None:
         return ""
     tau, (distance, alignment) = agreement.taus[0][1], names
-    wide = widen_scores(scores, roles, names).sort(distance)
-    first = wide.row(0, named=True)
-    rank = 1 + wide.filter(pl.col(alignment) > first[alignment]).height
+    closest, aligned = (rank_sets(scores, name, roles, differences) for name in names)
+    if not closest.best:
+        return ""
+    place = say_rank(aligned.ranks.get(closest.best))
+    others = len(closest.ties | closest.equals) - 1
+    more = f" (and {format_count(others)} more that cannot be told from it)" if others else ""
     words = ((0.6, "much alike"), (0.2, "partly alike"), (-0.2, "hardly alike"), (-2, "nearly opposite"))
     how = next(word for least, word in words if tau > least)
     return (
-        f"{distance} and {alignment} put the {agreement.n} sets in orders that are {how} (Kendall's τ {tau:.2f}; 1 is "
-        f"the same order, 0 none, −1 the reverse): the best by {distance}, {first['label']}, is number {rank} by "
-        f"{alignment}."
+        f"{distance} and {alignment} put {say_count(agreement.n, 'set')} in orders that are {how} (Kendall's τ "
+        f"{tau:.2f}; 1 is the same order, 0 none, −1 the reverse): the best by {distance}, {closest.best}{more}, "
+        f"holds place {place} of {len(aligned.order)} by {alignment}."
     ).replace("τ -", "τ −")
 
 

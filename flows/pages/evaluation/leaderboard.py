@@ -14,16 +14,17 @@ from relaionet.evaluators.metrics.lookup import (
     arrow_of,
     explain_metric,
     is_lower_better,
-    is_ranked,
     list_shown,
     order_columns,
 )
+from relaionet.evaluators.scoring.missing import count_missing
 from relaionet.evaluators.scoring.score import REAL
-from relaionet.evaluators.set_labels import set_label
+from relaionet.evaluators.set_labels import add_labels, set_label
 from relaionet.flows.pages.charts.chart import format_number
-from relaionet.flows.pages.evaluation.pairs import find_ties
+from relaionet.flows.pages.evaluation.ranks import Standing, rank_sets, say_rank
+from relaionet.flows.pages.frame import count_card
 from relaionet.manifests.files import digest_of
-from relaionet.manifests.words import format_count, say_count
+from relaionet.manifests.words import say_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,20 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One scored set of the leaderboard."""
+    """One scored set of the leaderboard.
+
+    Attributes:
+        label: of the set.
+        generator: its name.
+        steps: sampling steps; 0 where it has none.
+        guidance: its scale.
+        nfe: forward calls an image, in words.
+        n: images scored.
+        role: what it is where it does not compete.
+        rank: places it may have under the board's main metric, as far as the differences hold: 2, or 2–4.
+        missing: images asked for that were not scored; a set that lacks any is not ranked.
+        cells: one for each column.
+    """
 
     label: str
     generator: str
@@ -68,6 +82,8 @@ class Row:
     nfe: str
     n: int
     role: str
+    rank: str
+    missing: int
     cells: Sequence[Cell | None]
 
 
@@ -96,6 +112,7 @@ class Board:
 
     split: str
     protocol: str
+    ranked_by: str
     heads: Sequence[Head]
     rows: Sequence[Row]
 
@@ -122,7 +139,11 @@ def make_leaderboard(scores: pl.DataFrame, roles: Mapping[str, str], differences
     there = scores["metric"].unique().sort().to_list()
     metrics = order_columns(there)
     by_metric = {metric: scores.filter(metric=metric) for metric in metrics}
-    cells = {metric: _make_cells(rows, roles, differences) for metric, rows in by_metric.items()}
+    standings = {metric: rank_sets(scores, metric, roles, differences) for metric in metrics}
+    cells = {metric: _make_cells(rows, roles, standings[metric]) for metric, rows in by_metric.items()}
+    missing = count_missing(scores)
+    in_view = list_shown("main")
+    main = next((metric for metric in ("MMHM", *in_view) if metric in metrics), metrics[0])
     sets = scores.unique(subset=["generator", "steps", "guidance"], maintain_order=True).iter_rows(named=True)
     rows = []
     for one in sets:
@@ -137,11 +158,11 @@ def make_leaderboard(scores: pl.DataFrame, roles: Mapping[str, str], differences
                 nfe=f"{one['nfe']:g}" if one["nfe"] else "–",
                 n=one["n"],
                 role=role,
+                rank=say_rank(standings[main].ranks.get(label)),
+                missing=missing.get(label, 0),
                 cells=[cells[metric].get(label) for metric in metrics],
             )
         )
-    in_view = list_shown("main")
-    main = next((metric for metric in ("MMHM", *in_view) if metric in metrics), metrics[0])
     sign = 1 if is_lower_better(main) else -1
 
     def rank(row: Row) -> tuple[bool, float]:
@@ -154,23 +175,17 @@ def make_leaderboard(scores: pl.DataFrame, roles: Mapping[str, str], differences
         for metric in metrics
     ]  # fmt: skip
     first = scores.row(0, named=True)
-    return Board(split=first["split"], protocol=first["protocol"], heads=heads, rows=sorted(rows, key=rank))
+    return Board(
+        split=first["split"], protocol=first["protocol"], ranked_by=main, heads=heads, rows=sorted(rows, key=rank)
+    )
 
 
-def _make_cells(rows: pl.DataFrame, roles: Mapping[str, str], differences: pl.DataFrame | None) -> dict[str, Cell]:
+def _make_cells(rows: pl.DataFrame, roles: Mapping[str, str], standing: Standing) -> dict[str, Cell]:
     """Cells of one metric, by set label."""
     share = _make_scale(rows, roles)
-    metric, asides = rows["metric"][0], {REAL, *roles}
-    judged = rows.filter(~pl.col("generator").is_in(list(asides)))
-    best, ties = None, set()
-    if judged.height and is_ranked(metric):
-        first = judged.sort("value", descending=not is_lower_better(metric), maintain_order=True).row(0, named=True)
-        best = first["value"]
-        if differences is not None:
-            ties = find_ties(differences, metric, set_label(first["generator"], first["steps"], first["guidance"]))
     cells = {}
     for row in rows.iter_rows(named=True):
-        label, competes = set_label(row["generator"], row["steps"], row["guidance"]), row["generator"] not in asides
+        label = set_label(row["generator"], row["steps"], row["guidance"])
         has_interval = row["low"] is not None and row["high"] is not None
         cells[label] = Cell(
             text=format_number(row["value"]),
@@ -181,8 +196,8 @@ def _make_cells(rows: pl.DataFrame, roles: Mapping[str, str], differences: pl.Da
             point=share(row["value"]),
             start=share(row["low"]),
             end=share(row["high"]),
-            is_best=competes and row["value"] == best,
-            is_tied=competes and row["value"] != best and label in ties,
+            is_best=label in standing.equals,
+            is_tied=label in standing.ties,
             source=number_id(row),
         )
     return cells
@@ -207,14 +222,26 @@ def _make_scale(rows: pl.DataFrame, roles: Mapping[str, str]) -> Callable[[float
 
 
 def make_summary(
-    scores: pl.DataFrame, curation: Mapping[str, Any], agreement: Mapping[str, Any], roles: Mapping[str, str]
-) -> list[tuple[str, str, str]]:
-    """The few figures at the top: (value, what it is, detail)."""
+    scores: pl.DataFrame, curation: Mapping[str, Any], agreement: Mapping[str, Any], roles: Mapping[str, str],
+    differences: pl.DataFrame | None = None, *, where: str = "",
+) -> list[tuple[str, str, str]]:  # fmt: skip
+    """The few figures at the top: (value, what it is, detail).
+
+    Args:
+        scores: SCORES rows of one split and protocol.
+        curation: what came before, where it is known.
+        agreement: of the reviewers, where it is known.
+        roles: generator -> its role.
+        differences: DIFFERENCES rows of the same; sets that cannot be told from the best are counted beside it.
+        where: the split, where there are several.
+    """
     cards = []
     if curation.get("released") is not None:
         start = next((stage["rows_in"] for stage in curation.get("stages", ())), None)
         cards.append(
-            (format_count(curation["released"]), "rows released", f"of {say_count(start, 'row')}" if start else "")
+            count_card(
+                curation["released"], "row released", "rows released", f"of {say_count(start, 'row')}" if start else ""
+            )
         )
     for key, text in (("precision", "of the released labels are right"), ("recall", "of what could be released was")):
         if curation.get(key) is not None:
@@ -222,11 +249,13 @@ def make_summary(
     if agreement.get("alpha") is not None:
         ends = f"{format_number(agreement.get('low'))} to {format_number(agreement.get('high'))}"
         cards.append((format_number(agreement["alpha"]), "agreement of reviewers", f"Krippendorff's α, {ends}"))
-    judged = scores.filter(~pl.col("generator").is_in([REAL, *roles]))
+    labelled = add_labels(scores)
     for metrics, text in ((DISTANCES, "lowest distance"), (ALIGNMENTS, "best alignment")):
-        rows = judged.filter(pl.col("metric").is_in(metrics[:2])).sort("value", descending=metrics is ALIGNMENTS)
-        if rows.height:
-            one = rows.row(0, named=True)
-            label = set_label(one["generator"], one["steps"], one["guidance"])
-            cards.append((format_number(one["value"]), f"{text} ({one['metric']})", label))
+        standings = ((metric, rank_sets(scores, metric, roles, differences)) for metric in metrics[:2])
+        metric, standing = next(((name, one) for name, one in standings if one.best), ("", None))
+        if standing is not None:
+            value = labelled.filter(label=standing.best, metric=metric)["value"][0]
+            others = len(standing.ties | standing.equals) - 1
+            more = f"; {say_count(others, 'other')} cannot be told from it" if others else ""
+            cards.append((format_number(value), f"{text} ({metric})", standing.best + where + more))
     return cards

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.evaluators.set_labels import add_labels
-from relaionet.flows.pages.evaluation.board import make_board
+from relaionet.flows.pages.evaluation.board import make_board, part_of
 from relaionet.flows.pages.evaluation.contents import Report, ReportConfig, SampleRow
 from relaionet.flows.pages.evaluation.leaderboard import make_summary, number_id
 from relaionet.flows.pages.evaluation.splits import compare_splits
@@ -41,7 +43,7 @@ def _make_context(report: Report, config: ReportConfig) -> dict[str, Any]:
     boards = [make_board(rows, report, config) for rows in parts]
     return {
         "report": report,
-        "cards": make_summary(report.scores, report.curation, report.agreement, report.roles),
+        "cards": _make_cards(report, parts),
         "stages": make_stages(report.curation.get("stages", ())),
         "boards": boards,
         "across": compare_splits(report.scores, report.roles),
@@ -53,6 +55,16 @@ def _make_context(report: Report, config: ReportConfig) -> dict[str, Any]:
         "thumbnail": Thumbnails(config.thumbnail_px),
         "REAL": REAL,
     }
+
+
+def _make_cards(report: Report, parts: Sequence[pl.DataFrame]) -> list[tuple[str, str, str]]:
+    """The figures at the top; those of scores are the first board's, since one split's say nothing of another's."""
+    rows = parts[0] if parts else report.scores
+    split, protocol = (rows[name][0] if rows.height else "" for name in ("split", "protocol"))
+    return make_summary(
+        rows, report.curation, report.agreement, report.roles, part_of(report.differences, split, protocol),
+        where=f" on {split} under {protocol}" if len(parts) > 1 else "",
+    )  # fmt: skip
 
 
 def _group_samples(samples: Sequence[SampleRow], count: int) -> list[tuple[str, list[str], list[SampleRow]]]:

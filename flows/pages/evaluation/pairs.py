@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -73,23 +74,6 @@ class Agreement:
     n: int
 
 
-def find_ties(differences: pl.DataFrame, metric: str, best: str) -> set[str]:
-    """Sets that cannot be told from the best one under a metric.
-
-    Args:
-        differences: DIFFERENCES rows of one split and protocol.
-        metric: its name.
-        best: label of the best set.
-
-    Returns:
-        Labels whose corrected p-value against it is `LEVEL` or more; a set that shares no requests with it is none.
-    """
-    rows = differences.filter(
-        pl.col("metric") == metric, pl.col("p_holm") >= LEVEL, (pl.col("one") == best) | (pl.col("other") == best)
-    )
-    return {*rows["one"], *rows["other"]} - {best}
-
-
 def compare_pairs(
     differences: pl.DataFrame, scores: pl.DataFrame, roles: Mapping[str, str], metrics: Sequence[str]
 ) -> list[PairTable]:
@@ -123,18 +107,25 @@ def _tabulate(rows: pl.DataFrame, metric: str, labels: Sequence[str], left_out: 
         clear += is_clear
         chance = "p < 0.001" if row["p_holm"] < 0.001 else f"p = {row['p_holm']:.3f}"
         for turn, key in ((1, (row["one"], row["other"])), (-1, (row["other"], row["one"]))):
-            apart, ends = turn * row["difference"], sorted((turn * row["low"], turn * row["high"]))
+            apart = turn * row["difference"]
             verdict = "unclear" if not is_clear else "better" if sign * apart > 0 else "worse"
             cells[key] = PairCell(
                 text=f"{'+' if apart > 0 else ''}{format_number(apart)}",
                 verdict=verdict,
-                detail=f"{format_number(ends[0])} to {format_number(ends[1])}, {chance} after Holm's correction, "
-                f"{say_count(row['n'], 'request')}",
+                detail=f"{_say_ends(row, turn)}, {chance} after Holm's correction, {say_count(row['n'], 'request')}",
             )
     return PairTable(
         metric=metric, labels=labels, cells=[[cells.get((one, two)) for two in labels] for one in labels],
         clear=clear, total=total, left_out=left_out,
     )  # fmt: skip
+
+
+def _say_ends(row: Mapping[str, Any], turn: int) -> str:
+    """The interval of a difference, seen from either set."""
+    if row["low"] is None or row["high"] is None:
+        return "no interval, since nothing varied"
+    low, high = sorted((turn * row["low"], turn * row["high"]))
+    return f"{format_number(low)} to {format_number(high)}"
 
 
 def _order(scores: pl.DataFrame, roles: Mapping[str, str], metric: str) -> list[str]:

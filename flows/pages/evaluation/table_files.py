@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from relaionet.manifests.files import digest_of, write_atomic
 from relaionet.manifests.store import csv_bytes
 
 STEM_CHARS = 120  # of the names of files
-NAMED = ("generator", "steps", "guidance", "NFE")
+NAMED = ("generator", "rank", "steps", "guidance", "NFE")
 
 
 def write_tables(
@@ -80,8 +81,8 @@ def choose_columns(board: Board, metrics: Sequence[str]) -> Board:
                 f"{', '.join(places)}.{nearest_name(metric, places)}"
             )
     order = [places[metric] for metric in metrics]
-    rows = [Row(**{**vars(row), "cells": [row.cells[place] for place in order]}) for row in board.rows]
-    return Board(split=board.split, protocol=board.protocol, heads=[board.heads[place] for place in order], rows=rows)
+    rows = [replace(row, cells=[row.cells[place] for place in order]) for row in board.rows]
+    return replace(board, heads=[board.heads[place] for place in order], rows=rows)
 
 
 def write_markdown(board: Board, scores: pl.DataFrame) -> str:
@@ -132,7 +133,8 @@ def write_csv(board: Board, scores: pl.DataFrame) -> str:
     for row in board.rows:
         line: dict[str, Any] = {
             "split": board.split, "protocol": board.protocol, "generator": row.generator, "steps": row.steps,
-            "guidance": row.guidance, "nfe": None if row.nfe == "–" else float(row.nfe), "n": row.n, "role": row.role,
+            "guidance": row.guidance, "nfe": None if row.nfe == "–" else float(row.nfe), "n": row.n,
+            "missing": row.missing, "role": row.role, "rank": None if row.rank == "–" else row.rank,
         }  # fmt: skip
         for head, one in zip(board.heads, row.cells, strict=True):
             line[head.metric] = None if one is None else one.value
@@ -161,7 +163,7 @@ FORMS: Mapping[str, tuple[str, Callable[[Board, pl.DataFrame], str]]] = {
 
 def _named(row: Row) -> list[str]:
     generator = f"{row.generator} ({row.role})" if row.role else row.generator
-    return [generator, f"{row.steps or '–'}", f"{row.guidance:g}" if row.steps else "–", row.nfe]
+    return [generator, row.rank, f"{row.steps or '–'}", f"{row.guidance:g}" if row.steps else "–", row.nfe]
 
 
 def _better(head: Head) -> str:
@@ -178,5 +180,6 @@ def _caption(board: Board, scores: pl.DataFrame) -> str:
     images = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
     return (
         f"Split {board.split}, protocol {board.protocol}, {images} images a set, 95 % intervals in brackets or "
-        "beneath; bold is the best, ≈ cannot be told from it on the same requests."
+        f"beneath; bold is the best, ≈ cannot be told from it on the same requests; ranks by {board.ranked_by} give "
+        "every place a set may have; sets that lack images have none."
     )

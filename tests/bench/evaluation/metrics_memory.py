@@ -71,7 +71,7 @@ def run(count: int, folder: Path) -> float:
     from relaionet.evaluators.features.models import Models
     from relaionet.evaluators.protocols import Protocol, Resize
     from relaionet.evaluators.scoring.by_class import score_classes
-    from relaionet.evaluators.scoring.compare import keep_influences, write_influences
+    from relaionet.evaluators.scoring.influences import keep_influences, write_influences
     from relaionet.evaluators.scoring.measure import measure_set
     from relaionet.evaluators.scoring.score import Setting, list_scores
     from relaionet.evaluators.scoring.warnings import find_warnings

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from relaionet.evaluators.features.feature_sets import FeatureSet
+from relaionet.evaluators.listing import metrics_table, protocols_table
 from relaionet.evaluators.metrics import lookup
 from relaionet.evaluators.metrics.catalogue import ALIGNMENTS, DISTANCES, INGREDIENTS, METRICS
 from relaionet.evaluators.metrics.estimate import Estimate
 from relaionet.evaluators.metrics.frechet import fit_gaussian
-from relaionet.evaluators.metrics.listing import metrics_table, protocols_table
 from relaionet.evaluators.metrics.lookup import (
     BY_NAME,
     arrow_of,

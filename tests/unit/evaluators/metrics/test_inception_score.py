@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from relaionet.evaluators.features.feature_sets import FeatureSet
+from relaionet.evaluators.listing import protocol_lines
 from relaionet.evaluators.metrics.inception_score import score_inception
-from relaionet.evaluators.metrics.listing import protocol_lines
 from relaionet.evaluators.protocols import PROTOCOLS, Protocol, find_protocol
 from relaionet.evaluators.scoring.score import score_real
 

@@ -18,8 +18,9 @@ from relaionet.evaluators.metrics.inception_score import score_inception
 from relaionet.evaluators.metrics.kernel import score_cmmd, score_kernel
 from relaionet.evaluators.metrics.scaled import score_scaled
 from relaionet.evaluators.protocols import find_protocol
+from relaionet.evaluators.scoring.bounds import Bounds, find_bounds
 from relaionet.evaluators.scoring.measure import match_rows
-from relaionet.evaluators.scoring.mmhm import Bounds, find_bounds, harmonic_mean, score_mmhm
+from relaionet.evaluators.scoring.mmhm import harmonic_mean, score_mmhm
 from relaionet.evaluators.scoring.score import REAL, score_generator, score_real
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.tables import SCORES, check_table

@@ -14,7 +14,7 @@ from PIL import Image
 
 from relaionet.evaluators.features.statistics import export_statistics, read_statistics
 from relaionet.evaluators.miniature.pictures import WORLD_SEED, draw_small
-from relaionet.evaluators.scoring.compare import read_influences
+from relaionet.evaluators.scoring.influences import read_influences
 from relaionet.flows import evaluate as flow
 from relaionet.flows.evaluation import plan
 from relaionet.flows.evaluation.inputs import read_groups

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from relaionet.evaluators.metrics.listing import metrics_table, protocols_table
+from relaionet.evaluators.listing import metrics_table, protocols_table
 from relaionet.evaluators.metrics.lookup import list_extras, list_shown
 from relaionet.evaluators.sampling.shards import read_samples
 from relaionet.flows import evaluate as flow

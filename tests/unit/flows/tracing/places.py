@@ -11,7 +11,7 @@ import polars as pl
 from relaionet.evaluators.generators.protocol import Settings
 from relaionet.evaluators.metrics.estimate import Estimate
 from relaionet.evaluators.sampling.shards import write_images
-from relaionet.evaluators.scoring.compare import Influences, write_influences
+from relaionet.evaluators.scoring.influences import Influences, write_influences
 from relaionet.flows.tracing.keep import keep_rows
 from relaionet.manifests.files import write_json
 from relaionet.manifests.release.beside import tell_evidence

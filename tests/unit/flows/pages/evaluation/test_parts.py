@@ -11,7 +11,9 @@ import pytest
 from relaionet.evaluators.set_labels import add_labels
 from relaionet.flows.pages.charts.spread import draw_spread
 from relaionet.flows.pages.evaluation.classes import find_extremes, list_classes, pick_metrics
-from relaionet.flows.pages.evaluation.pairs import compare_pairs, find_ties, measure_agreement
+from relaionet.flows.pages.evaluation.leaderboard import make_leaderboard
+from relaionet.flows.pages.evaluation.pairs import compare_pairs, measure_agreement
+from relaionet.flows.pages.evaluation.ranks import rank_sets, say_rank
 from relaionet.manifests.tables import CLASS_SCORES, DIFFERENCES, SCORES, shape_table
 
 WNIDS = [f"n{number:08d}" for number in (1440764, 1443537, 1484850, 1491361, 1494475)]
@@ -74,9 +76,38 @@ def test_what_cannot_be_told_apart_is_no_win_and_ties_the_best() -> None:
     assert table.clear == 0
     assert {cell.verdict for row in table.cells for cell in row if cell} == {"unclear"}
     best = table.labels[0]
-    assert find_ties(unclear, "FID", best) == set(table.labels) - {best}
-    assert find_ties(make_differences(scores, 0.04), "FID", best) == set()
-    assert find_ties(unclear, "IS", best) == set()
+    assert rank_sets(scores, "FID", {}, unclear).ties == set(table.labels) - {best}
+    assert rank_sets(scores, "FID", {}, make_differences(scores, 0.04)).ties == set()
+
+
+def test_ranks_are_no_finer_than_what_was_told_apart() -> None:
+    scores = make_scores({"FID": [3.0, 5.0, 1.0, 4.0]})
+    labels = rank_sets(scores, "FID", {}).order
+    values = {"one": [labels[0], labels[0], labels[0], labels[1], labels[1], labels[2]]}
+    values["other"] = [labels[1], labels[2], labels[3], labels[2], labels[3], labels[3]]
+    rows = make_differences(scores, 0.5).head(6).with_columns(
+        pl.Series("one", values["one"]), pl.Series("other", values["other"]),
+        p_holm=pl.Series([0.2, 0.01, 0.01, 0.3, 0.01, 0.6]),
+    )  # fmt: skip
+    found = rank_sets(scores, "FID", {}, rows)
+    assert [say_rank(found.ranks[label]) for label in labels] == ["1–2", "1–3", "2–4", "3–4"]
+    assert (found.best, found.ties) == (labels[0], {labels[1]})
+    # where nobody compared them, intervals that do not meet tell sets apart
+    apart = scores.with_columns(low=pl.col("value") - 0.1, high=pl.col("value") + 0.1)
+    assert [say_rank(rank_sets(apart, "FID", {}).ranks[label]) for label in labels] == ["1", "2", "3", "4"]
+    wide = scores.with_columns(low=pl.col("value") - 9, high=pl.col("value") + 9)
+    assert {say_rank(rank) for rank in rank_sets(wide, "FID", {}).ranks.values()} == {"1–4"}
+
+
+def test_a_set_that_lacks_images_is_neither_best_nor_ranked() -> None:
+    scores = make_scores({"FID": [3.0, 5.0, 1.0]})
+    best = rank_sets(scores, "FID", {}).best
+    fewer = scores.with_columns(n=pl.when(pl.col("value") == 1.0).then(pl.col("n") - 1).otherwise("n"))
+    found = rank_sets(fewer, "FID", {})
+    assert best not in {found.best, *found.ties, *found.ranks}
+    board = make_leaderboard(fewer, {})
+    assert {row.label: (row.rank, row.missing) for row in board.rows}[best] == ("–", 1)
+    assert [row.label for row in board.rows if any(cell and cell.is_best for cell in row.cells)] == [found.best]
 
 
 def test_bounds_stand_in_no_pair_and_large_tables_say_what_they_leave_out() -> None:

@@ -55,7 +55,7 @@ def test_markdown_has_one_cell_for_each_column(board: Board, scores: pl.DataFram
     text = format_board(board, scores, "markdown")
     lines = [line for line in text.splitlines() if line.startswith("|")]
     cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
-    assert {len(line) for line in cells} == {4 + 3 + 1}
+    assert {len(line) for line in cells} == {5 + 3 + 1}
     assert "**2.00** (1.00 to 3.00)" in text
     assert r"\<b\>" in text
     assert "50 images a set" in text
@@ -67,7 +67,7 @@ def test_latex_is_balanced_and_passes_nothing_through(board: Board, scores: pl.D
     assert bare.count("{") == bare.count("}")
     assert "\\input" not in text
     rows = [line for line in text.splitlines() if line.endswith(r" \\") and "toprule" not in line]
-    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {7}
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {8}
     assert r"\textbf{2.00}" in text
     for sign in "↓↑≈−–":
         assert sign not in text
