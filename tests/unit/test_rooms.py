@@ -23,12 +23,14 @@ ROOMS = {
 FACE = "relaionet"
 # what lies in each room, from the ground up: nothing imports what stands behind it
 ORDER = {
-    "manifests": "words escape urls errors ids containers places replacing files labels class_groups tables store release",
+    "manifests": "words escape urls errors ids containers places replacing files labels class_groups tables store "
+    "release",
     "pipeline": "addresses arrays tensors hub hub_listing factories machine child_process settings declared sources "
     "images embeddings captions candidates retrieval neighbours downloads proposals detectors screens exports splits "
     "lookup adoption miniature",
     "annotations": "tasks label_studio agreement simulated_reviewers",
-    "evaluators": "set_labels lazy_rows protocols metrics listing features generators sampling scoring miniature comparison",
+    "evaluators": "set_labels lazy_rows protocols metrics listing features generators sampling scoring miniature "
+    "comparison",
     "flows": "runs versions curation reviewing pages evaluation comparison drafts tracing terminal "
     "adoption adopt embed export search curate review rebuilding checking rebuild lookups lookup evaluate compare demo "
     "cli",
