@@ -40,11 +40,12 @@ def lemmas_show(words: tuple[str, ...]) -> None:
 @click.option(
     "--rule", type=click.Choice(["relaionet", "laionet"]), default="relaionet", show_default=True, help="Which rule."
 )
-def lemmas_name(captions: tuple[str, ...], rule: Rule) -> None:
+@click.option("--laionet-table", is_flag=True, help="With --rule laionet: the wnids of LAIONet's own table.")
+def lemmas_name(captions: tuple[str, ...], rule: Rule, laionet_table: bool) -> None:
     """Say which class each CAPTION names, by which words."""
     from relaionet.flows.terminal.lemmas import describe_captions
 
-    for line in describe_captions(captions, rule):
+    for line in describe_captions(captions, rule, laionet_table=laionet_table):
         echo(line)
 
 

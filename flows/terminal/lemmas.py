@@ -14,6 +14,7 @@ from relaionet.manifests.files import write_atomic
 from relaionet.manifests.labels import labels_by_wnid, read_labels
 from relaionet.manifests.store import csv_bytes
 from relaionet.manifests.words import name_counted, say_count
+from relaionet.pipeline.captions.laionet_rule import OUR_WNIDS
 from relaionet.pipeline.captions.lemma_forms import Form, fold_text, lemma_forms
 from relaionet.pipeline.captions.lemma_match import Rule, name_classes
 from relaionet.pipeline.captions.rule_comparison import OUTCOMES, REASONS, compare_rules
@@ -58,10 +59,12 @@ def _about(form: Form) -> str:
     return f"{origin}; left to the text ({form.doubt.kind}: {form.doubt.also})"
 
 
-def describe_captions(captions: Sequence[str], rule: Rule) -> Iterator[str]:
+def describe_captions(captions: Sequence[str], rule: Rule, *, laionet_table: bool = False) -> Iterator[str]:
     """A line for each caption: what it names and by which words."""
-    for row in name_classes(pl.Series(captions, dtype=pl.String), rule).iter_rows(named=True):
-        known = labels_by_wnid()
+    named = name_classes(pl.Series(captions, dtype=pl.String), rule, laionet_table=laionet_table)
+    known = labels_by_wnid()
+    known = known | {theirs: known[ours] for theirs, ours in OUR_WNIDS.items()}
+    for row in named.iter_rows(named=True):
         if row["lemma"] is None:
             yield "no class"
             continue

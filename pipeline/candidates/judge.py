@@ -14,10 +14,12 @@ from typing import Literal, get_args
 import polars as pl
 
 from relaionet.manifests.errors import BadInput
+from relaionet.manifests.files import LATER
 from relaionet.manifests.tables import ALIVE, CANDIDATES, shape_table
 from relaionet.manifests.tables.candidates import CAPTION_CHARS
 from relaionet.pipeline.candidates.searched_rows import merge_neighbours
-from relaionet.pipeline.captions.lemma_match import name_classes
+from relaionet.pipeline.captions.laionet_rule import OUR_WNIDS
+from relaionet.pipeline.captions.lemma_match import check_table, name_classes
 from relaionet.pipeline.sources.schemas import check_schema
 
 VERSION = "4"
@@ -39,6 +41,8 @@ class CandidatesConfig:
             names of its own.
         rule: how captions name classes: "relaionet" (plurals, accents, longest match, words of several meanings kept
             apart) or "laionet", the published rule of LAIONet.
+        laionet_table: with rule "laionet": follow LAIONet's own table where it is not ImageNet's, so that "crane" names
+            the bird. Its Siberian husky, n02112837, stands in the tables as ours, n02110185.
         captions: "match" keeps rows whose caption names exactly one class; "any" keeps every row, named or not, for
             small sources where the image is to decide.
         keep_rows: "all" writes every row of the source; "named" writes those that name a class, are alive or were found
@@ -55,6 +59,7 @@ class CandidatesConfig:
     schema: str | None = None
     columns: dict[str, str] = field(default_factory=dict)
     rule: RULE = "relaionet"
+    laionet_table: bool = field(default=False, metadata=LATER)
     captions: CAPTIONS = "match"
     keep_rows: KEEP_ROWS = "auto"
     auto_rows_count: int = 2_000_000
@@ -70,6 +75,7 @@ class CandidatesConfig:
             if getattr(self, name) not in get_args(kind):
                 known = ", ".join(f"'{value}'" for value in get_args(kind))
                 raise BadInput(f"{name} = '{getattr(self, name)}': expected one of {known}.")
+        check_table(self.rule, self.laionet_table)
         for name in ("max_url_chars", "max_caption_chars", "rows_per_shard"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} = {getattr(self, name)}: expected at least 1.")
@@ -140,7 +146,10 @@ def rule_rows(rows: pl.DataFrame, config: CandidatesConfig, found: pl.DataFrame 
     Returns:
         The same rows with the columns of CANDIDATES but candidate_id, and `fault`.
     """
-    named = pl.concat([rows, name_classes(rows["caption"], config.rule)], how="horizontal")
+    classes = name_classes(rows["caption"], config.rule, laionet_table=config.laionet_table).with_columns(
+        pl.col("wnid").replace(OUR_WNIDS), pl.col("other_wnids").list.eval(pl.element().replace(OUR_WNIDS).sort())
+    )
+    named = pl.concat([rows, classes], how="horizontal")
     return _first_of(merge_neighbours(named, found), _rulings(config)).with_columns(
         pl.col("url").str.slice(0, config.max_url_chars), pl.col("caption").str.slice(0, config.max_caption_chars)
     )

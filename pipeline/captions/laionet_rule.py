@@ -7,8 +7,9 @@ alone has, and once, count. A caption with lemmas of two classes is dropped; "ti
 cat. A caption that is null names nothing.
 
 Source: A. Shirali and M. Hardt, "What Makes ImageNet Look Unlike LAION" (TMLR 2024) and the code published with it.
-Its list of synsets lacks the construction crane, so that there "crane" names the bird; the rule, followed here, has
-1000 classes and leaves a word of two of them out.
+Its list of synsets has 999 classes and differs from ImageNet's 1000 in two places: it lacks the construction crane, so
+that "crane" names the bird, and it calls the Siberian husky n02112837, ImageNet n02110185. The rule is followed here
+over ImageNet's 1000, of which a word of two classes is left out; `PUBLISHED` are the two entries of the other table.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ import polars as pl
 
 from relaionet.manifests.labels import read_labels
 from relaionet.pipeline.captions.word_search import PUNCTUATION_TABLE, find_words, space_texts
+
+PUBLISHED = {"crane": "n02012849", "Siberian husky": "n02112837"}
+"""Lemmas for which LAIONet's published table has another wnid than the rule over ImageNet's classes -> that wnid."""
+OUR_WNIDS = {"n02112837": "n02110185"}
+"""Wnid of LAIONet's table -> that of the same class here, where they differ."""
 
 
 @cache
@@ -37,30 +43,38 @@ def laionet_lemmas() -> dict[str, int]:
 
 
 @cache
-def _patterns() -> pl.DataFrame:
+def laionet_wnids(*, published: bool = False) -> dict[str, str]:
+    """Lemma as written -> wnid, for the lemmas that count and can be found.
+
+    Args:
+        published: as LAIONet's own table has them, see `PUBLISHED`.
+    """
     labels = read_labels()
-    known = laionet_lemmas()
+    ours = {lemma: labels[index].wnid for lemma, index in laionet_lemmas().items()}
+    return ours | PUBLISHED if published else ours
+
+
+@cache
+def _patterns(published: bool) -> pl.DataFrame:
+    known = laionet_wnids(published=published)
     return pl.DataFrame(
-        {
-            "found": [f" {lemma} " for lemma in known],
-            "words": list(known),
-            "sure": [labels[index].wnid for index in known.values()],
-        }
+        {"found": [f" {lemma} " for lemma in known], "words": list(known), "sure": list(known.values())}
     )
 
 
-def find_laionet_lemmas(captions: pl.Series) -> pl.DataFrame:
+def find_laionet_lemmas(captions: pl.Series, *, published: bool = False) -> pl.DataFrame:
     """Find the lemmas of every caption by LAIONet's rule.
 
     Args:
         captions: strings or nulls.
+        published: by LAIONet's own table, with its two wnids that are not those of ImageNet's list.
 
     Returns:
         One row per (caption, lemma found): row UInt32, words (the lemma), sure (its wnid); by row, then in the order
         in which they end in the caption.
     """
     rows = pl.DataFrame({"text": captions.cast(pl.String)}).with_row_index("row").filter(pl.col("text").is_not_null())
-    patterns = _patterns()
+    patterns = _patterns(published)
     spaced = rows.with_columns(space_texts(rows["text"], PUNCTUATION_TABLE))
     hits = find_words(spaced, patterns["found"].to_list())
     found = hits.select("row", "found").explode("found")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import html
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import repeat
 from typing import Literal
 
 import polars as pl
@@ -159,9 +160,9 @@ def _unite(found: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _name_slice(captions: pl.Series, rule: Rule) -> pl.DataFrame:
+def _name_slice(captions: pl.Series, rule: Rule, laionet_table: bool) -> pl.DataFrame:
     if rule == "laionet":
-        found = find_laionet_lemmas(captions).with_columns(_NONE.alias("possible"))
+        found = find_laionet_lemmas(captions, published=laionet_table).with_columns(_NONE.alias("possible"))
         once, several = _divide(found, ~pl.col("row").is_duplicated())
     else:
         once, several = (part.join(_forms(), on="pattern", maintain_order="left") for part in _find_patterns(captions))
@@ -185,7 +186,17 @@ def _cut(captions: pl.Series, rows_count: int) -> list[pl.Series]:
     ]
 
 
-def name_classes(captions: pl.Series, rule: Rule = "relaionet") -> pl.DataFrame:
+def check_table(rule: str, laionet_table: bool) -> None:
+    """Refuse LAIONet's table under a rule that does not use it.
+
+    Raises:
+        BadInput: the rule is another.
+    """
+    if laionet_table and rule != "laionet":
+        raise BadInput(f"laionet_table is of rule = 'laionet'; found rule = '{rule}'. Leave it out, or set that rule.")
+
+
+def name_classes(captions: pl.Series, rule: Rule = "relaionet", *, laionet_table: bool = False) -> pl.DataFrame:
     """Say which class each caption names.
 
     A lemma that means one class and little else is sure and decides. Where only words were found that may mean
@@ -194,6 +205,8 @@ def name_classes(captions: pl.Series, rule: Rule = "relaionet") -> pl.DataFrame:
     Args:
         captions: N strings or nulls.
         rule: "relaionet", or "laionet" for the published rule of LAIONet, which knows no unsure words.
+        laionet_table: with "laionet": follow LAIONet's own table where it is not ImageNet's: "crane" is the bird, and
+            the Siberian husky n02112837, which is no wnid of ours (n02110185).
 
     Returns:
         N rows, in order: wnid (null unless exactly one class is surely named), lemma (the words found, ", " between;
@@ -201,14 +214,15 @@ def name_classes(captions: pl.Series, rule: Rule = "relaionet") -> pl.DataFrame:
         empty), possible_wnids (classes that may be meant, in class order, where none is surely named; else empty).
 
     Raises:
-        BadInput: another rule.
+        BadInput: another rule, or LAIONet's table with ours.
     """
     if rule not in ("relaionet", "laionet"):
         raise BadInput(f"rule = '{rule}': expected 'relaionet' or 'laionet'.")
+    check_table(rule, laionet_table)
     threads_count = pl.thread_pool_size()
     slices = _cut(captions.cast(pl.String), max(MIN_ROWS_PER_THREAD, -(-captions.len() // threads_count)))
     with ThreadPoolExecutor(min(len(slices), threads_count)) as threads:
-        return pl.concat(threads.map(_name_slice, slices, [rule] * len(slices)))
+        return pl.concat(threads.map(_name_slice, slices, repeat(rule), repeat(laionet_table)))
 
 
 def _spread(values: pl.Series, rows: pl.Series, rows_count: int) -> pl.Series:

@@ -42,6 +42,10 @@ def test_name_says_what_a_caption_names() -> None:
     assert text[2].startswith("two classes: ")
     assert text[3] == "no class"
     assert run("name", "a Tench", "--rule", "laionet")[1].strip() == "no class"
+    asked = run("name", "a Siberian husky", "crane", "--rule", "laionet", "--laionet-table")[1].splitlines()
+    both = "two classes: n02109961 husky, n02112837 Siberian Husky  (Siberian husky, husky)"
+    assert asked == [both, "n02012849 crane bird  (crane)"]
+    assert "n02110185" in run("name", "a Siberian husky", "--rule", "laionet")[1]
 
 
 def test_compare_counts_the_differences_of_a_source(tmp_path: Path) -> None:
