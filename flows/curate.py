@@ -23,6 +23,7 @@ from relaionet.flows.pages.charts.threshold import draw_text_threshold
 from relaionet.flows.pages.proposals import write_proposals_report
 from relaionet.flows.pages.screens import write_screens_page
 from relaionet.flows.reviewing.push import push_if_possible
+from relaionet.flows.runs.finished import note_finished
 from relaionet.flows.runs.folder_lock import hold_folder
 from relaionet.flows.runs.handed import handed, handing
 from relaionet.flows.runs.reporter import Reporter
@@ -31,6 +32,7 @@ from relaionet.flows.runs.run_record import write_run_record
 from relaionet.flows.runs.runners import THREADS, check_runner
 from relaionet.flows.runs.served import served_flow
 from relaionet.flows.runs.stages import publish_counts, run_shards, share_cores, working_on
+from relaionet.flows.terminal.finished import rests_of_curate
 from relaionet.manifests.tables import DOWNLOADS, EMBEDDINGS, PROPOSALS, TEXT_MATCHES
 
 
@@ -113,7 +115,9 @@ def run_curate(
     check_recipe(recipe)
     with hold_folder(out), handing(CurateWork(run=run, recipe=recipe)):
         check_runner(on)
+        rests = rests_of_curate(recipe, retry=retry, on=on)
         curate(recipe.name, out, push=push, retry=retry, on=on)
+        note_finished(run, rests)
     return run
 
 

@@ -4,37 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from relaionet.flows.pages.review import write_reviewed_pages
-from relaionet.flows.reviewing.pull import PULLED, pull_decisions
 from relaionet.flows.reviewing.push import run_push
-from relaionet.flows.reviewing.release import release_run
-from relaionet.flows.reviewing.settings import ReviewSettings, read_review_settings
-from relaionet.flows.reviewing.studio import Studio, open_studio
-from relaionet.flows.reviewing.verdicts import settle_run
-from relaionet.flows.runs.folder_lock import hold_folder
 from relaionet.flows.runs.handed import handed, handing
 from relaionet.flows.runs.reporter import Reporter
 from relaionet.flows.runs.run import Run
 from relaionet.flows.runs.served import served_flow
-from relaionet.flows.runs.stages import publish_counts
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReviewWork:
-    """What a pull works with.
-
-    Attributes:
-        run: its folder, held by whoever made this.
-        settings: of its review.
-        studio: the open Label Studio, with its key.
-    """
-
-    run: Run
-    settings: ReviewSettings
-    studio: Studio
+from relaionet.flows.terminal.review_pull import ReviewWork, open_review, pull_review
 
 
 @served_flow("review-push")
@@ -84,14 +61,7 @@ def review_pull(run: Path, release: bool = False, vectors: bool = False, full: b
         Unavailable: the server does not answer.
     """
     with _opened(run, full=full) as work:
-        work.run.reporter.headline(f"Review {work.settings.name}")
-        pull_decisions(work.run, work.settings.name, work.studio.client)
-        verdicts = settle_run(work.run, work.settings.agreement)
-        publish_counts(work.run, "review")
-        if release:
-            release_run(work.run, work.settings, vectors=vectors)
-            write_reviewed_pages(work.run, work.settings)  # and the index, which lists the release from now on
-    return dict(verdicts["status"].value_counts(sort=True).iter_rows())
+        return pull_review(work, release=release, vectors=vectors)
 
 
 @contextmanager
@@ -103,26 +73,6 @@ def _opened(root: Path, *, full: bool) -> Iterator[ReviewWork]:
         return
     with open_review(Run(root=root), full=full) as work:
         yield work
-
-
-@contextmanager
-def open_review(run: Run, *, full: bool = False) -> Iterator[ReviewWork]:
-    """A run's review, its folder held and its Label Studio open.
-
-    Args:
-        run: the run.
-        full: forget what the last pull saw.
-
-    Raises:
-        BadInput: the folder holds no curated run, or the key is missing or wrong.
-        Unavailable: the server does not answer.
-    """
-    settings = read_review_settings(run.root)
-    with hold_folder(run.root):
-        if full:
-            (run.root / PULLED).unlink(missing_ok=True)
-        with open_studio(run) as studio:
-            yield ReviewWork(run=run, settings=settings, studio=studio)
 
 
 def run_review(

@@ -41,10 +41,15 @@ def curate(
     from relaionet.flows.runs.environment import prepare_environment
 
     prepare_environment()  # before Prefect is imported
-    from relaionet.flows.curate import run_curate
     from relaionet.flows.curation.recipe import read_curate_recipe
+    from relaionet.flows.terminal.finished import show_finished_curate
 
-    run = run_curate(read_curate_recipe(str(recipe)), local_path(out, "out"), push=push, retry=retry, on=on)
+    settings, folder = read_curate_recipe(str(recipe)), local_path(out, "out")
+    run = show_finished_curate(settings, folder, push=push, retry=retry, on=on)
+    if run is None:
+        from relaionet.flows.curate import run_curate
+
+        run = run_curate(settings, folder, push=push, retry=retry, on=on)
     rows = [(one.stage, status, count) for one in run.counts for status, count in one.statuses.items()]
     return pl.DataFrame(rows, schema={"stage": pl.String, "status": pl.String, "rows_count": pl.Int64}, orient="row")
 
@@ -77,15 +82,18 @@ def evaluate(
     from relaionet.flows.runs.environment import prepare_environment
 
     prepare_environment()
-    from relaionet.flows.evaluate import run_evaluate
     from relaionet.flows.evaluation.recipe import read_evaluate_recipe
     from relaionet.flows.evaluation.stored_sets import read_sets
+    from relaionet.flows.terminal.finished import show_finished_evaluate
 
     settings = read_evaluate_recipe(str(recipe))
     if split is not None:
         settings = replace(settings, split=local_path(split, "split").absolute())
     folder = local_path(out, "out")
-    run_evaluate(settings, folder, on=on)
+    if show_finished_evaluate(settings, folder, on=on) is None:
+        from relaionet.flows.evaluate import run_evaluate
+
+        run_evaluate(settings, folder, on=on)
     return read_sets(folder).read("scores")
 
 

@@ -48,7 +48,7 @@ def studio(tmp_path_factory):
 FIRST = (
     "test_ray.py",
     "test_demo.py",
-    "test_bad_input.py",
+    "a_run",
     "test_attempts.py",
     "studio",
     "whole",
@@ -56,14 +56,16 @@ FIRST = (
     "real",
     "browser",
 )
-TAKES_STUDIO = re.compile(r"def \w+\([^)]*\bstudio\b")
+# what a session makes once, and takes long to make
+SHARED = {name: re.compile(rf"def \w+\([^)]*\b{name}\b") for name in ("studio", "a_run")}
 
 
 @cache
 def group_of(path: Path) -> str:
-    """Tests of one group run in one process, one after the other, and share what it started once: those of a file,
-    and all that take the session's Label Studio."""
-    return "studio" if TAKES_STUDIO.search(path.read_text(encoding="utf-8")) else path.as_posix()
+    """Tests of one group run in one process, one after the other, and share what it made once: those of a file,
+    and all that take the session's Label Studio, or its curated run."""
+    text = path.read_text(encoding="utf-8")
+    return next((name for name, taken in SHARED.items() if taken.search(text)), path.as_posix())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

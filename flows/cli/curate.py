@@ -9,6 +9,7 @@ import click
 
 from relaionet.flows.cli.options import FOLDER, DeclaredOption, LocalPath, on_option, run_option, start
 from relaionet.flows.runs.console import echo
+from relaionet.manifests.words import say_count
 
 if TYPE_CHECKING:
     from relaionet.pipeline.candidates.judge import RULE
@@ -74,10 +75,14 @@ def source(
 def curate(ctx: click.Context, recipe: str, out: Path, push: bool | None, retry: bool, on: str) -> None:
     """Turn LAION rows into review tasks: candidates, images, embeddings, proposals, screens."""
     start(ctx)
-    from relaionet.flows.curate import run_curate
     from relaionet.flows.curation.recipe import read_curate_recipe
+    from relaionet.flows.terminal.finished import show_finished_curate
 
-    run_curate(read_curate_recipe(recipe), out, push=push, retry=retry, on=on)
+    settings = read_curate_recipe(recipe)
+    if show_finished_curate(settings, out, push=push, retry=retry, on=on) is None:
+        from relaionet.flows.curate import run_curate
+
+        run_curate(settings, out, push=push, retry=retry, on=on)
 
 
 @click.command()
@@ -161,7 +166,8 @@ def reference_add(
 
     config = EmbedConfig(batch_size=batch_size, threads=threads)
     added = add_to_store(folder, name, encoder, store, config, Reporter())
-    echo(f'{added.pictures_count:,} pictures in {added.folder}. In a recipe: references = ["{name}"]')
+    count = say_count(added.pictures_count, "picture")
+    echo(f'{count} in {added.folder}. In a recipe: references = ["{name}"]')
 
 
 @reference.command("list")

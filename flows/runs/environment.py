@@ -64,7 +64,28 @@ def server_address() -> str | None:
     """Address of the Prefect server the user has set up, or None where flows start a temporary one."""
     if os.environ.get("PREFECT_API_URL"):
         return os.environ["PREFECT_API_URL"]
+    if "prefect" not in sys.modules and not _names_server():
+        return None  # known without the seconds that importing Prefect takes
     from prefect.settings import PREFECT_API_URL
 
     value = PREFECT_API_URL.value()
     return str(value) if value else None
+
+
+def _names_server() -> bool:
+    """True where one of the places that Prefect reads its settings from may name a server."""
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    profiles = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
+    words = {profiles: "PREFECT_", Path(".env"): "PREFECT_", Path("pyproject.toml"): "tool.prefect"}
+    words[Path("prefect.toml")] = ""
+    return bool(os.environ.get("PREFECT_PROFILE")) or any(_says(path, word) for path, word in words.items())
+
+
+def _says(path: Path, word: str) -> bool:
+    """True where a file is there and holds a word, or cannot be read."""
+    try:
+        return word.casefold() in path.read_text(encoding="utf-8", errors="replace").casefold()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True

@@ -40,6 +40,41 @@ def tables(run: Path) -> dict[str, bytes]:
     return {path.relative_to(run).as_posix(): path.read_bytes() for path in names}
 
 
+# the command itself, which then says what it imported
+SMALL = """
+import sys
+from relaionet.flows.cli.main import main
+
+main(sys.argv[1:], standalone_mode=False)
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_a_finished_run_says_so_without_models_and_prefect(
+    a_run: Path, source_recipe: Path, prefect_home: Path, tmp_path: Path
+) -> None:
+    arguments = ("curate", "--recipe", source_recipe, "--out", a_run, "--no-push")
+    environment = clean_environment(PREFECT_HOME=str(prefect_home), OMP_NUM_THREADS="1")
+
+    def curate() -> tuple[list[str], set[str]]:
+        done = run_to_end([sys.executable, "-c", SMALL, *map(str, arguments)], cwd=tmp_path, env=environment)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return [line for line in done.stderr.splitlines() if " = " in line], set(done.stdout.split())
+
+    lines, loaded = curate()
+    assert loaded & {"torch", "prefect"} == set()
+    assert {line.split()[0] for line in lines} >= {"candidates", "downloads", "embeddings", "proposals", "routed"}
+    assert all("already done" in line for line in lines)
+    # a table that is gone is made again by the stages, and the run is finished again
+    lost = next((a_run / "proposals").glob("*.parquet"))
+    kept = lost.read_bytes()
+    lost.unlink()
+    lines, loaded = curate()
+    assert loaded >= {"torch", "prefect"}
+    assert lost.read_bytes() == kept
+    assert curate()[1] & {"torch", "prefect"} == set()
+
+
 def test_curate_from_python_is_the_command(
     a_run: Path, source_recipe: Path, prefect_home: Path, tmp_path: Path
 ) -> None:
