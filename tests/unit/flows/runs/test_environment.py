@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,35 @@ def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     environment.prepare_environment()
     assert os.environ["WANDB_MODE"] == "online"
     assert os.environ["DO_NOT_TRACK"] == "1"
+
+
+PLACES = {
+    "a profile": ("home/profiles.toml", '[profiles.mine]\nPREFECT_API_URL = "http://mine.example/api"\n'),
+    "an .env file": (".env", "PREFECT_API_URL=http://mine.example/api\n"),
+    "prefect.toml": ("prefect.toml", '[api]\nurl = "http://mine.example/api"\n'),
+    "pyproject.toml": ("pyproject.toml", '[tool.prefect.api]\nurl = "http://mine.example/api"\n'),
+}
+ADDRESS = """
+import sys
+from relaionet.flows.runs.environment import server_address
+print(server_address(), "prefect" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("place", [None, *PLACES])
+def test_prefect_is_imported_only_where_it_may_name_a_server(place: str | None, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "theirs"\n')
+    said = "None False"
+    if place is not None:
+        name, text = PLACES[place]
+        if place == "a profile":
+            text = f'active = "mine"\n{text}'
+        (tmp_path / name).write_text(text)
+        said = "http://mine.example/api True"
+    settings = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    done = subprocess.run(
+        [sys.executable, "-c", ADDRESS], cwd=tmp_path, env=settings | {"PREFECT_HOME": str(tmp_path / "home")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == said
