@@ -191,6 +191,8 @@ def check_requests(generator: Generator, requests: Sequence[Request]) -> Foresee
         BadInput: it cannot serve these requests, or none of them.
     """
     ask, name = getattr(generator, "foresee", None), generator.info.name
+    if not requests:  # of a split that is not there
+        return Foreseen()
     if ask is None:
         check_classes(generator.info, {request.class_index: request.wnid for request in requests})
         return Foreseen()
@@ -201,7 +203,7 @@ def check_requests(generator: Generator, requests: Sequence[Request]) -> Foresee
     except Exception as error:
         raise BadInput(f"generator '{name}': its `foresee` fails: {type(error).__name__}: {error}.") from error
     found = check_foreseen(told, {request.sample_id for request in requests})
-    if requests and len(found.missing) == len(requests):
+    if len(found.missing) == len(requests):
         why = found.missing[requests[0].sample_id]
         raise BadInput(f"generator '{name}' has no image for any of {len(requests):,} requests; of the first: {why}.")
     return found

@@ -166,6 +166,8 @@ def test_images_without_labels_must_be_as_many_as_the_requests(recipe: plan.Eval
         np.savez(tmp_path / "flat.npz", arr_0=images[:count])
         message = f"{count} images without labels for {len(USED) * EACH} requests"
         refuse(replace(recipe, generators=(NOISE, entry)), message, tmp_path / "out")
+    elsewhere = replace(recipe, generators=(NOISE, entry), split=tmp_path / "gone")
+    assert "Not ready, see MISSING: the split." in plan_lines(elsewhere)
     np.savez(tmp_path / "flat.npz", arr_0=images[: len(USED) * EACH])
     assert "Nothing is missing." in plan_lines(replace(recipe, generators=(NOISE, entry)))
 
