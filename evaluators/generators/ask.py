@@ -83,7 +83,8 @@ def is_count(value: Any) -> bool:
         value = value.item()  # of an array or a tensor without dimensions
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         return False
-    return bool(0 <= value <= NFE_LIMIT and value == int(value))
+    number = float(value)
+    return 0 <= number <= NFE_LIMIT and number == int(number)
 
 
 def ask_whole(generator: Generator, batch: Sequence[Request], settings: Settings) -> list[Sample]:
@@ -140,7 +141,7 @@ def find_shared(images: Sequence[Any]) -> tuple[int, int] | None:
     arrays.sort(key=lambda pair: np.lib.array_utils.byte_bounds(pair[1]))
     for (one, left), (other, right) in pairwise(arrays):
         try:
-            if np.shares_memory(left, right, max_work=OVERLAP_WORK):
+            if np.shares_memory(left, right, max_work=OVERLAP_WORK):  # type: ignore[arg-type]  # stubs know two values
                 return min(one, other), max(one, other)
         except np.exceptions.TooHardError:
             continue

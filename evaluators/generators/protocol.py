@@ -189,7 +189,7 @@ def check_info(info: Info) -> Info:
 
 
 def _are_whole(values: Sequence[Any], low: int, high: int) -> bool:
-    return all(isinstance(one, Integral) and not isinstance(one, bool) and low <= one <= high for one in values)
+    return all(isinstance(one, Integral) and not isinstance(one, bool) and low <= int(one) <= high for one in values)
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:
