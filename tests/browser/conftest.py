@@ -41,7 +41,9 @@ class Page:
         port = note.read_text().split()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
             target = next(one for one in json.load(answer) if one["type"] == "page")
-        self.socket = connect(target["webSocketDebuggerUrl"], max_size=None, compression=None, proxy=None)
+        self.socket = connect(
+            target["webSocketDebuggerUrl"], max_size=None, compression=None, proxy=None, ping_interval=None
+        )
         self.ids = itertools.count(1)
         self.events: list[dict] = []
         for domain in ("Page", "Runtime", "Network"):

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ import polars as pl
 from relaionet.flows.curation.calibration import group_name
 from relaionet.flows.curation.recipe import CurateRecipe
 from relaionet.flows.pages.charts.reliability import draw_reliability
-from relaionet.manifests.labels import read_labels
+from relaionet.manifests.labels import Label, read_labels
 from relaionet.pipeline.captions.lemma_match import name_classes
 from relaionet.pipeline.embeddings.class_texts import embed_labels
 from relaionet.pipeline.embeddings.encoders import Encoder, load_encoder, logit_scale_of
@@ -150,55 +151,89 @@ class Reviewed:
     Attributes:
         before: of the encoder's own scores, were they taken for probabilities.
         after: of what was fitted.
+        clear: the same of the photos that a recipe's least score and margin call clear.
         shown_before: scores that the proposals had before.
     """
 
     before: Reliability
     after: Reliability
+    clear: Reliability
     shown_before: int
+
+
+@cache
+def _first_photos() -> Photos:
+    """One of each picture, without its caption, by the class texts of a recipe."""
+    photos = read_photos(templates=CurateRecipe(source="").templates)
+    rows = photos.rows.with_columns(wnid=pl.lit(None, pl.String))
+    kept = ~rows["file"].str.starts_with("again/")  # the copies
+    return replace(photos, rows=rows.filter(kept), vectors=photos.vectors[kept.to_numpy()])
+
+
+def _propose(found: Calibration, rows: np.ndarray, scale: float = 0.0) -> pl.DataFrame:
+    """PROPOSALS of some of the photos, and whether each is right."""
+    photos = _first_photos()
+    table = propose_labels(
+        photos.rows[rows].select("candidate_id", "wnid"), photos.vectors[rows], photos.label_vectors, read_labels(),
+        ProposeConfig(logit_scale=scale), found,
+    )  # fmt: skip
+    truth = [group_name(wnid) for wnid in photos.rows[rows]["truth"]]
+    right = [group_name(wnid) == true for wnid, true in zip(table["wnid"], truth, strict=True)]
+    return table.with_columns(right=pl.Series(right))
+
+
+def _fitting() -> tuple[Captions, np.ndarray, Sequence[Label], CalibrateConfig, Calibration]:
+    photos = _first_photos()
+    nothing = Captions(vectors=photos.vectors[:0], named=[], words=[])
+    return nothing, photos.label_vectors, read_labels(), CalibrateConfig(), photos.own
+
+
+@cache
+def _before() -> tuple[int, pl.DataFrame]:
+    """How many scores the proposals have that nothing was fitted on, and what they would say as probabilities."""
+    photos, own = _first_photos(), _first_photos().own
+    first = fit_calibration(Examples(vectors=photos.vectors[:0], wnids=[]), *_fitting(), group_of=group_name)
+    every = np.arange(photos.rows.height)
+    shown = _propose(first, every).drop_nulls("label_score").height
+    return shown, _propose(replace(first, basis="review"), every, own.logit_scale)
 
 
 @cache
 def measure_reviewed(count: int, draw: int) -> Reviewed:
     """Settle so many tasks of a run without captions, drawn by seed, fit on them, and measure on the others."""
-    photos = read_photos(templates=CurateRecipe(source="").templates)
-    rows = photos.rows.with_row_index("row").with_columns(wnid=pl.lit(None, pl.String))
-    # the copies are files of their own
-    order = np.random.default_rng(draw).permutation(rows.filter(~pl.col("file").str.starts_with("again/"))["row"])
+    photos, (shown, before) = _first_photos(), _before()
+    order = np.random.default_rng(draw).permutation(photos.rows.height)
     seen, unseen = order[:count], order[count:]
-    examples = Examples(vectors=photos.vectors[seen], wnids=rows[seen]["truth"].to_list())
-    nothing = Captions(vectors=photos.vectors[:0], named=[], words=[])
-    fitting = (nothing, photos.label_vectors, read_labels(), CalibrateConfig(), photos.own)
-    first = fit_calibration(Examples(vectors=photos.vectors[:0], wnids=[]), *fitting, group_of=group_name)
-    fitted = fit_on_review(examples, *fitting, group_of=group_name)
+    examples = Examples(vectors=photos.vectors[seen], wnids=photos.rows[seen]["truth"].to_list())
+    fitted = fit_on_review(examples, *_fitting(), group_of=group_name)
+    after, config = _propose(fitted, unseen), ProposeConfig()
+    is_clear = (pl.col("label_score") >= config.min_score) & (pl.col("label_margin") >= config.min_margin)
+    found = [
+        measure_reliability(table["label_score"].to_numpy().clip(0, 1), table["right"].to_numpy())
+        for table in (before[unseen], after, after.filter(is_clear))
+    ]
+    return Reviewed(before=found[0], after=found[1], clear=found[2], shown_before=shown)
 
-    def judge(found: Calibration, config: ProposeConfig) -> pl.DataFrame:
-        about = rows[unseen].select("candidate_id", "wnid")
-        return propose_labels(about, photos.vectors[unseen], photos.label_vectors, read_labels(), config, found)
 
-    own, none = ProposeConfig(logit_scale=photos.own.logit_scale), judge(first, ProposeConfig())
-    truth = [group_name(wnid) for wnid in rows[unseen]["truth"]]
-    before, after = (
-        measure_reliability(
-            table["label_score"].to_numpy().clip(0, 1),
-            np.array([group_name(wnid) == true for wnid, true in zip(table["wnid"], truth, strict=True)]),
-        )
-        for table in (judge(replace(first, basis="review"), own), judge(fitted, ProposeConfig()))
-    )
-    return Reviewed(before=before, after=after, shown_before=none.drop_nulls("label_score").height)
+def _mean_of(parts: Sequence[Reliability], name: str) -> float:
+    return float(np.mean([getattr(one, name) for one in parts]))
 
 
 def print_reviewed(count: int, draws: int) -> None:
     """Print the calibration error before and after so many reviewed tasks."""
     found = [measure_reviewed(count, draw) for draw in range(draws)]
     print(f"{count} reviewed tasks, {found[0].after.count} photos nobody looked at, no captions; mean of {draws} draws")
-    for name, parts in (("the encoder's own", [one.before for one in found]), ("fitted", [one.after for one in found])):
-        errors = np.array([one.ece for one in parts])
-        print(f"  {name:<20} mean score {np.mean([one.mean_score for one in parts]):.3f}, "
-              f"right {np.mean([one.right_frac for one in parts]):.3f}, error {errors.mean():.3f} "
-              f"({errors.min():.3f} to {errors.max():.3f}; by chance up to "
-              f"{np.mean([one.ece_if_true_high for one in parts]):.3f}), rms without bias "
-              f"{np.mean([one.rms_debiased for one in parts]):.3f}")  # fmt: skip
+    for name, parts in (
+        ("the encoder's own", [one.before for one in found]),
+        ("fitted", [one.after for one in found]),
+        ("fitted, clear", [one.clear for one in found]),
+    ):
+        errors, mean = np.array([one.ece for one in parts]), partial(_mean_of, parts)
+        print(
+            f"  {name:<20} {mean('count'):.0f} photos, mean score {mean('mean_score'):.3f}, "
+            f"right {mean('right_frac'):.3f}, error {errors.mean():.3f} ({errors.min():.3f} to {errors.max():.3f}; "
+            f"by chance up to {mean('ece_if_true_high'):.3f}), rms without bias {mean('rms_debiased'):.3f}"
+        )
     print(f"  scores shown before the review: {found[0].shown_before}")
 
 
