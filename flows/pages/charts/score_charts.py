@@ -94,11 +94,12 @@ def _line_name(generator: str, held: str, fixed: float) -> str:
     return f"{generator}, {count_steps(fixed)}" if fixed else generator
 
 
-def draw_ranks(wide: pl.DataFrame) -> Chart | None:
+def draw_ranks(wide: pl.DataFrame, ranges: Mapping[str, Mapping[str, tuple[int, int]]] | None = None) -> Chart | None:
     """Ranks of the sets, a column for each metric and a line for each set; None with fewer than two of either.
 
     Args:
         wide: one row for each set: `label`, and a column for each metric.
+        ranges: metric -> label -> first and last place the set may have, told where one points at its rank.
     """
     names = [name for name in wide.columns if name != "label"]
     if wide.height < 2 or len(names) < 2:
@@ -121,6 +122,9 @@ def draw_ranks(wide: pl.DataFrame) -> Chart | None:
             x, y = place(column, row[name])
             text = row["label"] if column == len(names) - 1 else ""
             title = f"{row['label']}: rank {row[name]} of {wide.height} by {name}"
+            held = (ranges or {}).get(name, {}).get(row["label"])
+            if held is not None and held[0] < held[1]:
+                title += f"; {held[0]} to {held[1]} as far as differences hold"
             placed.append(Placed(x=x, y=y, low=None, high=None, text=text, title=title))
         lines.append((Series(name=row["label"], style=index % STYLES_COUNT, points=()), placed))
     return Chart(

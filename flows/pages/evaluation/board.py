@@ -29,6 +29,7 @@ from relaionet.flows.pages.evaluation.findings import (
 )
 from relaionet.flows.pages.evaluation.leaderboard import Board, make_leaderboard
 from relaionet.flows.pages.evaluation.pairs import compare_pairs, measure_agreement, widen_scores
+from relaionet.flows.pages.evaluation.ranks import rank_sets
 
 if TYPE_CHECKING:
     from relaionet.flows.pages.evaluation.contents import Report, ReportConfig
@@ -67,7 +68,10 @@ def make_board(rows: pl.DataFrame, report: Report, config: ReportConfig) -> dict
         "curves": [(along, draw_curves(rows, along, main, roles)) for along in found],
         "pairs": [] if differences is None else compare_pairs(differences, rows, roles, list_shown("pairs")),
         "ranking": conclude_ranking(rows, roles, differences),
-        "ranks": draw_ranks(widen_scores(rows, roles, list_shown("ranks"))),
+        "ranks": draw_ranks(
+            widen_scores(rows, roles, list_shown("ranks")),
+            {metric: rank_sets(rows, metric, roles, differences).ranks for metric in list_shown("ranks")},
+        ),
         "agreement": measure_agreement(rows, roles, [metric for metric in board.metrics if is_ranked(metric)]),
         "classes": _make_classes(part_of(report.class_scores, split, protocol), board, report, config),
     }

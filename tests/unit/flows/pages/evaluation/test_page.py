@@ -318,6 +318,12 @@ def test_ranks_follow_direction_and_leave_bounds_out() -> None:
     assert "flow, 1 step, guidance 4: rank 1 of 6 by CLIP Score" in titles
     heights = [placed.y for _, points in chart.lines for placed in points]
     assert all(chart.top <= y <= chart.bottom for y in heights)
+    held = draw_ranks(
+        widen_scores(make_scores("paper"), ROLES, ["FD", "CLIP Score"]), {"FD": {"flow, 4 steps, guidance 1": (1, 3)}}
+    )
+    assert held is not None
+    told = [placed.title for _, points in held.lines for placed in points if "differences hold" in placed.title]
+    assert told == ["flow, 4 steps, guidance 1: rank 1 of 6 by FD; 1 to 3 as far as differences hold"]
     assert draw_ranks(widen_scores(make_scores("paper").filter(metric="FD"), ROLES, ["FD"])) is None
 
 
