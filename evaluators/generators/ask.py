@@ -83,7 +83,7 @@ def is_count(value: Any) -> bool:
         value = value.item()  # of an array or a tensor without dimensions
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         return False
-    number = float(value)
+    number = value if isinstance(value, int) else float(value)
     return 0 <= number <= NFE_LIMIT and number == int(number)
 
 

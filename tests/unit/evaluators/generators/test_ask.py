@@ -109,7 +109,22 @@ def test_whole_numbers_of_calls_are_counts(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [-1, 2.5, float("nan"), float("inf"), -float("inf"), True, np.True_, "4", NFE_LIMIT + 1, 1j, [1], object()]
+    "value",
+    [
+        -1,
+        2.5,
+        float("nan"),
+        float("inf"),
+        -float("inf"),
+        True,
+        np.True_,
+        "4",
+        NFE_LIMIT + 1,
+        10**400,
+        1j,
+        [1],
+        object(),
+    ],
 )
 def test_anything_else_is_none(value: Any) -> None:
     sample = check_image(draw(0), value, INFO)
