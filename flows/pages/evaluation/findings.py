@@ -173,6 +173,13 @@ def conclude_ranking(scores: pl.DataFrame, roles: Mapping[str, str], differences
     closest, aligned = (rank_sets(scores, name, roles, differences) for name in names)
     if not closest.best:
         return ""
+    blurred = [
+        name
+        for name, one in zip(names, (closest, aligned), strict=True)
+        if all(rank == (1, len(one.order)) for rank in one.ranks.values())
+    ]
+    if blurred:
+        return f"By {' and by '.join(blurred)} no set can be told from another, so that order says nothing."
     place = say_rank(aligned.ranks.get(closest.best))
     others = len(closest.ties | closest.equals) - 1
     more = f" (and {format_count(others)} more that cannot be told from it)" if others else ""

@@ -333,6 +333,8 @@ def test_the_best_by_distance_is_found_among_the_others() -> None:
     assert "the best by FD, flow, 4 steps, guidance 1, holds place 5–6 of 6 by CLIP Score" in text
     assert "partly alike (Kendall's τ 0.60" in conclude_ranking(make_scores("both"), ROLES)
     assert conclude_ranking(make_scores().filter(pl.col("metric") != "CLIP Score"), ROLES) == ""
+    wide = make_scores("paper").with_columns(low=pl.lit(0.0), high=pl.lit(99.0))
+    assert conclude_ranking(wide, ROLES).startswith("By FD and by CLIP Score no set can be told from another")
 
 
 def test_a_tie_with_the_best_is_marked() -> None:
