@@ -101,6 +101,18 @@ def read_influences(path: Path) -> Influences:
         raise Corrupt(f"{path} holds no influences ({error}); delete it and run again.") from None
 
 
+def find_influences(path: Path) -> Influences | None:
+    """What `write_influences` wrote, for who can do without; None where there is nothing, or of an earlier version.
+
+    Raises:
+        Corrupt: it holds no influences.
+    """
+    try:
+        return read_influences(path)
+    except BadInput:
+        return None
+
+
 def _pack(pairs: Pairs) -> dict[str, np.ndarray]:
     upper = np.triu_indices(len(pairs.rows))
     return {

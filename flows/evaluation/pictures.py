@@ -13,7 +13,7 @@ import polars as pl
 
 from relaionet.evaluators.metrics.catalogue import ALIGNMENTS
 from relaionet.evaluators.sampling.shards import read_samples
-from relaionet.evaluators.scoring.influences import read_influences
+from relaionet.evaluators.scoring.influences import find_influences
 from relaionet.evaluators.scoring.score import REAL
 from relaionet.flows.evaluation.plan import keep_core, limit_rows
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation, StoredSet
@@ -100,8 +100,7 @@ class MadeImages:
 
     @cached_property
     def _marks(self) -> dict[str, str]:
-        path = self.one.folder / "influences.npz"
-        kept = read_influences(path) if path.is_file() else None
+        kept = find_influences(self.one.folder / "influences.npz")
         name = next((name for name in ALIGNMENTS if kept and name in kept.estimates), None)
         if kept is None or name is None:
             return {}

@@ -9,7 +9,7 @@ import polars as pl
 
 from relaionet.evaluators.metrics.catalogue import METRICS
 from relaionet.evaluators.sampling.shards import read_samples
-from relaionet.evaluators.scoring.influences import read_influences
+from relaionet.evaluators.scoring.influences import find_influences
 from relaionet.flows.evaluation.stored_sets import StoredEvaluation, StoredSet
 from relaionet.flows.tracing.places import row_of
 from relaionet.manifests.errors import ReLAIONetError
@@ -78,10 +78,9 @@ def find_samples(evaluation: StoredEvaluation, candidate_id: str) -> list[RowSam
 
 def _numbers(one: StoredSet, sample_ids: list[str]) -> dict[str, dict[str, float]]:
     """Sample -> metric -> its own number."""
-    path = one.folder / "influences.npz"
-    if not path.is_file():
+    kept, wanted = find_influences(one.folder / "influences.npz"), set(sample_ids)
+    if kept is None:
         return {}
-    kept, wanted = read_influences(path), set(sample_ids)
     places = {name: place for place, name in enumerate(kept.ids) if name in wanted}
     return {
         name: {
