@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from relaionet.pipeline.miniature.server import serve_world
 from relaionet.pipeline.miniature.world import WorldConfig, make_world
-from tests.waiting import children_s, run_to_end
+from tests.waiting import children_s, run_to_end, wait_until
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -34,12 +36,36 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def relaionet(prefect_home: Path) -> Command:
+def prefect_url(prefect_home: Path) -> Iterator[str]:
+    """A Prefect server as a user has one: without it every command would start one of its own, and wait for it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "relaionet.flows.runs.prefect_server", str(port)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=clean_environment(PREFECT_HOME=str(prefect_home), PREFECT_UI_ENABLED="0"),
+    )  # fmt: skip
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/api/health", trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
+
+    wait_until(answers, process, every_s=0.2)
+    yield f"http://127.0.0.1:{port}/api"
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def relaionet(prefect_home: Path, prefect_url: str) -> Command:
     """Run `relaionet …` and give back its exit code and output."""
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        settings = clean_environment(PREFECT_HOME=str(prefect_home), **environment)
-        return run_to_end(command_line(*arguments), env=settings)
+        told = {"PREFECT_HOME": str(prefect_home), "PREFECT_API_URL": prefect_url} | environment
+        return run_to_end(command_line(*arguments), env=clean_environment(**told))
 
     return run
 
