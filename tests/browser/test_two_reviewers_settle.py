@@ -50,9 +50,9 @@ def sit_down(studio, page, person, project):
     page.open(f"{studio.url}/projects/{project}/data?labeling=1")
 
 
-def answer(page, place, of, key):
-    """Answer the picture at this place of so many."""
-    page.wait(f"document.body.innerText.includes('{place} of {of}') && {READY}", 90)
+def answer(page, place, key):
+    """Answer the picture at this place; the page counts those a person was shown."""
+    page.wait(f"document.body.innerText.includes('{place} of {place}') && {READY}", 90)
     page.press(key)
     page.wait("document.querySelector('.relaionet input:checked')")
     page.press("Enter")
@@ -79,7 +79,7 @@ def test_two_browsers_disagree_and_a_further_round_settles(studio, browsers, tmp
     # both at once, picture by picture: they agree about the first and not about the second
     for place, keys in ((1, (YES, YES)), (2, (YES, DRAWING))):
         for page, key in zip(browsers, keys, strict=True):
-            answer(page, place, 2, key)
+            answer(page, place, key)
     for page in browsers:
         finish(page)
     first, second = run.store.read(TASKS, "round1").sort("position")["candidate_id"]
@@ -94,7 +94,7 @@ def test_two_browsers_disagree_and_a_further_round_settles(studio, browsers, tmp
     again = run_push(root, again=True, pictures="upload").projects[2]
     assert run.store.read(TASKS, "round2")["candidate_id"].to_list() == [second]
     sit_down(studio, browsers[0], people[2], again)
-    answer(browsers[0], 1, 1, YES)
+    answer(browsers[0], 1, YES)
     finish(browsers[0])
     verdicts = pull(root, release=True)
     assert [verdicts[one]["status"] for one in (first, second)] == ["accept", "accept"]
@@ -113,7 +113,7 @@ def test_one_reviewer_alone_releases_what_he_accepts(studio, browsers, tmp_path,
     person = add_account(connect_studio(studio.url, studio.token), "lea@alone.example.org")
     sit_down(studio, browsers[0], person, project)
     for place, key in ((1, YES), (2, DRAWING), (3, YES)):
-        answer(browsers[0], place, 3, key)
+        answer(browsers[0], place, key)
     finish(browsers[0])
     tasks = run.store.read(TASKS, "round1").sort("position")
     first, second, third = tasks["candidate_id"]
