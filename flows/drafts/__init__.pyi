@@ -1,4 +1,4 @@
 from .draft import draft_lines, draft_recipe
-from .keys import Key, keys, tables
+from .keys import Key, list_keys, list_tables
 
-__all__ = ["Key", "draft_lines", "draft_recipe", "keys", "tables"]
+__all__ = ["Key", "draft_lines", "draft_recipe", "list_keys", "list_tables"]

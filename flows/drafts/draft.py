@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from relaionet.flows.drafts.keys import Key, keys, opened
+from relaionet.flows.drafts.keys import Key, list_keys, opened
 from relaionet.manifests.errors import BadInput
 from relaionet.manifests.files import write_atomic
 
@@ -60,7 +60,7 @@ def draft_lines(kind: Kind, name: str) -> list[str]:
 
 def _table_lines(table: type, at: str, *, off: bool = False) -> Iterator[str]:
     """Keys of a table, then the tables in it; `off` where the table itself is not there unless it is asked for."""
-    own = keys(table)
+    own = list_keys(table)
     for key in own:
         if not key.table:
             yield from _comment(key.meaning)

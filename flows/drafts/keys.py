@@ -55,7 +55,7 @@ def summary(kind: type) -> str:
     return " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
 
 
-def keys(kind: type) -> list[Key]:
+def list_keys(kind: type) -> list[Key]:
     """The keys of a table, in the order they are declared."""
     hints, said = typing.get_type_hints(kind), meanings(kind)
     return [
@@ -112,7 +112,7 @@ def written(value: Any) -> str:
     return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 
-def tables(kind: type, at: str = "", repeated: bool = False) -> Iterator[tuple[str, type]]:
+def list_tables(kind: type, at: str = "", repeated: bool = False) -> Iterator[tuple[str, type]]:
     """Every table of a recipe with its heading in TOML, the recipe's own keys first.
 
     Args:
@@ -121,9 +121,9 @@ def tables(kind: type, at: str = "", repeated: bool = False) -> Iterator[tuple[s
         repeated: whether the table may stand several times.
     """
     yield (f"[[{at}]]" if repeated else f"[{at}]" if at else "", kind)
-    for key in keys(kind):
+    for key in list_keys(kind):
         if key.table:
-            yield from tables(key.table, f"{at}.{key.name}".strip("."), repeated=key.kind.startswith("list"))
+            yield from list_tables(key.table, f"{at}.{key.name}".strip("."), repeated=key.kind.startswith("list"))
 
 
 def opened(key: Key) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from relaionet.evaluators.protocols import Protocol
 from relaionet.flows.curation.recipe import CurateRecipe
-from relaionet.flows.drafts.keys import keys, opened, tables
+from relaionet.flows.drafts.keys import list_keys, list_tables, opened
 from relaionet.flows.evaluation.recipe import EvaluateRecipe
 from tests.docs_tables.commands import commands, parse
 from tests.docs_tables.examples import command_lines, recipe_blocks, try_recipe
@@ -177,8 +177,8 @@ def test_every_mark_of_a_generated_part_has_one() -> None:
 @pytest.mark.parametrize("recipe", [CurateRecipe, EvaluateRecipe, Protocol])
 def test_every_key_of_a_recipe_has_a_line(recipe: type) -> None:
     page = (ROOT / "docs" / "reference" / "recipes.md").read_text(encoding="utf-8")
-    for heading, table in tables(recipe):
-        for key in keys(table):
+    for heading, table in list_tables(recipe):
+        for key in list_keys(table):
             meaning = key.meaning or opened(key)
             assert meaning, f"{table.__name__}.{key.name} has no line in the docstring"
             assert f"| `{key.name}` | {cell(key.kind)} |" in page, f"{heading} {key.name}"

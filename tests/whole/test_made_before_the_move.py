@@ -211,7 +211,7 @@ def test_scores_are_those_that_were_stored(again: Again, name: str) -> None:
 
 
 def without_reworked_intervals(table: pl.DataFrame) -> pl.DataFrame:
-    """The values, which all stay; intervals of an MMHM and of differences are made in another way since (decision 040)."""
+    """The values, which all stay; intervals of an MMHM and of differences are made otherwise since (040)."""
     if "difference" in table.columns:
         return table.filter(~pl.col("metric").str.starts_with("MMHM")).drop("low", "high", "p_value", "p_holm")
     if "method" not in table.columns:

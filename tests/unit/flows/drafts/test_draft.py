@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from relaionet.flows.cli.main import main
 from relaionet.flows.curation.recipe import CurateRecipe, read_curate_recipe
 from relaionet.flows.drafts.draft import Kind, draft_lines, draft_recipe
-from relaionet.flows.drafts.keys import keys, tables
+from relaionet.flows.drafts.keys import list_keys, list_tables
 from relaionet.flows.evaluation.recipe import EvaluateRecipe, GeneratorEntry, read_evaluate_recipe
 from relaionet.manifests.errors import BadInput
 
@@ -40,11 +40,11 @@ def test_every_key_stands_in_it_with_its_default(kind: Kind) -> None:
     lines = draft_lines(kind, "my.toml")
     said = [SET.match(line) for line in lines]
     names = [found[1] for found in said if found]
-    wanted = [key for _, table in tables(RECIPES[kind]) for key in keys(table) if not key.table]
+    wanted = [key for _, table in list_tables(RECIPES[kind]) for key in list_keys(table) if not key.table]
     assert sorted(names) == sorted(key.name for key in wanted)
     given = {found[2] for found in said if found}
     assert {key.default.strip("`") for key in wanted} - {"none", "required"} <= given
-    for heading, _ in tables(RECIPES[kind]):
+    for heading, _ in list_tables(RECIPES[kind]):
         assert not heading or heading in {line.removeprefix("#") for line in lines}
 
 
