@@ -59,12 +59,12 @@ def compare_sets(sets: Sequence[Influences], split: str, rescore: Rescore | None
         influences, as everywhere here; of shares of images by the requests only one of the two got right.
     """
     check_comparable([one.protocol for one in sets], "sets")
-    rows = [
-        (metric, one.label, other.label, *compare_metric(one, other, metric), len(one.ids))
-        for one, other in _pair(sets, rescore)
-        for metric in one.estimates
-        if metric in other.estimates
-    ]
+    rows: list[tuple[object, ...]] = []
+    for one, other in _pair(sets, rescore):
+        order = find_order(one.ids, other.ids)
+        both = [metric for metric in one.estimates if metric in other.estimates]
+        found = ((metric, compare_metric(one, other, metric, order)) for metric in both)
+        rows += [(metric, one.label, other.label, *apart, len(order)) for metric, apart in found]
     protocol = sets[0].protocol if sets else ""
     return correct_differences(rows, split, protocol)
 
@@ -126,16 +126,23 @@ def correct_holm(p_values: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def compare_metric(one: Influences, other: Influences, metric: str) -> Apart:
+def find_order(ids: Sequence[str], others: Sequence[str]) -> np.ndarray:
+    """Where each of some requests stands among the same in another order, [N] int64."""
+    place = {name: index for index, name in enumerate(others)}
+    return np.fromiter((place[name] for name in ids), np.int64, len(ids))
+
+
+def compare_metric(one: Influences, other: Influences, metric: str, order: np.ndarray | None = None) -> Apart:
     """How far two sets of the same requests are apart under a metric.
 
     Args:
         one: a set.
         other: another, its requests in any order.
         metric: both have it.
+        order: [N] where each request of the first stands in the other; None finds it.
     """
-    place = {name: index for index, name in enumerate(other.ids)}
-    order = np.array([place[name] for name in one.ids])
+    if order is None:
+        order = find_order(one.ids, other.ids)
     first, second = one.estimates[metric], other.estimates[metric]
     outcomes = [_outcomes(first), _outcomes(second)]
     if outcomes[0] is not None and outcomes[1] is not None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from relaionet.evaluators.metrics.estimate import Z_95, Estimate
 from relaionet.evaluators.metrics.pairs import SHARE, group_rows
+from relaionet.evaluators.scoring.compare import find_order
 from relaionet.evaluators.scoring.influences import Influences
 
 LEAST_DRAWS, DRAWS_PER_PAIR, CHUNK_DRAWS = 4000, 100, 2000
@@ -99,8 +100,7 @@ def _covariance(sets: Sequence[Influences], metrics: Sequence[str]) -> np.ndarra
     weight = np.sqrt(sizes / np.maximum(sizes - 1, 1))[places] / count
     found: list[tuple[Estimate, np.ndarray]] = []
     for one in sets:
-        stands = {name: index for index, name in enumerate(one.ids)}
-        order = np.array([stands[name] for name in first.ids])
+        order = find_order(first.ids, one.ids)
         found += [(one.estimates[metric], order) for metric in metrics]
     spread = np.empty((count, len(found)))
     for column, (estimate, order) in enumerate(found):
