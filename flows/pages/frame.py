@@ -43,7 +43,7 @@ def render(template: str, **values: Any) -> str:
         "style": _read("page.css"), "script": script, "links_start": LINKS_START, "links_end": LINKS_END,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }  # fmt: skip
-    return _environment().get_template(template).render(frame=frame, **{"links": (), **values})
+    return _environment().get_template(template).render(frame=frame, **{"links": (), "made_of": "", **values})
 
 
 @cache

@@ -22,9 +22,11 @@ from relaionet.flows.pages.charts.agreement import draw_histogram, draw_time
 from relaionet.flows.pages.frame import count_card
 from relaionet.flows.pages.proposals import write_proposals_report
 from relaionet.flows.pages.thumbnails import show_stored
-from relaionet.flows.pages.write import write_page
+from relaionet.flows.pages.write import is_made_of, write_page
 from relaionet.flows.reviewing.verdicts import FLAG_WORDS
+from relaionet.flows.runs.finished import OWN_CODE, ROOMS, describe_tree
 from relaionet.flows.runs.run import Run
+from relaionet.manifests.files import digest_of, file_sha256
 from relaionet.manifests.labels import labels_by_wnid
 from relaionet.manifests.tables import DECISIONS, TASKS
 from relaionet.manifests.words import format_count, say_count
@@ -52,9 +54,13 @@ def write_review_report(run: Run, settings: ReviewSettings, status: Mapping[str,
     Returns:
         The page.
     """
+    path, made_of = run.root / PAGE, _made_of(run, settings)
+    if is_made_of(path, made_of):
+        return path
     decisions, tasks = run.store.read_all(DECISIONS), run.store.read_all(TASKS)
     rules = settings.agreement
     context = {
+        "made_of": made_of,
         "title": settings.name,
         "cards": make_cards(status),
         "status": status,
@@ -68,7 +74,16 @@ def write_review_report(run: Run, settings: ReviewSettings, status: Mapping[str,
         ],
         "undecided": list_undecided(run, decisions, tasks, rules),
     }
-    return write_page(run.root / PAGE, "review.html", **context)
+    return write_page(path, "review.html", **context)
+
+
+def _made_of(run: Run, settings: ReviewSettings) -> str:
+    """Digest of all that the page shows: answers, tasks, rules, and the code that draws it."""
+    tables = [
+        [file_sha256(run.store.path(table, shard)) for shard in run.store.shards(table)]
+        for table in (DECISIONS, TASKS)
+    ]
+    return digest_of("review page", tables, settings, [describe_tree(OWN_CODE / room) for room in ROOMS])
 
 
 def write_reviewed_pages(run: Run, settings: ReviewSettings) -> None:

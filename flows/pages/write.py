@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from relaionet.flows.pages.evaluation_overview import SETS, describe_evaluation, list_tables
 from relaionet.flows.pages.frame import render
-from relaionet.flows.pages.links import INDEX, PAGES, find_folders, is_ours, link_pages
+from relaionet.flows.pages.links import HEAD_BYTES, INDEX, PAGES, find_folders, is_ours, link_pages
 from relaionet.flows.pages.overview import Entry, Overview, Part
 from relaionet.flows.pages.run_overview import RECORD, describe_run
 from relaionet.manifests.files import write_atomic
@@ -28,6 +28,20 @@ def write_page(path: Path, template: str, **values: Any) -> Path:
     write_atomic(path, render(template, **values).encode())
     write_index(path.parent)
     return path
+
+
+def is_made_of(path: Path, made_of: str) -> bool:
+    """Whether a page is there that was made of the same: `made_of` was handed to `write_page` for it.
+
+    Args:
+        path: of the page.
+        made_of: digest of all that it shows.
+    """
+    try:
+        with path.open("rb") as file:
+            return f'<meta name="made-of" content="{made_of}">'.encode() in file.read(HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def write_index(folder: Path) -> Path | None:

@@ -88,6 +88,20 @@ def test_the_page_of_an_unanswered_review(root):
     assert (status["again"], status["unanswered"]) == (PICTURES, PICTURES)
 
 
+def test_the_page_is_drawn_again_only_when_something_it_shows_has_changed(root):
+    page = show_status(root)
+    first = page.stat().st_mtime_ns
+    assert show_status(root).stat().st_mtime_ns == first
+    decisions = Store(root).read_all(DECISIONS)
+    Store(root).write(decisions.head(decisions.height - 1), DECISIONS, "y")
+    second = show_status(root).stat().st_mtime_ns
+    assert second > first
+    page.write_text(page.read_text().replace('name="made-of"', 'name="made"'))
+    assert 'name="made-of"' in show_status(root).read_text()  # a page of an earlier version says not what it is of
+    page.unlink()
+    assert show_status(root).is_file()
+
+
 def test_a_folder_without_tasks_says_what_to_do(tmp_path):
     write_json(tmp_path / "run.json", {"recipe": {"name": "x", "source": "x.parquet"}})
     with pytest.raises(BadInput, match="relaionet curate"):
