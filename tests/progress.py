@@ -1,4 +1,5 @@
-"""`make test` says how far it is, also where its output goes into a file: a line every half minute and at its end."""
+"""`make test` says how far it is, also where its output goes into a file: a line every half minute and at its end, and
+one for each failure when it comes."""
 
 from __future__ import annotations
 
@@ -34,6 +35,8 @@ class Progress:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One more is done."""
         self._failed += report.failed
+        if report.failed:
+            self._say(f"failed: {report.nodeid} ({report.when})")
         if report.when != "teardown":
             return
         self._ended += 1

@@ -127,7 +127,7 @@ def read_definition(name_or_spec: str | Path, options: Mapping[str, Any] | None 
         None for an import string and for what a package has installed: those are known once they are made.
 
     Raises:
-        BadInput: the file is not there or is wrong, or the generator cannot be had.
+        BadInput: there is no generator of that name, the file is not there or is wrong, or it cannot be had.
     """
     text = str(name_or_spec)
     inside = BUILT_IN.get(text, "").partition(":")[2]
@@ -137,8 +137,13 @@ def read_definition(name_or_spec: str | Path, options: Mapping[str, Any] | None 
         path = Path(text)
     elif text in catalogue_names():
         path = find_entry(text)
-    else:
+    elif text in BUILT_IN or ":" in text or text in _entry_points():
         return None
+    else:
+        raise BadInput(
+            f"no generator is called '{text}'.{nearest_name(text, list_generators())} "
+            "A generator is also named by a .toml file or by package.module:factory."
+        )
     merged = {**_read_toml(path), **(options or {})}
     kind = merged.pop("type")
     about = about_of(merged.pop("about", {}), str(path))
@@ -178,13 +183,8 @@ def load_generator(name_or_spec: str | Path, device: str = "cpu", **options: Any
             factory = points[text].load()
         except (ImportError, AttributeError) as error:
             raise BadInput(f"generator '{text}' is installed as {points[text].value} but fails: {error}.") from error
-    elif ":" in text:
-        factory = import_factory(text)
     else:
-        raise BadInput(
-            f"no generator is called '{text}'.{nearest_name(text, list_generators())} "
-            "A generator is also named by a .toml file or by package.module:factory."
-        )
+        factory = import_factory(text)
     return call_factory(factory, f"generator '{text}'", options, {"device": device})
 
 

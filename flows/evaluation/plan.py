@@ -12,6 +12,7 @@ import polars as pl
 
 from relaionet.evaluators.generators.ask import check_requests
 from relaionet.evaluators.generators.protocol import Info, Request, Settings, check_settings
+from relaionet.evaluators.generators.registry import read_definition
 from relaionet.evaluators.generators.requests import make_requests
 from relaionet.evaluators.metrics.lookup import find_extra
 from relaionet.evaluators.set_labels import count_steps, set_label
@@ -113,8 +114,8 @@ def check_recipe(recipe: EvaluateRecipe) -> None:
     """What can be wrong with a recipe whatever its generators are.
 
     Raises:
-        BadInput: no generators, a number that makes no sense, a name that is taken, or an unknown protocol, metric or
-            file.
+        BadInput: no generators, a number that makes no sense, a name that is taken, or an unknown protocol, metric,
+            generator or file.
     """
     if not recipe.generators:
         raise BadInput("the recipe names no generators; add at least one [[generators]] table.")
@@ -124,6 +125,8 @@ def check_recipe(recipe: EvaluateRecipe) -> None:
     for name in recipe.extras:
         find_extra(name)
     check_names(recipe)
+    for one in recipe.generators:
+        read_definition(one.generator, one.options)
     read_inputs(recipe)
 
 

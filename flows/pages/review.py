@@ -80,8 +80,7 @@ def write_review_report(run: Run, settings: ReviewSettings, status: Mapping[str,
 def _made_of(run: Run, settings: ReviewSettings) -> str:
     """Digest of all that the page shows: answers, tasks, rules, and the code that draws it."""
     tables = [
-        [file_sha256(run.store.path(table, shard)) for shard in run.store.shards(table)]
-        for table in (DECISIONS, TASKS)
+        [file_sha256(run.store.path(table, shard)) for shard in run.store.shards(table)] for table in (DECISIONS, TASKS)
     ]
     return digest_of("review page", tables, settings, [describe_tree(OWN_CODE / room) for room in ROOMS])
 

@@ -93,7 +93,7 @@ def test_evaluate_names(relaionet: Command, tmp_path: Path) -> None:
     path = recipe(tmp_path, text.format("miniature", "miniature-noise") + "steps = [0]\n")
     check(relaionet("evaluate", "--recipe", path, "--out", tmp_path / "out"), "nothing", "rebuild")
     path = recipe(tmp_path, text.format("miniature", "miniature-noise") + "guidance = [7]\nsteps = [0]\n")
-    check(relaionet("evaluate", "--recipe", path, "--out", tmp_path / "out"), "guidance")
+    check(relaionet("evaluate", "--recipe", path, "--plan"), "guidance")
 
 
 @pytest.mark.parametrize("command", ["push", "pull", "status"])
