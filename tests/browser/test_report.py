@@ -98,8 +98,8 @@ def test_page_fits_the_screen_and_loads_only_itself(page, address, width) -> Non
 def test_columns_sort_both_ways_and_say_so(page, address) -> None:
     page.call("Emulation.setDeviceMetricsOverride", width=1280, height=800, deviceScaleFactor=1, mobile=False)
     page.open(address)
-    column = "[...document.querySelectorAll('.board tbody tr')].map(row => Number(row.cells[5].dataset.sort))"
-    button = "document.querySelectorAll('.board thead th')[5].querySelector('button').click()"
+    column = "[...document.querySelectorAll('.board tbody tr')].map(row => Number(row.cells[6].dataset.sort))"
+    button = "document.querySelectorAll('.board thead th')[6].querySelector('button').click()"
     page.eval(button)
     up = page.eval(column)
     page.eval(button)
@@ -162,7 +162,7 @@ def test_without_scripts_everything_is_there(page, address) -> None:
         page.open(address)
         names = "[...document.querySelectorAll('.board thead th')].filter(c => c.offsetParent).length"
         found = page.eval(f"[{names}, document.querySelectorAll('form:not([hidden])').length]")
-        assert found == [4 + 9 + 1, 0]
+        assert found == [5 + 9 + 1, 0]
     finally:
         page.call("Emulation.setScriptExecutionDisabled", value=False)
 

@@ -322,7 +322,7 @@ def test_a_generator_that_dies_on_a_worker_is_said_here(
     arguments = ("evaluate", "--recipe", broken, "--out", folder / "scores-broken", "--on", cluster)
     done = relaionet(*arguments, **environment)
     assert done.returncode == 2, done.stderr[-3000:]
-    assert "1 of 1 sets could not be made" in done.stderr
+    assert "1 of 1 set could not be made" in done.stderr
     assert "out of memory" in done.stderr
     assert "Traceback" not in done.stderr
     limited = folder / "limited.toml"

@@ -79,6 +79,10 @@ class Shape(HTMLParser):
         self.tags.append((f"<!--{data}-->", ()))
 
 
+PAPER = "https://arxiv.org/abs/2603.14186"
+"""The one address elsewhere that the report links to, for a reader to click on."""
+
+
 def check_page(hostile: str, benign: str, trick: str) -> str:
     """That a page has the same tags and attributes whatever its texts are, and loads and links to nothing new.
 
@@ -87,7 +91,7 @@ def check_page(hostile: str, benign: str, trick: str) -> str:
     """
     page, other = Shape(hostile), Shape(benign)
     assert page.tags == other.tags, "the page has other tags"
-    schemes = {urlsplit(address).scheme for address in page.addresses}
+    schemes = {urlsplit(address).scheme for address in page.addresses if address != PAPER}
     assert schemes <= {"", "data"}, f"the page links to {schemes}"
     assert not any(address.startswith("//") for address in page.addresses)
     assert "49" not in page.text or "49" in other.text, "a template was filled in"
