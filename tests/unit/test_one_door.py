@@ -32,6 +32,7 @@ OUTSIDE = {
     "annotations/label_studio/": "a Label Studio that this machine runs, and notes of ours",
     "evaluators/generators/diffusers_loading.py": "a folder that was looked at",
     "evaluators/generators/flow_maps/flax_checkpoints.py": "msgpack within the limits of the door",
+    "evaluators/generators/ask.py": "what was just written as JSON, so that plain values remain",
     "evaluators/generators/sample_files.py": "a CSV of bounded length",
     "evaluators/generators/entries/commands/": "other people's environments",
     "evaluators/features/extract.py": "arrays that are being written",

@@ -10,7 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 ROOMS = ("manifests", "pipeline", "annotations", "evaluators", "flows", "relaionet")
-MAY_TAKE_IT = ("flows/curate.py", "flows/cli/", "flows/curation/recipe")
+# the last two do a part of the flow again, and tell the flow from its end
+MAY_TAKE_IT = (
+    "flows/curate.py", "flows/cli/", "flows/curation/recipe", "flows/reviewing/refit.py", "flows/terminal/finished.py"
+)  # fmt: skip
 # what a parameter named `recipe` may be elsewhere: another flow's recipe, or the name of a file
 OTHERS = frozenset({"EvaluateRecipe", "EmbedRecipe", "str", "str | Path", "Path"})
 # of the evaluation and the embedding, which have recipes of their own

@@ -136,7 +136,7 @@ def test_what_is_left_over_is_said_and_n_says_how_many(split: rn.Split, arrays: 
         ([np.zeros((8, 8, 3), np.uint8)], [0], "none of 1 image answers a row"),
         ({"0" * 64: np.zeros((8, 8, 3), np.uint8)}, None, "none of 1 image answers a row"),
         ({"0" * 64: np.zeros((8, 8, 3), np.uint8)}, [1], "leave out labels"),
-        ([], None, "none of the 0 images answers a row"),
+        ([], None, "none of 0 images answers a row"),
         ("nowhere", None, "do not exist"),
         ("nowhere", [1], "labels of a folder or tar are a CSV file"),
     ],

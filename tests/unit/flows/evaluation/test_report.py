@@ -166,7 +166,8 @@ def test_the_command_prints_and_writes(made: Path, monkeypatch: pytest.MonkeyPat
     printed = run("one", "--print", "csv", "--metrics", "FD,CLIP Score")
     assert printed.exit_code == 0, printed.output
     assert printed.stdout.splitlines()[0] == (
-        "split,protocol,generator,steps,guidance,nfe,n,role,FD,FD low,FD high,CLIP Score,CLIP Score low,CLIP Score high"
+        "split,protocol,generator,steps,guidance,nfe,n,missing,role,rank,FD,FD low,FD high,"
+        "CLIP Score,CLIP Score low,CLIP Score high"
     )
     page = run("one", "two", "--out", "pair")
     assert page.exit_code == 0, page.output

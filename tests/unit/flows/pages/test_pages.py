@@ -133,7 +133,7 @@ def test_the_index_says_where_every_stage_stands(root: Path) -> None:
     assert "43 rows = 39 ok + 4 unclear" in text
     assert "30 rows = 19 accept + 11 reject" in text
     assert "made-before, version 1, 2026-11-30: 19 rows in 19 classes" in text
-    assert "19 rows = 16 exact + 2 same picture + 1 gone; 18 kept" in text
+    assert "19 rows = 16 exact + 2 same picture + 1 gone; 18 images kept" in text
     assert "4 sets on made-before-v1, protocol miniature" in text
     assert "do not add up" not in text
     stages = {stage["stage"]: stage for stage in count_stages(Store(root))}

@@ -198,7 +198,7 @@ def test_packed_products_change_no_row_by_more_than_a_unit_of_float16(
     }
     name = names[family] if family in names else write_small(tmp_path / "model", made[family])
     packed = load_encoder(name, "cpu")
-    monkeypatch.setattr("relaionet.pipeline.embeddings.open_clip.can_pack", lambda _dtype: False)
+    monkeypatch.setattr("relaionet.pipeline.embeddings.packed_layers.can_pack", lambda _dtype: False)
     plain = load_encoder(name, "cpu")
     assert any("Packed" in type(module).__name__ for module in packed._model.modules())
     assert not any("Packed" in type(module).__name__ for module in plain._model.modules())
