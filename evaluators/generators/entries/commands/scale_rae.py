@@ -36,9 +36,9 @@ def walk_points(flow):
     def walk(model, shape, x_end=None, model_kwargs=None, device=None, **_):
         x = flow.get_x_end(shape, device) if x_end is None else x_end
         times = [flow.sampler_timesteps[place] for place in reversed(flow.used_timesteps)]
-        for now, then in itertools.pairwise(times):
-            level = torch.full((len(x),), now, dtype=x.dtype, device=x.device)
-            x = x + (then - now) * model(x, level, **(model_kwargs or {}))
+        for start, stop in itertools.pairwise(times):
+            level = torch.full((len(x),), start, dtype=x.dtype, device=x.device)
+            x = x + (stop - start) * model(x, level, **(model_kwargs or {}))
         return x
 
     return walk

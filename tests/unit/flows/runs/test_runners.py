@@ -69,6 +69,17 @@ def test_a_busy_cluster_is_asked_again(monkeypatch: pytest.MonkeyPatch, aborts: 
     assert len(calls) == tries
 
 
+def test_a_connection_of_the_callers_own_is_used_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'relaionet[ray]'")
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    for name in ("init", "shutdown"):
+        monkeypatch.setattr(ray, name, lambda *_arguments, **_options: pytest.fail("somebody else's connection"))
+    entered = False
+    with connected("ray://127.0.0.1:1"):
+        entered = True
+    assert entered
+
+
 def test_a_folder_the_worker_does_not_see(tmp_path) -> None:
     check_seen(tmp_path)
     with pytest.raises(BadInput, match="has no folder"):
