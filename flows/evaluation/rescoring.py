@@ -1,8 +1,9 @@
-"""Sets scored anew on some of their requests, from the features they stored."""
+"""Sets scored anew on some of their requests, from the features they stored; kept, as it takes as long as scoring."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,8 +11,14 @@ from relaionet.evaluators.features.feature_sets import FeatureSet
 from relaionet.evaluators.features.stored import read_feature_set
 from relaionet.evaluators.protocols import Protocol
 from relaionet.evaluators.scoring.compare import Rescore
-from relaionet.evaluators.scoring.influences import Influences, keep_influences
+from relaionet.evaluators.scoring.influences import Influences, keep_influences, read_influences, write_influences
 from relaionet.evaluators.scoring.measure import measure_set
+from relaionet.evaluators.scoring.score import version_with
+from relaionet.manifests.errors import BadInput, Corrupt
+from relaionet.manifests.files import digest_of
+
+KEPT = "common"
+"""Folder beside a set's features."""
 
 
 def rescoring(folders: Mapping[str, tuple[Path, Path]], protocol: Protocol) -> Rescore:
@@ -27,9 +34,21 @@ def rescoring(folders: Mapping[str, tuple[Path, Path]], protocol: Protocol) -> R
         return read_feature_set(folder, protocol)
 
     def rescore(label: str, ids: frozenset[str]) -> Influences:
-        folder, reference = folders[label]
-        found = read(folder)
+        folder, place = folders[label]
+        found, reference = read(folder), read(place)
+        made_of = digest_of(found.digest, reference.digest, protocol, version_with(found.extra_names), sorted(ids))
+        path = folder / KEPT / f"{made_of[:16]}.npz"
+        try:
+            return replace(read_influences(path), label=label)  # the set may be called otherwise on another board
+        except (BadInput, Corrupt):  # not there yet, or cut short
+            pass
         kept = found.take([row for row, name in enumerate(found.ids) if name in ids])
-        return keep_influences(measure_set(kept, read(reference), in_part=True), label)
+        try:
+            scored = keep_influences(measure_set(kept, reference, in_part=True), label)
+        except BadInput:  # so few images that they have no metric at all
+            return Influences(label, protocol.name, (), (), {})
+        path.parent.mkdir(exist_ok=True)
+        write_influences(path, scored)
+        return scored
 
     return rescore
