@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from relaionet.evaluators.metrics.alignment import score_alignment
-from relaionet.evaluators.metrics.estimate import Estimate
+from relaionet.evaluators.metrics.estimate import Estimate, find_wilson
 from relaionet.evaluators.metrics.frechet import Gaussian, fit_gaussian, score_frechet
 from relaionet.evaluators.metrics.inception_score import score_inception
 from relaionet.evaluators.metrics.kernel import score_cmmd, score_kernel
@@ -209,15 +209,17 @@ def say_cell(tally: Tally) -> str:
     shown, held = tally.share()
     if not shown:
         return "none shown"
-    error = 196 * math.sqrt(max(held * (1 - held), 1e-9) / (shown * len(tally.ends)))
-    return f"{100 * held:.1f} ± {error:.1f}" + ("" if shown == 1 else f", shown in {100 * shown:.0f} %")
+    low, high = find_wilson(held, shown * len(tally.ends))
+    return f"{100 * held:.1f} ± {50 * (high - low):.1f}" + ("" if shown == 1 else f", shown in {100 * shown:.0f} %")
 
 
 def is_within(tally: Tally) -> bool:
     """Whether the share lies within 93 to 97 %, as far as so many draws can tell."""
     shown, held = tally.share()
-    error = 1.96 * math.sqrt(max(held * (1 - held), 1e-9) / max(shown * len(tally.ends), 1))
-    return shown == 0 or (held + error >= WANTED[0] and held - error <= WANTED[1])
+    if not shown:
+        return True
+    low, high = find_wilson(held, shown * len(tally.ends))
+    return high >= WANTED[0] and low <= WANTED[1]
 
 
 def main(draws: int, worlds: Sequence[PairWorld] = WORLDS, say: Callable[[str], None] = print) -> None:
